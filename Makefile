@@ -1,0 +1,50 @@
+# Everything else is `meltano …`; see README.md.
+PYTHON ?= python3
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+VENV := .venv
+BIN := $(VENV)/bin
+PARTS := tap-coursera plugins/target-duckdb plugins/connect plugins/coursera-sandbox
+CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox scripts tests
+
+.PHONY: demo test lint format setup clean
+.DEFAULT_GOAL := demo
+
+demo: setup
+	@$(BIN)/python scripts/demo.py
+
+test: $(VENV)/.dev-ready setup
+	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+
+lint: $(VENV)/.dev-ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(CODE)
+
+format: $(VENV)/.dev-ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup: $(VENV)/.ready
+
+# A stamp is newer than what it was made from, so `make` sets up again only when a pin or a plugin changed.
+$(VENV)/.meltano-ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or later is needed; name one with: make PYTHON=python3.11 demo")'
+	@echo "Setting up: virtual environment and Meltano (15 to 60 seconds, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq -r requirements.txt
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS))
+	@echo "Setting up: Meltano installs the plugins (10 to 60 seconds, once) ..."
+	@$(BIN)/meltano --log-level=warning install
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.meltano-ready requirements-dev.txt $(addsuffix /pyproject.toml,$(PARTS))
+	@echo "Setting up: test and lint tools ..."
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .meltano output transform/target transform/logs
