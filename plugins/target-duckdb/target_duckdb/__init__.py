@@ -1,0 +1,1 @@
+"""A Singer target that loads every record into one DuckDB file."""

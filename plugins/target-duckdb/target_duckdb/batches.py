@@ -1,0 +1,71 @@
+"""Reading the files a BATCH message points at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from singer_sdk.helpers._batch import BatchFileFormat
+from upath import UPath
+
+from target_duckdb.errors import LoadError
+from target_duckdb.messages import decode_object
+from target_duckdb.sql import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding
+
+_FETCH_ROWS = 1000
+
+
+def batch_records(encoding: BaseBatchFileEncoding, manifest: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the records of the files a BATCH message lists.
+
+    Args:
+        encoding: ``jsonl`` with or without gzip, or ``parquet`` (local files only).
+        manifest: Paths or URLs of the files; anything fsspec can open.
+    """
+    for number, url in enumerate(manifest, start=1):
+        where = f"file {number} of a BATCH message"
+        try:
+            if encoding.format == BatchFileFormat.JSONL and encoding.compression in {None, "none", "gzip"}:
+                yield from _jsonl(UPath(url), where, "gzip" if encoding.compression == "gzip" else None)
+            elif encoding.format == BatchFileFormat.PARQUET:
+                yield from _parquet(UPath(url), where)
+            else:
+                raise LoadError(
+                    f"BATCH files of format {encoding.format} with compression {encoding.compression} cannot be read: "
+                    "set the tap's batch_config to jsonl (gzip or none) or parquet."
+                )
+        except (OSError, EOFError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise LoadError(f"Cannot read {where} ({reason}): check the storage root of its batch_config.") from error
+
+
+def _jsonl(path: UPath, where: str, compression: str | None) -> Iterator[dict[str, Any]]:
+    with path.fs.open(path.path, "rb", compression=compression) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield decode_object(line, f"Line {number} of {where}")
+
+
+def _parquet(path: UPath, where: str) -> Iterator[dict[str, Any]]:
+    if path.protocol not in {"", "file", "local"}:
+        raise LoadError(f"Cannot read {where}: parquet is read from local files only, so use a file:// storage root.")
+    source = f"read_parquet({literal(path.path)})"
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        try:
+            described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608 - quoted
+            # Python would need pytz to hold a TIMESTAMPTZ; the text serves as well.
+            select = ", ".join(
+                f"{quote(name)}::VARCHAR" if kind == "TIMESTAMP WITH TIME ZONE" else quote(name)
+                for name, kind, *_ in described
+            )
+            rows = connection.execute(f"SELECT {select} FROM {source}")  # noqa: S608 - quoted
+            while values := rows.fetchmany(_FETCH_ROWS):
+                yield from (dict(zip((name for name, *_ in described), row, strict=True)) for row in values)
+        except duckdb.Error:
+            raise LoadError(f"Cannot read {where}: it is not a readable parquet file.") from None

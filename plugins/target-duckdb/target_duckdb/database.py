@@ -1,0 +1,138 @@
+"""The one DuckDB file: opening it, waiting for it, writing to it in transactions."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+import weakref
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import duckdb
+
+from target_duckdb.errors import LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_RETRY_SECONDS = 0.2
+_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+# Only these speak of the machine; the messages of the other classes may quote values of records.
+_SPEAKS_OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException)
+
+
+class Database:
+    """A DuckDB file open for writing, with a private folder beside it for batches on their way in.
+
+    Args:
+        path: The file; it and its folder are created when missing.
+        lock_timeout: Seconds to wait for another process to let go of the file.
+
+    Raises:
+        LoadError: The file cannot be opened, and why.
+    """
+
+    _folders_in_use: ClassVar[set[Path]] = set()
+
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        self._connection = _open(path, lock_timeout)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self.catalog = str(self.fetch("SELECT current_database()")[0][0])
+        self.overwritten: set[tuple[str, str]] = set()  # schema and table, for load_method overwrite
+        self.folder = self._make_folder(path.absolute())
+        self._finalizer = weakref.finalize(self, _remove_folder, self.folder, self._folders_in_use)
+
+    def _make_folder(self, path: Path) -> Path:
+        # Whoever has the file has it alone, so folders of other runs are what a killed one left behind.
+        prefix = f"{path.name}.loading-"
+        for left_over in path.parent.glob(f"{_glob_escape(prefix)}*"):
+            if left_over not in self._folders_in_use:
+                shutil.rmtree(left_over, ignore_errors=True)
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        except OSError as error:
+            raise _unusable(path.parent, error) from error
+        self._folders_in_use.add(folder)
+        return folder
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self, doing: str) -> Iterator[None]:
+        """Commit what happens inside as a whole, or nothing of it.
+
+        Args:
+            doing: What is being done, for the message when DuckDB cannot do it.
+        """
+        self._connection.begin()
+        try:
+            yield
+            self._connection.commit()
+        except duckdb.Error as error:
+            self._roll_back()
+            raise LoadError(f"DuckDB could not {doing}: {_reason(error)}.") from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.rollback()
+        except duckdb.Error:
+            return  # the failure already ended the transaction
+
+    def close(self) -> None:
+        """Let go of the file and remove the private folder."""
+        self._connection.close()
+        self._finalizer()
+
+
+def _open(path: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(path.parent, error) from error
+    deadline = time.monotonic() + lock_timeout
+    while (connection := _try_to_open(path, lock_timeout, last_try=time.monotonic() >= deadline)) is None:
+        time.sleep(_RETRY_SECONDS)
+    return connection
+
+
+def _try_to_open(path: Path, lock_timeout: float, *, last_try: bool) -> duckdb.DuckDBPyConnection | None:
+    try:
+        return duckdb.connect(str(path))
+    except duckdb.Error as error:
+        holder = _HOLDER.search(str(error))
+        if holder is None and "Could not set lock" not in str(error):
+            raise LoadError(f"Cannot open {path}: {_reason(error)}; check the setting filepath.") from error
+        if not last_try:
+            return None
+        who = f"{Path(holder['program']).name} (process {holder['pid']})" if holder else "another process"
+        raise LoadError(
+            f"{path} is in use by {who}, and DuckDB lets only one process in: close it there, "
+            f"or raise lock_timeout (now {lock_timeout:g} seconds) to wait longer."
+        ) from error
+
+
+def _unusable(folder: Path, error: OSError) -> LoadError:
+    return LoadError(f"Cannot write in the folder {folder} ({error.strerror}): check the setting filepath.")
+
+
+def _reason(error: duckdb.Error) -> str:
+    if isinstance(error, _SPEAKS_OF_THE_MACHINE):
+        return str(error).splitlines()[0].rstrip(".")
+    return type(error).__name__
+
+
+def _remove_folder(folder: Path, in_use: set[Path]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    in_use.discard(folder)
+
+
+def _glob_escape(text: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", text)

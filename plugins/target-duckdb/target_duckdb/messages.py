@@ -1,0 +1,75 @@
+"""Reading Singer messages: fast, numbers exact, and never repeating a line in an error."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk.io_base import GenericSingerReader, SingerMessageType
+from typing_extensions import override
+
+from target_duckdb.errors import LoadError
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def decode_object(line: bytes | str, where: str) -> dict[str, Any]:
+    """Decode one JSON object; numbers with a fraction or exponent become exact ``Decimal``.
+
+    Args:
+        line: The text of one object.
+        where: How an error names the line, for example ``Line 7 of the input``.
+    """
+    try:
+        message = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise LoadError(f"{where} is not valid JSON: run the tap alone and check what it writes.") from None
+    if not isinstance(message, dict):
+        raise LoadError(f"{where} is not a JSON object: run the tap alone and check what it writes.")
+    return message
+
+
+class MessageReader(GenericSingerReader[bytes]):
+    """Reads Singer messages as bytes, whatever the locale says about text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line = 0
+
+    @property
+    @override
+    def default_input(self) -> IO[bytes]:
+        return sys.stdin.buffer
+
+    @override
+    def process_lines(
+        self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
+    ) -> Counter[str]:
+        self._line = 0
+        return super().process_lines(file_input, callbacks)
+
+    @override
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        self._line += 1
+        return decode_object(line, f"Line {self._line} of the input")
+
+    @staticmethod
+    @override
+    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
+        if missing := sorted(requires - line_dict.keys()):
+            kind = line_dict.get("type")
+            name = kind if kind in set(SingerMessageType) else "Singer"
+            raise LoadError(f"A {name} message lacks {', '.join(missing)}: the tap does not follow the Singer spec.")
+
+    @override
+    def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
+        raise LoadError(
+            f"Line {self._line} of the input is a message of a type that is not "
+            f"{', '.join(kind.value for kind in SingerMessageType)}: the tap does not follow the Singer spec."
+        )

@@ -1,0 +1,179 @@
+"""What happens to the records of one stream between the tap's line and the table."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import InvalidRecord, MissingKeyPropertiesError
+from singer_sdk.helpers.capabilities import TargetLoadMethods
+from singer_sdk.sinks import BatchSink
+from singer_sdk.sinks.core import JSONSchemaValidator
+from typing_extensions import override
+
+from target_duckdb.columns import columns_of
+from target_duckdb.errors import LoadError
+from target_duckdb.spool import Spool
+from target_duckdb.table import DELETED_AT, TABLE_VERSION, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from singer_sdk.sinks.core import BaseJSONSchemaValidator
+
+    from target_duckdb.target import TargetDuckDB
+
+_BATCH_BYTES = 256 << 20
+
+
+class DuckDBSink(BatchSink):
+    """Collects a stream's records in a file and merges them into its table, a batch at a time."""
+
+    MAX_SIZE_DEFAULT = 50_000
+
+    # Always on, so that the SDK hands us each record's message: activating versions needs the message's version
+    # also when add_record_metadata is off.
+    include_sdc_metadata_properties = True
+
+    def __init__(
+        self, target: TargetDuckDB, stream_name: str, schema: dict[str, Any], key_properties: Sequence[str] | None
+    ) -> None:
+        self._target = target
+        self._add_metadata = bool(target.config.get("add_record_metadata", False))
+        super().__init__(target, stream_name, schema, key_properties)
+        columns = columns_of(self.schema["properties"])
+        self._known = frozenset(columns)
+        self._keys = frozenset(self.key_properties)
+        self._renders = [(name, column.render) for name, column in columns.items() if column.render]
+        self._table = Table(
+            database=target.database,
+            schema=target.config["default_target_schema"],
+            stream=stream_name,
+            columns=columns,
+            key=list(self.key_properties),
+            method=TargetLoadMethods(target.config["load_method"]),
+        )
+        self._versioned = False
+        self._new_spool()
+
+    def _new_spool(self) -> None:
+        self._spool = Spool(self._target.database.folder / f"{uuid.uuid4().hex}.ndjson")
+
+    @override
+    def setup(self) -> None:
+        super().setup()
+        self._table.prepare()
+
+    @property
+    @override
+    def is_full(self) -> bool:
+        return super().is_full or self._spool.size >= _BATCH_BYTES
+
+    @override
+    def get_validator(self) -> BaseJSONSchemaValidator | None:
+        return _DiscreetValidator(self.schema) if self.validate_schema else None
+
+    # The record on its way in, in the order the SDK calls these.
+
+    @override
+    def _add_sdc_metadata_to_schema(self) -> None:
+        if self._add_metadata:
+            super()._add_sdc_metadata_to_schema()
+        else:
+            self._remove_sdc_metadata_from_schema()
+
+    @override
+    def _add_sdc_metadata_to_record(
+        self, record: dict[str, Any], message: dict[str, Any], context: dict[str, Any]
+    ) -> None:
+        if self._add_metadata:
+            now = datetime.now(tz=timezone.utc)
+            record["_sdc_extracted_at"] = message.get("time_extracted")
+            record["_sdc_received_at"] = now.isoformat()
+            record["_sdc_batched_at"] = context["batch_start_time"].isoformat()
+            record.setdefault(DELETED_AT, None)
+            record["_sdc_sequence"] = round(now.timestamp() * 1000)
+            record[TABLE_VERSION] = message.get("version")
+            record["_sdc_sync_started_at"] = self.sync_started_at
+            return
+        self._remove_sdc_metadata_from_record(record)
+        if (version := message.get("version")) is not None:
+            if not self._versioned:
+                self._versioned = True
+                self._table.add_versioning()
+                self._known |= {DELETED_AT, TABLE_VERSION}
+            record[TABLE_VERSION] = version
+
+    @override
+    def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
+        # DuckDB parses the times, all of a column at once.
+        if self._validator is not None:
+            self._validator.validate(record)
+        if not record.keys() <= self._known:
+            for name in record.keys() - self._known - self._warned_missing_fields:
+                self._warned_missing_fields.add(name)
+                self.logger.warning(
+                    "The schema of stream %s lacks a field its records have: left out", self.stream_name
+                )
+        return record
+
+    @override
+    def _singer_validate_message(self, record: dict[str, Any]) -> None:
+        if not record.keys() >= self._keys:
+            missing = ", ".join(sorted(self._keys - record.keys()))
+            raise MissingKeyPropertiesError(
+                f"A record of stream {self.stream_name} lacks its key {missing}: correct the tap or its key_properties."
+            )
+
+    @override
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
+        for name, render in self._renders:
+            if (value := record.get(name)) is not None:
+                record[name] = render(value)
+        try:
+            self._spool.add(record)
+        except OSError as error:
+            raise LoadError(f"Cannot write beside the database ({error.strerror}): make room there.") from error
+        self._target.rows_since_state += 1
+
+    @override
+    def _after_process_record(self, context: dict[str, Any]) -> None:
+        pass  # the SDK would log once per record
+
+    # The batch.
+
+    @override
+    def process_batch(self, context: dict[str, Any]) -> None:
+        try:
+            self._spool.flush()
+        except OSError as error:
+            raise LoadError(f"Cannot write beside the database ({error.strerror}): make room there.") from error
+        superseded = self._table.load(self._spool)
+        self.tally_duplicate_merged(superseded)
+        self._spool.remove()
+        self._new_spool()
+
+    @override
+    def activate_version(self, new_version: int) -> None:
+        self._target.drain_one(self)
+        hard = bool(self.config["hard_delete"])
+        rows = self._table.activate(new_version, hard=hard)
+        self.logger.info(
+            "Stream %s: %d rows of earlier versions %s", self.stream_name, rows, "deleted" if hard else "marked deleted"
+        )
+
+    @override
+    def clean_up(self) -> None:
+        self._table.finish()
+        super().clean_up()
+
+
+class _DiscreetValidator(JSONSchemaValidator):
+    """Says which property breaks which rule, and keeps the value to itself."""
+
+    @override
+    def validate(self, record: dict[str, Any]) -> None:
+        for error in self.validator.iter_errors(record):
+            where = ".".join(str(part) for part in error.absolute_path) or "the record"
+            raise InvalidRecord(f"{where} breaks the rule {error.validator!r} of its schema", {})

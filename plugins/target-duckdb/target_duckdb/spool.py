@@ -1,0 +1,54 @@
+"""Where the records of a batch wait for DuckDB: a file of newline-delimited JSON, not a list in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WRITE_BYTES = 1 << 20
+
+
+def _as_text(value: Any) -> str:
+    return str(value)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_as_text, decimal_format="number")
+
+
+class Spool:
+    """Collects records in a file; memory stays at about a mebibyte whatever the batch.
+
+    Args:
+        path: The file, opened only while writing, so any number of streams may wait side by side.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.longest = 0
+        self._buffer = bytearray()
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append one record."""
+        start = len(self._buffer)
+        _encoder.encode_into(record, self._buffer, start)
+        self._buffer += b"\n"
+        length = len(self._buffer) - start
+        self.size += length
+        self.longest = max(self.longest, length)
+        if len(self._buffer) >= _WRITE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring everything added so far into the file."""
+        with self.path.open("ab") as file:
+            file.write(self._buffer)
+        self._buffer.clear()
+
+    def remove(self) -> None:
+        """Delete the file."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,308 @@
+"""One stream's table: created, grown, filled and cleaned of old versions, each in a transaction of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from singer_sdk.helpers.capabilities import TargetLoadMethods
+
+from target_duckdb.columns import BIGINT, DOUBLE, TIMESTAMPTZ, VARCHAR, Column, converted, grows_into, holds
+from target_duckdb.errors import LoadError
+from target_duckdb.sql import literal, quote
+
+if TYPE_CHECKING:
+    from target_duckdb.database import Database
+    from target_duckdb.spool import Spool
+
+DELETED_AT = "_sdc_deleted_at"
+TABLE_VERSION = "_sdc_table_version"
+
+_VERSIONING = {DELETED_AT: Column(DELETED_AT, TIMESTAMPTZ), TABLE_VERSION: Column(TABLE_VERSION, BIGINT)}
+_REMEMBERED_KEY = re.compile(r"key_properties: (\[.*\])", re.DOTALL)
+_RAW, _ROWS = quote("temp", "main", "raw"), quote("temp", "main", "arriving")
+_OBJECT_BYTES = 16 << 20  # DuckDB's own default for the longest line
+
+
+@dataclass
+class Table:
+    """The table that mirrors a stream.
+
+    Raises:
+        LoadError: The stream's schema cannot become a table, and why.
+    """
+
+    database: Database
+    schema: str
+    """Schema of the database, created when missing."""
+    stream: str
+    """Name of the stream, which is the table's name unchanged."""
+    columns: dict[str, Column]
+    """What the stream's schema asks for."""
+    key: list[str]
+    """Properties that identify a row; empty for a stream that is only appended to."""
+    method: TargetLoadMethods
+    """What a record does to the rows that are there."""
+
+    def __post_init__(self) -> None:
+        self._check_names(self.key)
+        self.key = [] if self.method is TargetLoadMethods.APPEND_ONLY else self.key
+        self._table = quote(self.database.catalog, self.schema, self.stream)
+        self._stored: dict[str, str] = {}
+
+    def _check_names(self, key: list[str]) -> None:
+        if not self.columns:
+            raise LoadError(f"Stream {self.stream} has a schema without properties: there is nothing to load.")
+        if "" in self.columns or not self.stream:
+            raise LoadError(f"Stream {self.stream!r}: DuckDB has no empty names; rename it or the property.")
+        seen: dict[str, str] = {}
+        for name in self.columns:
+            if (other := seen.setdefault(name.lower(), name)) != name:
+                raise LoadError(
+                    f"Stream {self.stream} has the properties {other} and {name}, which are the same column to DuckDB "
+                    "since they differ only in case: rename or remove one with stream_maps."
+                )
+        if missing := [name for name in key if name not in self.columns]:
+            raise LoadError(
+                f"Stream {self.stream} names the key {', '.join(missing)}, which its schema does not have: "
+                "correct the tap's key_properties."
+            )
+
+    def prepare(self) -> None:
+        """Create the table, or bring the one that is there up to the stream's schema."""
+        with self.database.transaction(f"prepare the table of stream {self.stream}"):
+            self.database.fetch(f"CREATE SCHEMA IF NOT EXISTS {quote(self.database.catalog, self.schema)}")
+            if not self._exists():
+                self._create()
+            elif not self._overwrites:
+                self._check_key()
+                self._grow()
+
+    @property
+    def _overwrites(self) -> bool:
+        """Whether this run has yet to replace the table."""
+        method = self.method is TargetLoadMethods.OVERWRITE
+        return method and (self.schema, self.stream) not in self.database.overwritten
+
+    def _exists(self) -> bool:
+        found = self.database.fetch(
+            "SELECT table_name, table_type FROM information_schema.tables "
+            "WHERE table_catalog = ? AND table_schema = ? AND lower(table_name) = lower(?)",
+            [self.database.catalog, self.schema, self.stream],
+        )
+        for name, kind in found:
+            if kind != "BASE TABLE":
+                raise LoadError(
+                    f"Stream {self.stream}: {self.schema}.{name} is a view; drop it or change default_target_schema."
+                )
+            if name != self.stream:
+                raise LoadError(
+                    f"Stream {self.stream} and the table {name} in schema {self.schema} differ only in case, which "
+                    "is the same to DuckDB: rename one, or load into another default_target_schema."
+                )
+        return bool(found)
+
+    def _create(self) -> None:
+        columns = ", ".join(f"{quote(column.name)} {column.type}" for column in self.columns.values())
+        self.database.fetch(f"CREATE TABLE {self._table} ({columns})")
+        self._remember_key()
+        self._stored = {column.name: column.type for column in self.columns.values()}
+
+    def _remember_key(self) -> None:
+        comment = f"Singer stream {self.stream}; key_properties: {json.dumps(self.key)}"
+        self.database.fetch(f"COMMENT ON TABLE {self._table} IS {literal(comment)}")
+
+    def _check_key(self) -> None:
+        """Compare with the key the rows were merged on, which the table's comment remembers."""
+        if self.method is TargetLoadMethods.APPEND_ONLY:
+            return
+        comment = self.database.fetch(
+            "SELECT comment FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?",
+            [self.database.catalog, self.schema, self.stream],
+        )[0][0]
+        remembered = _REMEMBERED_KEY.search(comment or "")
+        former = json.loads(remembered[1]) if remembered else self.key
+        if set(former) == set(self.key):
+            return
+        if self.database.fetch(f"SELECT 1 FROM {self._table} LIMIT 1"):  # noqa: S608 - quoted
+            raise LoadError(
+                f"Stream {self.stream} changed its key from {_listed(former)} to {_listed(self.key)}, so rows that are "
+                f"in {self.schema}.{self.stream} could not be matched: drop the table and load the stream in full, "
+                "or load into another default_target_schema."
+            )
+        self._remember_key()
+
+    def _grow(self) -> None:
+        """Add the columns that are new and widen those that the schema widened."""
+        self._stored = self._describe()
+        by_lower_case = {name.lower(): name for name in self._stored}
+        for column in self.columns.values():
+            known_as = by_lower_case.get(column.name.lower())
+            if known_as is None:
+                self.database.fetch(f"ALTER TABLE {self._table} ADD COLUMN {quote(column.name)} {column.type}")
+                self._stored[column.name] = column.type
+            elif known_as != column.name:
+                raise LoadError(
+                    f"Stream {self.stream}: the property {column.name} and the column {known_as} differ only in case, "
+                    "which is the same to DuckDB: rename the column or the property."
+                )
+            elif not holds(self._stored[column.name], column.type):
+                self._widen(column)
+
+    def _widen(self, column: Column) -> None:
+        name, existing, wanted = column.name, self._stored[column.name], column.type
+        value = converted(name, existing, wanted)
+        lossless = grows_into(existing, wanted)
+        if lossless and existing == BIGINT and wanted == DOUBLE:
+            # Above 2^53 a DOUBLE skips integers.
+            lossless = not self.database.fetch(
+                f"SELECT 1 FROM {self._table} "  # noqa: S608 - quoted
+                f"WHERE TRY_CAST({value} AS HUGEINT) IS DISTINCT FROM {quote(name)} LIMIT 1"
+            )
+        if not lossless:
+            raise LoadError(
+                f"Stream {self.stream}: the column {name} is {existing} and the stream now sends {wanted}, which "
+                f"cannot be converted without loss: rename or drop the column in {self.schema}.{self.stream}, or load "
+                "into another default_target_schema."
+            )
+        self.database.fetch(
+            f"ALTER TABLE {self._table} ALTER COLUMN {quote(name)} SET DATA TYPE {wanted} USING {value}"
+        )
+        self._stored[name] = wanted
+
+    def _describe(self) -> dict[str, str]:
+        rows = self.database.fetch(
+            "SELECT column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            [self.database.catalog, self.schema, self.stream],
+        )
+        return dict(rows)
+
+    def add_versioning(self) -> None:
+        """Make sure the table can tell versions and deleted rows, also when record metadata is off."""
+        if missing := _VERSIONING.keys() - self.columns.keys():
+            self.columns |= {name: _VERSIONING[name] for name in missing}
+            self.prepare()
+
+    def load(self, spool: Spool) -> int:
+        """Merge a batch in one transaction; of records with the same key the last one counts.
+
+        Args:
+            spool: The batch as newline-delimited JSON.
+
+        Returns:
+            How many records were superseded by a later one of the same batch.
+
+        Raises:
+            LoadError: A value does not fit its column; then nothing of the batch is in the table.
+        """
+        with self.database.transaction(f"load stream {self.stream}"):
+            self._replace_if_asked()
+            self._read(spool)
+            self._check_values()
+            superseded = self._type_rows()
+            if self.key:
+                self._merge()
+            else:
+                self.database.fetch(f"INSERT INTO {self._table} BY NAME SELECT * FROM {_ROWS}")  # noqa: S608
+            self.database.fetch(f"DROP TABLE {_RAW}")
+            self.database.fetch(f"DROP TABLE {_ROWS}")
+        self._mark_replaced()
+        return superseded
+
+    def finish(self) -> None:
+        """Replace the table of a stream that sent no record, when the method is overwrite."""
+        if self._overwrites:
+            with self.database.transaction(f"overwrite the table of stream {self.stream}"):
+                self._replace_if_asked()
+            self._mark_replaced()
+
+    def _replace_if_asked(self) -> None:
+        if self._overwrites:
+            self.database.fetch(f"DROP TABLE {self._table}")
+            self._create()
+
+    def _mark_replaced(self) -> None:
+        self.database.overwritten.add((self.schema, self.stream))
+
+    def _read(self, spool: Spool) -> None:
+        """Read the batch as it is, every value as text, rows numbered in the order they came."""
+        columns = ", ".join(f"{literal(name)}: '{VARCHAR}'" for name in self.columns)
+        self.database.fetch(
+            f"CREATE TEMP TABLE {_RAW} AS SELECT * FROM read_json({literal(str(spool.path))}, "  # noqa: S608 - quoted
+            f"columns = {{{columns}}}, format = 'newline_delimited', records = 'true', auto_detect = false, "
+            f"compression = 'uncompressed', maximum_object_size = {max(_OBJECT_BYTES, 2 * spool.longest)})"
+        )
+
+    def _check_values(self) -> None:
+        misfits = {
+            name: misfit
+            for name, column in self.columns.items()
+            if (misfit := column.misfit(self._stored[name])) is not None
+        }
+        if not misfits:
+            return
+        counts = ", ".join(
+            f"count(*) FILTER ({quote(name)} IS NOT NULL AND {misfit})" for name, misfit in misfits.items()
+        )
+        found = self.database.fetch(f"SELECT {counts} FROM {_RAW}")[0]  # noqa: S608 - quoted
+        for name, count in zip(misfits, found, strict=True):
+            if count:
+                raise LoadError(
+                    f"Stream {self.stream}: {count} value{'s' * (count > 1)} of {name} in this batch cannot be stored "
+                    f"exactly as {self._stored[name]}: correct the type in the tap's schema or catalog, "
+                    "or the value with stream_maps."
+                )
+
+    def _type_rows(self) -> int:
+        values = {name: column.cast(self._stored[name]) for name, column in self.columns.items()}
+        select = ", ".join(f"{value} AS {quote(name)}" for name, value in values.items())
+        last = ""
+        if self.key:
+            last = f" WHERE rowid IN (SELECT max(rowid) FROM {_RAW} GROUP BY {', '.join(values[k] for k in self.key)})"  # noqa: S608
+        self.database.fetch(f"CREATE TEMP TABLE {_ROWS} AS SELECT {select} FROM {_RAW}{last}")  # noqa: S608
+        counted = self.database.fetch(f"SELECT (SELECT count(*) FROM {_RAW}) - (SELECT count(*) FROM {_ROWS})")  # noqa: S608
+        return int(counted[0][0])
+
+    def _merge(self) -> None:
+        same = " AND ".join(f"t.{quote(name)} IS NOT DISTINCT FROM a.{quote(name)}" for name in self.key)
+        returned = _VERSIONING.keys() & self._stored.keys() - self.columns.keys()
+        changes = [f"{quote(name)} = a.{quote(name)}" for name in self.columns if name not in self.key]
+        changes += [f"{quote(name)} = NULL" for name in sorted(returned)]
+        if changes:
+            self.database.fetch(f"UPDATE {self._table} t SET {', '.join(changes)} FROM {_ROWS} a WHERE {same}")  # noqa: S608
+        self.database.fetch(
+            f"INSERT INTO {self._table} BY NAME SELECT * FROM {_ROWS} a "  # noqa: S608 - quoted
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self._table} t WHERE {same})"
+        )
+
+    def activate(self, version: int, *, hard: bool) -> int:
+        """Let only rows of this version, or a later one, count.
+
+        Args:
+            version: The version the stream has just sent in full.
+            hard: Delete the other rows instead of marking them with ``_sdc_deleted_at``.
+
+        Returns:
+            How many rows were marked or deleted.
+        """
+        self.add_versioning()
+        outdated = f"({quote(TABLE_VERSION)} IS NULL OR {quote(TABLE_VERSION)} < ?)"
+        with self.database.transaction(f"activate a version of stream {self.stream}"):
+            self._replace_if_asked()
+            if hard:
+                rows = self.database.fetch(f"DELETE FROM {self._table} WHERE {outdated}", [version])  # noqa: S608
+            else:
+                rows = self.database.fetch(
+                    f"UPDATE {self._table} SET {quote(DELETED_AT)} = now() "  # noqa: S608 - quoted
+                    f"WHERE {quote(DELETED_AT)} IS NULL AND {outdated}",
+                    [version],
+                )
+        self._mark_replaced()
+        return int(rows[0][0])
+
+
+def _listed(key: list[str]) -> str:
+    return ", ".join(key) or "none"

@@ -1,0 +1,192 @@
+"""The Singer target: settings, the order of things, and what the operator reads when one goes wrong."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Target
+from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException, SingerSDKError
+from singer_sdk.helpers._batch import BaseBatchFileEncoding
+from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities, TargetLoadMethods
+from singer_sdk.singerlib.json import serialize_json
+from typing_extensions import override
+
+from target_duckdb.batches import batch_records
+from target_duckdb.database import Database
+from target_duckdb.errors import LoadError
+from target_duckdb.messages import MessageReader
+from target_duckdb.sinks import DuckDBSink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.sinks import Sink
+
+
+class TargetDuckDB(Target):
+    """Loads Singer streams into one DuckDB file: every record, typed, in transactions."""
+
+    name = "target-duckdb"
+    default_sink_class = DuckDBSink
+    message_reader_class = MessageReader
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.BATCH,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+        TargetCapabilities.HARD_DELETE,
+        TargetCapabilities.TARGET_SCHEMA,
+        TargetCapabilities.VALIDATE_RECORDS,
+    ]
+    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property(
+            "filepath",
+            th.StringType(min_length=1),
+            required=True,
+            title="File path",
+            description="The DuckDB file; it and its folder are created when missing.",
+        ),
+        th.Property(
+            "default_target_schema",
+            th.StringType(min_length=1),
+            default="main",
+            title="Default target schema",
+            description="Schema of the database the tables are in; created when missing.",
+        ),
+        th.Property(
+            "load_method",
+            th.StringType,
+            allowed_values=[method.value for method in TargetLoadMethods],
+            default=TargetLoadMethods.UPSERT.value,
+            title="Load method",
+            description=(
+                "upsert: a record replaces the row with its key, and is appended when the stream has no key; "
+                "append-only: every record becomes a row; overwrite: like upsert into a table emptied first."
+            ),
+        ),
+        th.Property(
+            "batch_size_rows",
+            th.IntegerType(minimum=1),
+            default=DuckDBSink.MAX_SIZE_DEFAULT,
+            title="Batch size in rows",
+            description="How many records of a stream are merged in one transaction.",
+        ),
+        th.Property(
+            "lock_timeout",
+            th.NumberType(minimum=0),
+            default=10,
+            title="Lock timeout",
+            description="Seconds to wait while another process has the file open.",
+        ),
+        th.Property(
+            "hard_delete",
+            th.BooleanType,
+            default=False,
+            title="Hard delete",
+            description="Whether ACTIVATE_VERSION deletes the rows of earlier versions instead of marking them.",
+        ),
+        th.Property(
+            "validate_records",
+            th.BooleanType,
+            default=False,
+            title="Validate records",
+            description=(
+                "Whether each record is checked against the whole JSON Schema of its stream, several times slower; "
+                "that values fit the types of their columns is checked anyway."
+            ),
+        ),
+    ).to_dict()
+
+    rows_since_state = 0
+    """Records taken in since a state was last passed on."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.max_parallelism = 1  # one file, one connection, one transaction at a time
+
+    @cached_property
+    def database(self) -> Database:
+        """The file, opened when the first stream announces itself."""
+        return Database(Path(self.config["filepath"]).expanduser(), float(self.config["lock_timeout"]))
+
+    @override
+    def get_sink(
+        self,
+        stream_name: str,
+        *,
+        record: dict[str, Any] | None = None,
+        schema: dict[str, Any] | None = None,
+        key_properties: Sequence[str] | None = None,
+    ) -> Sink:
+        # What came under the former schema goes in first, or it would overwrite later records of the same key.
+        if schema is not None and self.sink_exists(stream_name):
+            self.drain_one(self._sinks_active[stream_name])
+        return super().get_sink(stream_name, record=record, schema=schema, key_properties=key_properties)
+
+    @override
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        # Passing the state on at every batch, not only at the end, is what lets a killed run resume.
+        super()._process_state_message(message_dict)
+        if self.rows_since_state >= self.config["batch_size_rows"]:
+            self.drain_all()
+
+    @override
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        sys.stdout.write(f"{serialize_json(state)}\n")
+        sys.stdout.flush()
+        self.rows_since_state = 0
+
+    @override
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        self._assert_line_requires(message_dict, requires={"stream", "version"})
+        self._assert_announced(message_dict["stream"], "version")
+        super()._process_activate_version_message(message_dict)
+
+    @override
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        # Record by record, so that stream maps, metadata, exact decimals and the batch size hold here as well.
+        self._assert_line_requires(message_dict, requires={"stream", "encoding", "manifest"})
+        self._assert_announced(message_dict["stream"], "batch")
+        message = {"stream": message_dict["stream"], "version": message_dict.get("version")}
+        encoding = BaseBatchFileEncoding.from_dict(message_dict["encoding"])
+        for record in batch_records(encoding, message_dict["manifest"]):
+            self._process_record_message(message | {"record": record})
+
+    def _assert_announced(self, stream_name: str, what: str) -> None:
+        if stream_name not in self.mapper.stream_maps:
+            raise RecordsWithoutSchemaException(
+                f"A {what} of stream {stream_name} came before its schema: the tap does not follow the Singer spec."
+            )
+
+    @override
+    def process_endofpipe(self) -> None:
+        super().process_endofpipe()
+        if "database" in self.__dict__:
+            self.database.close()
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        # The SDK would start loading inside whatever the signal interrupted. Stopping is safe at any point: what was
+        # not committed was not promised by a state either.
+        sys.exit(128 + signum)
+
+    @classmethod
+    @override
+    def invoke(cls, *, about: bool = False, about_format: str | None = None, **options: Any) -> None:
+        try:
+            super().invoke(about=about, about_format=about_format, **options)
+        except ConfigValidationError:
+            raise  # the SDK lists what is wrong with the settings
+        except (LoadError, SingerSDKError) as error:
+            sentence = " ".join(str(error.args[0] if error.args else type(error).__name__).split())
+            cls.logger.error(sentence, exc_info=cls.logger.isEnabledFor(logging.DEBUG))  # noqa: TRY400
+            sys.exit(1)
