@@ -1,0 +1,30 @@
+{#-
+  A OneRoster sourcedId from its kind and the columns that make it unique: `kind.part.part` when every part is made of letters,
+  digits, `-` and `_` and the whole has at most 100 characters, else `kind.h` and 40 hex digits of the SHA-256 of the parts.
+  Parts must not be null and must never change for the same thing.
+-#}
+{% macro sourced_id(kind, parts) %}
+  {%- set hashed -%}
+    '{{ kind }}.h' || left({{ sha256_hex(parts | join(" || chr(31) || ")) }}, 40)
+  {%- endset -%}
+  {%- if id_style() == "hash" -%}
+    {{ hashed }}
+  {%- else -%}
+    case
+      when
+        {% for part in parts %}{{ part }} ~ '^[A-Za-z0-9_-]+$' and {% endfor %}
+        length('{{ kind }}.' || {{ parts | join(" || '.' || ") }}) <= 100
+      then '{{ kind }}.' || {{ parts | join(" || '.' || ") }}
+      else {{ hashed }}
+    end
+  {%- endif -%}
+{% endmacro %}
+
+{% macro sha256_hex(text) %}{{ return(adapter.dispatch("sha256_hex")(text)) }}{% endmacro %}
+
+{% macro default__sha256_hex(text) %}encode(sha256(convert_to({{ text }}, 'UTF8')), 'hex'){% endmacro %}
+
+{% macro duckdb__sha256_hex(text) %}sha256({{ text }}){% endmacro %}
+
+{#- `Peer review` is category.peer-review. -#}
+{% macro category_sourced_id(category) %}'category.' || replace(lower({{ category }}), ' ', '-'){% endmacro %}

@@ -1,0 +1,31 @@
+with named as (
+    select content_id as course_id, content_name as course_name, content_slug as course_slug, 1 as source_rank,
+        author_updated_at as named_at
+    from {{ ref("stg_coursera__contents") }}
+    where content_type = 'Course'
+    union all
+    select content_id, content_name, content_slug, 2, report_refreshed_at
+    from {{ ref("stg_coursera__enrollments") }}
+    where content_type = 'Course'
+    union all
+    select course_id, course_name, null, 3, changed_at
+    from {{ ref("stg_coursera__course_grades") }}
+),
+
+ranked as (
+    select
+        course_id,
+        {{ one_line("course_name") }} as course_name,
+        course_slug,
+        row_number() over (partition by course_id order by source_rank, named_at desc nulls last, course_name, course_slug) as preference
+    from named
+    where {{ one_line("course_name") }} is not null
+)
+
+select
+    course_id,
+    {{ sourced_id("course", ["course_id"]) }} as course_sourced_id,
+    course_name,
+    course_slug
+from ranked
+where preference = 1

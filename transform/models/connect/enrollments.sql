@@ -1,0 +1,66 @@
+with reports as (
+    select
+        reported.*,
+        identities.person_key,
+        -- A learner whose external id has changed may be reported under both.
+        row_number() over (
+            partition by reported.program_id, reported.content_id, identities.person_key
+            order by reported.report_refreshed_at desc nulls last, reported.changed_at desc nulls last, reported.enrollment_id
+        ) as newest
+    from {{ ref("stg_coursera__enrollments") }} as reported
+    inner join {{ ref("identities") }} as identities on reported.external_id = identities.external_id
+    where reported.content_type = 'Course'
+),
+
+gradebook as (
+    select
+        grades.program_id,
+        grades.course_id,
+        identities.person_key,
+        grades.completed_at,
+        grades.course_grade_percent,
+        row_number() over (
+            partition by grades.program_id, grades.course_id, identities.person_key
+            order by grades.changed_at desc nulls last, grades.course_grade_id
+        ) as newest
+    from {{ ref("stg_coursera__course_grades") }} as grades
+    inner join {{ ref("identities") }} as identities on grades.external_id = identities.external_id
+),
+
+-- Who is a member now is what program_memberships says; the report's membership state may be a day or more behind.
+of_members as (
+    select
+        reports.program_id,
+        reports.content_id as course_id,
+        reports.person_key,
+        people.identity_key,
+        people.user_sourced_id,
+
+        reports.grade_0_to_1,
+        gradebook.course_grade_percent as gradebook_grade_percent,
+
+        reports.is_completed,
+
+        reports.enrolled_at,
+        greatest(reports.enrolled_at, reports.last_activity_at, reports.completed_at) as last_active_at,
+        coalesce(reports.completed_at, gradebook.completed_at) as completed_at
+    from reports
+    inner join {{ ref("memberships") }} as memberships
+        on reports.program_id = memberships.program_id and reports.person_key = memberships.person_key and memberships.is_member
+    inner join {{ ref("people") }} as people on reports.person_key = people.person_key
+    left join gradebook
+        on reports.program_id = gradebook.program_id
+        and reports.content_id = gradebook.course_id
+        and reports.person_key = gradebook.person_key
+        and gradebook.newest = 1
+    where reports.newest = 1
+)
+
+select
+    *,
+    {{ sourced_id("enrollment", ["program_id", "course_id", "identity_key"]) }} as enrollment_sourced_id,
+    {{ school_day("enrolled_at") }} as enrolled_on,
+    {{ school_day("completed_at") }} as completed_on,
+    cast({{ school_year_of(school_day("enrolled_at")) }} as integer) as first_school_year,
+    cast({{ school_year_of(school_day("last_active_at")) }} as integer) as last_school_year
+from of_members

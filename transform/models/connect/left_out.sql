@@ -1,0 +1,24 @@
+-- Constant text and a count per reason, so that a run report can show what the files do not hold.
+select 'enrollments' as what, 'content other than a course: it has no gradebook' as reason, count(*) as how_many
+from {{ ref("stg_coursera__enrollments") }}
+where content_type <> 'Course'
+union all
+select 'program_contents', 'content other than a course: it makes no class', count(*)
+from {{ ref("stg_coursera__program_contents") }}
+where content_type <> 'Course'
+union all
+select 'enrollments', 'the learner is not a member of the program now', count(*)
+from {{ ref("stg_coursera__enrollments") }} as reported
+inner join {{ ref("identities") }} as identities on reported.external_id = identities.external_id
+left join {{ ref("memberships") }} as memberships
+    on reported.program_id = memberships.program_id and identities.person_key = memberships.person_key and memberships.is_member
+where reported.content_type = 'Course' and memberships.person_key is null
+union all
+select 'grades', 'completed, but Coursera does not show the grade yet', count(*)
+from {{ ref("enrollments") }}
+where is_completed and (grade_0_to_1 is null or completed_on is null)
+union all
+select 'classes', 'course without a name in any report', count(*)
+from {{ ref("stg_coursera__program_contents") }} as offered
+left join {{ ref("courses") }} as courses on offered.content_id = courses.course_id
+where offered.content_type = 'Course' and courses.course_id is null

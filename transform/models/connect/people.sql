@@ -1,0 +1,65 @@
+{%- set placeholder = "'" ~ var("name_placeholder") | replace("'", "''") ~ "'" -%}
+with members as (
+    select person_key, bool_or(is_member) as is_member
+    from {{ ref("memberships") }}
+    group by person_key
+),
+
+described as (
+    select coursera_user_id as person_key, external_id, full_name, email, 1 as source_rank, extracted_at as described_at
+    from {{ ref("stg_coursera__users") }}
+    union all
+    select identities.person_key, listed.external_id, listed.full_name, listed.email, 2, listed.joined_at
+    from {{ ref("stg_coursera__program_memberships") }} as listed
+    inner join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
+    union all
+    select identities.person_key, listed.external_id, listed.full_name, listed.email, 3, listed.invited_at
+    from {{ ref("stg_coursera__program_invitations") }} as listed
+    inner join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
+),
+
+ranked as (
+    select
+        person_key,
+        external_id,
+        {{ one_line("full_name") }} as full_name,
+        {{ one_line("email") }} as email,
+        row_number() over (
+            partition by person_key
+            order by source_rank, described_at desc nulls last, external_id
+        ) as preference
+    from described
+),
+
+named as (
+    select
+        members.person_key,
+        members.is_member,
+        ranked.external_id,
+        ranked.full_name,
+        ranked.email,
+        case when ranked.full_name like '% %' then regexp_replace(ranked.full_name, ' [^ ]*$', '') else ranked.full_name end
+            as given_name,
+        case when ranked.full_name like '% %' then regexp_replace(ranked.full_name, '^.* ', '') end as family_name,
+        {% if identity() == "coursera_id" %}members.person_key
+        {%- elif identity() == "external_id" %}ranked.external_id
+        {%- else %}coalesce(lower(ranked.email), members.person_key)
+        {%- endif %} as identity_key
+    from members
+    inner join ranked on members.person_key = ranked.person_key and ranked.preference = 1
+)
+
+select
+    person_key,
+    identity_key,
+    {{ sourced_id("user", ["identity_key"]) }} as user_sourced_id,
+    external_id,
+
+    full_name,
+    coalesce(given_name, {{ placeholder }}) as given_name,
+    coalesce(family_name, {{ placeholder }}) as family_name,
+    email,
+    {% if username_source() == "email" %}coalesce(lower(email), external_id){% else %}external_id{% endif %} as username,
+
+    is_member
+from named

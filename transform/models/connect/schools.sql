@@ -1,0 +1,31 @@
+with districts as (
+    select
+        {{ sourced_id("district", ["organization_id"]) }} as org_sourced_id,
+        coalesce({{ one_line("organization_name") }}, organization_id) as org_name,
+        'district' as org_type,
+        organization_slug as org_identifier,
+        cast(null as text) as parent_sourced_id
+    from {{ ref("stg_coursera__organizations") }}
+),
+
+-- Credentials belong to one organisation, so there is one district.
+district as (
+    select * from districts
+    order by org_sourced_id
+    limit 1
+),
+
+mapped_schools as (
+    select
+        school_sourced_id as org_sourced_id,
+        min(school_name) as org_name,
+        'school' as org_type,
+        min(school_identifier) as org_identifier,
+        (select org_sourced_id from district) as parent_sourced_id
+    from {{ ref("program_schools") }}
+    group by school_sourced_id
+)
+
+select * from district
+union all
+select * from mapped_schools

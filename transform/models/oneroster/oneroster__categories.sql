@@ -1,0 +1,8 @@
+{{ config(alias="categories") }}
+
+select distinct
+    {{ category_sourced_id("category") }} as "sourcedId",
+    cast(null as text) as "status",
+    cast(null as text) as "dateLastModified",
+    category as "title"
+from {{ ref("line_items") }}

@@ -1,0 +1,19 @@
+{{ config(alias="enrollments") }}
+
+select
+    enrollments.enrollment_sourced_id as "sourcedId",
+    cast(null as text) as "status",
+    cast(null as text) as "dateLastModified",
+    classes.class_sourced_id as "classSourcedId",
+    classes.school_sourced_id as "schoolSourcedId",
+    enrollments.user_sourced_id as "userSourcedId",
+    'student' as "role",
+    cast(null as text) as "primary",
+    -- Dates must lie within the terms of the class.
+    case when class_terms.school_year is not null then {{ iso_date("enrollments.enrolled_on") }} end as "beginDate",
+    cast(null as text) as "endDate"
+from {{ ref("enrollments") }} as enrollments
+inner join {{ ref("classes") }} as classes
+    on enrollments.program_id = classes.program_id and enrollments.course_id = classes.course_id
+left join {{ ref("class_terms") }} as class_terms
+    on classes.class_sourced_id = class_terms.class_sourced_id and enrollments.first_school_year = class_terms.school_year

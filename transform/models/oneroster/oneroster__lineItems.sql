@@ -1,0 +1,18 @@
+{{ config(alias="lineItems") }}
+
+select
+    line_items.line_item_sourced_id as "sourcedId",
+    cast(null as text) as "status",
+    cast(null as text) as "dateLastModified",
+    line_items.title as "title",
+    line_items.description as "description",
+    {{ iso_date("school_years.starts_on") }} as "assignDate",
+    -- Deadlines are each learner's own, so the line item is due on the last day of the session.
+    {{ iso_date("school_years.ends_before - 1") }} as "dueDate",
+    line_items.class_sourced_id as "classSourcedId",
+    {{ category_sourced_id("line_items.category") }} as "categorySourcedId",
+    school_years.grading_period_sourced_id as "gradingPeriodSourcedId",
+    '0' as "resultValueMin",
+    '100' as "resultValueMax"
+from {{ ref("line_items") }} as line_items
+inner join {{ ref("school_years") }} as school_years on school_years.is_current

@@ -1,0 +1,26 @@
+with current_rows as (
+    {{ newest_rows(source("coursera", "contents"), ["id"]) }}
+),
+
+renamed as (
+    select
+        cast(id as text) as content_key,
+        cast(content_id as text) as content_id,
+        cast(content_type as text) as content_type,
+
+        cast(name as text) as content_name,
+        cast(description as text) as content_description,
+        cast(slug as text) as content_slug,
+        cast(language_code as text) as language_code,
+        cast(difficulty_level as text) as difficulty_level,
+        subtitle_language_codes,
+        instructors,
+        partners,
+        programs,
+        extra_metadata,
+
+        cast(last_updated_at as timestamptz) as author_updated_at
+    from current_rows
+)
+
+select * from renamed

@@ -1,0 +1,29 @@
+with current_rows as (
+    {{ newest_rows(source("coursera", "course_grades"), ["program_id", "id"]) }}
+),
+
+renamed as (
+    select
+        cast(program_id as text) as program_id,
+        cast(id as text) as course_grade_id,
+        cast(external_id as text) as external_id,
+        cast(course_id as text) as course_id,
+
+        cast(full_name as text) as full_name,
+        cast(course_name as text) as course_name,
+        risk_flags,
+
+        cast(overall_course_grade as double precision) as course_grade_percent,
+        cast(overall_progress as bigint) as progress_percent,
+        cast(approx_total_learning_hrs as double precision) as learning_hours,
+
+        cast(is_completed as boolean) as is_completed,
+
+        cast(enrolled_at as timestamptz) as enrolled_at,
+        cast(last_activity_at as timestamptz) as last_activity_at,
+        cast(completed_at as timestamptz) as completed_at,
+        cast(changed_at as timestamptz) as changed_at
+    from current_rows
+)
+
+select * from renamed

@@ -1,0 +1,45 @@
+with current_rows as (
+    {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"]) }}
+),
+
+renamed as (
+    select
+        cast(program_id as text) as program_id,
+        cast(id as text) as enrollment_id,
+        cast(coalesce(external_id, email) as text) as external_id,
+        cast(content_id as text) as content_id,
+        cast(content_type as text) as content_type,
+        cast(collection_id as text) as collection_id,
+        cast(contract_id as text) as contract_id,
+
+        cast(content_name as text) as content_name,
+        cast(content_slug as text) as content_slug,
+        cast(program_name as text) as program_name,
+        cast(program_slug as text) as program_slug,
+        cast(full_name as text) as full_name,
+        cast(email as text) as email,
+        cast(membership_state as text) as reported_membership_state,
+        cast(course_type as text) as course_type,
+        cast(collection_name as text) as collection_name,
+        cast(contract_name as text) as contract_name,
+        cast(content_certificate_url as text) as certificate_url,
+        partner_names,
+        learner_profile_standard_fields as learner_profile,
+
+        cast(grade as double precision) as grade_0_to_1,
+        cast(overall_progress as bigint) as progress_percent,
+        cast(approx_total_course_hrs as double precision) as learning_hours,
+        cast(num_courses_in_specialization as bigint) as courses_in_specialization,
+
+        cast(is_completed as boolean) as is_completed,
+
+        cast(enrolled_at as timestamptz) as enrolled_at,
+        cast(last_activity_at as timestamptz) as last_activity_at,
+        cast(completed_at as timestamptz) as completed_at,
+        cast(deleted_at as timestamptz) as membership_deleted_at,
+        cast(updated_at as timestamptz) as report_refreshed_at,
+        cast(changed_at as timestamptz) as changed_at
+    from current_rows
+)
+
+select * from renamed

@@ -1,0 +1,18 @@
+with current_rows as (
+    {{ newest_rows(source("coursera", "program_memberships"), ["id"]) }}
+),
+
+renamed as (
+    select
+        cast(id as text) as membership_id,
+        cast(program_id as text) as program_id,
+        cast(coalesce(external_id, email) as text) as external_id,
+
+        cast(full_name as text) as full_name,
+        cast(email as text) as email,
+
+        cast(joined_at as timestamptz) as joined_at
+    from current_rows
+)
+
+select * from renamed

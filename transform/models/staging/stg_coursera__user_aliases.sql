@@ -1,0 +1,25 @@
+-- The one place that looks at removed rows: whoever left may still be named by a report.
+with known_rows as (
+    {{ newest_rows(source("coursera", "users"), ["id"], removed=true) }}
+),
+
+ranked as (
+    select
+        coalesce(external_id, email) as external_id,
+        id as coursera_user_id,
+
+        _sdc_deleted_at is not null as is_removed,
+
+        cast(_sdc_extracted_at as timestamptz) as seen_at,
+
+        row_number() over (
+            partition by coalesce(external_id, email)
+            order by case when _sdc_deleted_at is null then 0 else 1 end, _sdc_extracted_at desc, id
+        ) as preference
+    from known_rows
+    where coalesce(external_id, email) is not null
+)
+
+select external_id, coursera_user_id, is_removed, seen_at
+from ranked
+where preference = 1

@@ -1,0 +1,7 @@
+{#- Fails with ids that are missing, illegal in OneRoster, longer than 100, or the same but for letter case (one id to PowerSchool). -#}
+{% test sourced_ids(model, column_name) %}
+  select lower({{ column_name }}) as folded, count(*) as occurrences
+  from {{ model }}
+  group by lower({{ column_name }})
+  having count(*) > 1 or lower({{ column_name }}) is null or not (lower({{ column_name }}) ~ '^[a-z0-9._-]{1,100}$')
+{% endtest %}
