@@ -1,0 +1,225 @@
+"""The server as a process: running it, starting it detached, finding it again, stopping it by the pid it left in its home."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from coursera_sandbox import control
+from coursera_sandbox.campus import Campus
+from coursera_sandbox.clock import Clock
+from coursera_sandbox.faults import Fault
+from coursera_sandbox.moments import iso
+from coursera_sandbox.server import Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+HOST = "127.0.0.1"
+_START_SECONDS = 30
+_STOP_SECONDS = 5
+
+
+class SandboxError(Exception):
+    """One sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a server is run."""
+
+    home: Path
+    port: int = 8737
+    learners: int = 120
+    seed: int = 7
+    idle_timeout: float = 900
+    faults: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        """The same as command line arguments of `run`."""
+        found = ["--home", str(self.home)]
+        for name in ("port", "learners", "seed", "idle_timeout"):
+            found += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
+        for spec in self.faults:
+            found += ["--fault", spec]
+        return found
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server, as its home folder remembers it."""
+
+    pid: int
+    born: float
+    """When the process was made: a pid may be given to another process later."""
+    url: str
+    seed: int
+    learners: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.born) < 2 and process.status() != psutil.STATUS_ZOMBIE  # noqa: PLR2004 - seconds
+        except psutil.Error:
+            return False
+
+    def call(self, method: str, path: str, **params: int) -> dict[str, Any] | None:
+        """A control endpoint's answer; None when the server does not answer."""
+        try:
+            with httpx.Client(trust_env=False, timeout=30) as client:
+                answer = client.request(method, f"{self.url}/_sandbox/{path}", params=params)
+                body: dict[str, Any] = answer.raise_for_status().json()
+        except (httpx.HTTPError, ValueError):
+            return None
+        return body
+
+
+def find(home: Path) -> Server | None:
+    """The server that belongs to a home folder, if it still runs; what a dead one left behind is ignored."""
+    try:
+        server = Server(**json.loads((home / "server.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return server if server.alive else None
+
+
+def start(options: Options) -> tuple[Server, bool]:
+    """A server for this home that answers, and whether it was running before."""
+    running = find(options.home)
+    if running and running.call("GET", "status"):
+        return running, True
+    options.home.mkdir(parents=True, exist_ok=True)
+    log = options.home / "server.log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "coursera_sandbox", "run", *options.arguments()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        server = find(options.home)
+        if server and server.call("GET", "status"):
+            return server, server.pid != process.pid
+        if process.poll() is not None:
+            raise SandboxError(
+                log.read_text().strip().splitlines()[-1].removeprefix("Error: ")
+                if log.stat().st_size
+                else "The server ended at once."
+            )
+        time.sleep(0.03)
+    process.kill()
+    raise SandboxError(f"The server did not answer within {_START_SECONDS} seconds; its messages are in {log}.")
+
+
+def stop(home: Path) -> Server | None:
+    """End the server of this home; None when there was none."""
+    server = find(home)
+    if server:
+        process = psutil.Process(server.pid)
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_SECONDS)
+    (home / "server.json").unlink(missing_ok=True)
+    return server
+
+
+class _Protocol(HttpToolsProtocol):
+    """Lets the fault `drop` reach the connection."""
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self.scope["sandbox.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+def run(options: Options, *, announce: bool) -> None:
+    """Serve until told to stop, or until nobody asked anything for the idle time."""
+    listener = _listen(options.port)
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    clock = Clock(options.home)
+    clock.set(clock.now)
+    sandbox = Sandbox(
+        Campus.open(options.seed, options.learners, clock.now), clock, [Fault.parse(spec) for spec in options.faults]
+    )
+    config = uvicorn.Config(
+        sandbox.application(control.routes(sandbox)),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=2,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    me = Server(os.getpid(), psutil.Process().create_time(), url, options.seed, options.learners)
+    note = options.home / "server.json"
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    fresh = note.with_suffix(f".{me.pid}.tmp")
+    fresh.write_text(json.dumps(asdict(me)))
+    fresh.replace(note)
+    if announce:
+        print(describe(me, iso(clock.now)), flush=True)  # noqa: T201 - what a foreground command is for
+    try:
+        asyncio.run(_serve(server, listener, sandbox, options.idle_timeout))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if find(options.home) == me:
+            note.unlink(missing_ok=True)
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, sandbox: Sandbox, idle_timeout: float) -> None:
+    async def watch() -> None:
+        while time.monotonic() - sandbox.last_request < idle_timeout:
+            await asyncio.sleep(min(0.5, idle_timeout / 2))
+        server.should_exit = True
+
+    watcher = asyncio.create_task(watch())
+    await server.serve(sockets=[listener])
+    watcher.cancel()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise SandboxError(
+            f"Port {port} cannot be used ({error}); choose another one with --port, or 0 for any that is free."
+        ) from None
+    return listener
+
+
+def describe(server: Server, now: str) -> str:
+    """The one line that `start` prints."""
+    return f"Coursera sandbox at {server.url}, simulated time {now}, {server.learners} learners, seed {server.seed}, pid {server.pid}"

@@ -1,0 +1,93 @@
+"""Misbehaviour on request: what a fault is called, how it is written, and when it strikes.
+
+A spec is `NAME` or `NAME:key=value,key=value`. Any fault takes `rate` (0 to 1, share of the requests that it strikes, 1 by default), `times`
+(how often at most) and `path` (only requests whose path contains this text). Which requests are struck follows from the seed and the number of
+the request, so a run can be repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from coursera_sandbox.chance import hashes, label, unit
+
+FAULTS = {
+    "429": "too many requests; retry-after=SECONDS adds the header, spike=1 words it as a spike arrest",
+    "500": "an error of the service",
+    "502": "a bad gateway, as HTML",
+    "503": "service unavailable; retry-after=SECONDS adds the header",
+    "504": "gateway timeout",
+    "latency": "waits ms=MILLISECONDS (default 100) before it answers",
+    "drop": "closes the connection without an answer",
+    "truncate": "breaks off in the middle of the body",
+    "html": "a web page with status 200 instead of JSON",
+    "token-revoked": "forgets the token of the request, then answers 401",
+    "token-expires": "tokens live only seconds=SECONDS (default 5), whatever expires_in says",
+    "short-pages": "pages have fewer rows than asked for, though more remain",
+    "shifting-rows": "after the first page of a list a row is inserted ahead; with lose=1 the first row is removed instead",
+    "missing-total": "paging has no total",
+    "extra-fields": "unknown members in the envelope and in every element",
+}
+_COMMON = {"rate", "times", "path"}
+_OPTIONS = {
+    "429": {"retry-after", "spike"},
+    "503": {"retry-after"},
+    "latency": {"ms"},
+    "token-expires": {"seconds"},
+    "shifting-rows": {"lose"},
+}
+
+
+@dataclass
+class Fault:
+    """One fault in force."""
+
+    name: str
+    options: dict[str, str]
+    spec: str
+    struck: int = 0
+    shifted: set[str] = field(default_factory=set)
+    """Lists whose rows have shifted (`shifting-rows`)."""
+
+    @classmethod
+    def parse(cls, spec: str) -> Fault:
+        """Read a spec; ValueError says what is wrong with it."""
+        name, _, rest = spec.strip().partition(":")
+        if name not in FAULTS:
+            raise ValueError(f"There is no fault {name!r}; there are: {', '.join(FAULTS)}.")
+        options = {}
+        for pair in filter(None, rest.split(",")):
+            key, equals, value = pair.partition("=")
+            if key not in _COMMON | _OPTIONS.get(name, set()) or not equals:
+                raise ValueError(
+                    f"Fault {name!r} has no option {pair!r}; it takes: {', '.join(sorted(_COMMON | _OPTIONS.get(name, set())))}."
+                )
+            options[key] = value
+        fault = cls(name, options, spec.strip())
+        for key in options.keys() - {"path"}:
+            fault.number(key)
+        return fault
+
+    def number(self, key: str, default: float = 0.0) -> float:
+        """An option that is a number; ValueError when it is not one."""
+        value = self.options.get(key)
+        if value is None:
+            return default
+        try:
+            return float(value)
+        except ValueError:
+            raise ValueError(f"Option {key} of fault {self.name!r} has to be a number, not {value!r}.") from None
+
+    def strikes(self, seed: int, request: int, path: str) -> bool:
+        """Whether it strikes this request; counts when it does."""
+        if self.options.get("path", "") not in path:
+            return False
+        if self.struck >= self.number("times", np.inf):
+            return False
+        chance = float(unit(hashes(label(seed, f"fault {self.name}"), request))[0])
+        if chance >= self.number("rate", 1.0):
+            return False
+        self.struck += 1
+        return True

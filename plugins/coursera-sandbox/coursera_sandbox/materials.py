@@ -1,0 +1,86 @@
+"""The inside of a course, and a learner's state in one content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coursera_sandbox.campus import Query
+from coursera_sandbox.moments import ABSENT
+from coursera_sandbox.people import find
+from coursera_sandbox.shapes import CourseMaterials, EnrollmentState
+from coursera_sandbox.world import SERIES
+
+if TYPE_CHECKING:
+    from coursera_sandbox.campus import Campus
+    from coursera_sandbox.catalogue import Course, Program
+
+_TYPES = {
+    "QUIZ": "QUIZ",
+    "PEER_REVIEW": "PEER_REVIEW",
+    "PROGRAMMING_ASSIGNMENT": "PROGRAMMING_ASSIGNMENT",
+    "STAFF_GRADED_ASSIGNMENT": "ASSIGNMENT",
+    "DISCUSSION_PROMPT": "DISCUSSION",
+    "LTI": "EXTERNAL_TOOL",
+}
+"""Item types of the gradebook in the words of the course materials."""
+
+
+def course_materials(campus: Campus, program: int, course: int) -> CourseMaterials:
+    """Modules, lessons and items; each graded item comes after a video and a reading of its own."""
+    plan, place = campus.catalogue.courses[course], campus.catalogue.programs[program]
+    lessons: dict[int, list[dict[str, Any]]] = {}
+    for order in range(max(len(plan.items), 3)):
+        items = [
+            _item(plan, place, f"v{order:02d}{plan.id[:2]}", f"Video {order + 1}", "VIDEO"),
+            _item(plan, place, f"r{order:02d}{plan.id[:2]}", f"Reading {order + 1}", "READING"),
+        ]
+        if plan.items:
+            graded = plan.items[order]
+            entry = _item(plan, place, graded.id, graded.name, _TYPES[graded.type])
+            entry["weightPercentage"] = graded.weight
+            if order:
+                entry["prerequisiteItemId"] = plan.items[order - 1].id
+            items.append(entry)
+        lessons.setdefault(order // 3, []).append(
+            {"id": lesson_id(plan, order), "name": f"Lesson {order + 1}", "items": items}
+        )
+    return CourseMaterials(
+        plan.id,
+        [
+            {"id": module_id(plan, module), "name": f"Week {module + 1}", "lessons": parts}
+            for module, parts in lessons.items()
+        ],
+    )
+
+
+def module_id(course: Course, module: int) -> str:
+    """The same id in gradebook and materials."""
+    return f"m{module + 1}{course.id[:3]}"
+
+
+def lesson_id(course: Course, lesson: int) -> str:
+    """The same id in gradebook and materials."""
+    return f"l{lesson + 1}{course.id[3:6]}"
+
+
+def _item(course: Course, program: Program, identifier: str, name: str, kind: str) -> dict[str, Any]:
+    link = f"{program.url}?showMiniModal=true&attemptSSOLogin=true&productType=course&productId={course.id}&itemId={identifier}"
+    return {"id": identifier, "name": name, "itemType": kind, "deeplinkUrl": link}
+
+
+def enrollment_state(campus: Campus, program: int, key: tuple[str, str, str]) -> EnrollmentState:
+    """ENROLLED or COMPLETED when the report of right now would say so, else AVAILABLE."""
+    external_id, kind, content_id = key
+    learner = find(campus.world.seed, campus.world.learners, external_id)
+    positions = campus.find(campus.gradebook, Query(program=program, learner=learner, series=True, expired=True))
+    rows = campus.enrollments(campus.gradebook, positions)
+    names = campus.catalogue.courses if kind == "Course" else campus.catalogue.specializations
+    state = "AVAILABLE"
+    for content, pick, completed in zip(
+        rows.content.tolist(), rows.pick.tolist(), np.asarray(rows.completed).tolist(), strict=True
+    ):
+        if (pick >= SERIES) == (kind == "Specialization") and names[content].id == content_id:
+            state = "ENROLLED" if completed == ABSENT else "COMPLETED"
+    return EnrollmentState(f"{external_id}~{kind}~{content_id}", external_id, kind, content_id, state)

@@ -1,0 +1,32 @@
+"""Moments of the simulated world, in epoch milliseconds UTC as in most of the vendor's fields."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+HOUR = 3_600_000
+MINUTE = 60_000
+DAY = 24 * HOUR
+
+NEVER = 1 << 61
+"""Later than everything, and far enough from the edge of int64 to be added to."""
+ABSENT = -1
+"""Stands for a time that a row does not have."""
+
+
+def moment(text: str) -> int:
+    """Epoch milliseconds of an ISO 8601 text; without an offset it means UTC. Raises ValueError on anything else."""
+    parsed = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)
+    return round(parsed.timestamp() * 1000)
+
+
+def iso(at: int) -> str:
+    """`2026-02-02T06:00:00Z`; milliseconds only when there are any."""
+    whole = datetime.fromtimestamp(at // 1000, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{at % 1000:03d}Z" if at % 1000 else f"{whole}Z"
+
+
+START = moment("2026-02-02T06:00:00Z")
+"""Where the simulated clock stands at first: a Monday morning in the school year 2025-26."""

@@ -1,0 +1,91 @@
+"""Pages of `businesses.v1`: the envelope, `paging.next` as a string and absent on the last page, and the faults that live in paging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from coursera_sandbox.params import Params
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from coursera_sandbox.campus import Campus
+    from coursera_sandbox.chance import Ints
+    from coursera_sandbox.faults import Fault
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One authorised request: where it goes, what it asks for, what shall go wrong with it."""
+
+    campus: Campus
+    params: Params
+    path: dict[str, str]
+    faults: dict[str, Fault]
+    url: str
+    """The path, for error bodies and links."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a list that a page shows, after the paging faults had their say."""
+
+    places: Ints
+    """Indexes into the list."""
+    total: int
+    after: int | None
+    """Row at which the next page starts; None at the end."""
+
+
+def window(call: Call, name: str, size: int, start: int, limit: int) -> Window:
+    """Cut a page out of a list of `size` rows; `name` tells lists apart."""
+    order = _shifted(call, name, size, start)
+    if "short-pages" in call.faults and limit > 1:
+        limit = max(1, limit - 1 - (start * 7919 + size) % limit)
+    end = start + limit
+    return Window(order[start:end], len(order), end if end < len(order) else None)
+
+
+def _shifted(call: Call, name: str, size: int, start: int) -> Ints:
+    """The list's own order, or that order after a row was inserted ahead (a second copy of the first) or taken away."""
+    order = np.arange(size)
+    fault = call.faults.get("shifting-rows")
+    if fault is None or not size or (not start and name not in fault.shifted):
+        return order
+    fault.shifted.add(name)
+    return order[1:] if fault.number("lose") else np.concatenate([order[:1], order])
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Row]):
+    """What an endpoint lists: rows in order, and how to show some of them."""
+
+    name: str
+    rows: Sequence[Row] | Ints
+    show: Callable[[Any], Sequence[Any]]
+
+    def page(self, call: Call) -> dict[str, Any]:
+        """The envelope with the page that the request asks for."""
+        start, limit = call.params.start, call.params.limit
+        cut = window(call, self.name, len(self.rows), start, limit)
+        rows = (
+            self.rows[cut.places]
+            if isinstance(self.rows, np.ndarray)
+            else [self.rows[place] for place in cut.places.tolist()]
+        )
+        paging: dict[str, Any] = {"total": cut.total}
+        if "missing-total" in call.faults:
+            paging.clear()
+        if cut.after is not None:
+            paging["next"] = call.params.next(cut.after)
+        return {"elements": self.show(rows), "paging": paging, "linked": {}}
+
+
+def single(element: object) -> dict[str, Any]:
+    """The envelope around one object, which has no paging to speak of."""
+    return {"elements": [element], "paging": {}, "linked": {}}

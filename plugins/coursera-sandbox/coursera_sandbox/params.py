@@ -1,0 +1,128 @@
+"""Query parameters, read the way Naptime reads them: each at most once, booleans in lower case, unknown ones ignored."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING
+
+from coursera_sandbox.errors import naptime, routing
+
+if TYPE_CHECKING:
+    from starlette.datastructures import QueryParams
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+ID = re.compile(r"[A-Za-z0-9_-]{22}(-[A-Za-z0-9]{5})?")
+"""Ids of programs, organisations and contents; slugs do not look like this."""
+
+_CURSOR = b"row:"
+
+
+class Params:
+    """The parameters of one request."""
+
+    def __init__(self, query: QueryParams) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in query.multi_items():
+            self._values.setdefault(name, []).append(value)
+
+    def text(self, name: str) -> str | None:
+        """A parameter that may be absent; 400 when it was given twice."""
+        values = self._values.get(name, [])
+        if len(values) > 1:
+            raise routing(400, f"Too many query parameters for '{name}")
+        return values[0] if values else None
+
+    def required(self, name: str) -> str:
+        """A parameter without which there is no answer."""
+        value = self.text(name)
+        if value is None:
+            raise routing(400, f"Missing required parameter '{name}'")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """A boolean, false when absent; `True` is not one."""
+        value = self.text(name)
+        if value not in {None, "true", "false"}:
+            raise routing(
+                400,
+                f"Improperly formatted value for parameter '{name}'. Expected 'true' or 'false' but found '{value}'.",
+            )
+        return value == "true"
+
+    def number(self, name: str) -> int | None:
+        """An integer, or None when absent."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not re.fullmatch(r"-?\d{1,18}", value):
+            raise routing(400, f"Improperly formatted value for parameter '{name}'")
+        return int(value)
+
+    def identifier(self, name: str) -> str:
+        """A required id; 400 for what is not one, such as a slug."""
+        value = self.required(name)
+        if not ID.fullmatch(value):
+            raise routing(400, f"Improperly formatted value for parameter '{name}'")
+        return value
+
+    def identifiers(self, name: str) -> list[str] | None:
+        """A comma list of ids."""
+        value = self.text(name)
+        if value is None:
+            return None
+        found = value.split(",")
+        if not all(ID.fullmatch(item) for item in found):
+            raise routing(400, f"Improperly formatted value for parameter '{name}'")
+        return found
+
+    def finder(self, *known: str, without: bool) -> str | None:
+        """The parameter `q`; 405 for one that the resource does not have, or for none where one is needed."""
+        value = self.text("q")
+        if value is None:
+            if not without:
+                raise routing(405, "'get-all' not implemented")
+            return None
+        if not value:
+            raise routing(405, "Must provide a finder name.")
+        if value not in known:
+            raise routing(405, f"finder '{value}' not implemented")
+        return value
+
+    @property
+    def limit(self) -> int:
+        """Rows per page. What is no positive number falls back to the default; what is too much is cut to the maximum."""
+        value = self.text("limit")
+        if value is None or not value.isdecimal() or not int(value):
+            return DEFAULT_LIMIT
+        return min(int(value), MAX_LIMIT)
+
+    @property
+    def start(self) -> int:
+        """Index of the first row, from a number or from a cursor of ours."""
+        value = self.text("start")
+        if value is None:
+            return 0
+        if value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004
+            return int(value)
+        row = _from_cursor(value) if self.flag("useCursorPagination") else None
+        if row is None:
+            raise naptime(400, None, f"Paging start should be an integer, was Some({value})")
+        return row
+
+    def next(self, row: int) -> str:
+        """How a client asks for the page that starts at this row: always a string."""
+        if self.text("useCursorPagination") == "true":
+            return base64.urlsafe_b64encode(_CURSOR + str(row).encode()).decode().rstrip("=")
+        return str(row)
+
+
+def _from_cursor(value: str) -> int | None:
+    try:
+        plain = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    digits = plain.removeprefix(_CURSOR)
+    return int(digits) if plain.startswith(_CURSOR) and digits.isdigit() else None

@@ -1,0 +1,12 @@
+"""Endpoints of the skills service: another envelope, other errors, seconds in the filter and milliseconds in the field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coursera_sandbox.paging import Call
+
+ROUTES: dict[str, Callable[[Call], dict[str, Any]]] = {}

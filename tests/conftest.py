@@ -1,0 +1,38 @@
+"""One made-up Coursera for every test that needs one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from coursera_sandbox.testing import RunningSandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    class StartSandbox(Protocol):
+        """Starts one more sandbox; options as of RunningSandbox."""
+
+        def __call__(self, **options: Any) -> RunningSandbox: ...
+
+
+@pytest.fixture
+def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
+    """Start sandboxes, each with its own home and port, which end with the test."""
+    running: list[RunningSandbox] = []
+
+    def start(**options: Any) -> RunningSandbox:
+        home = options.pop("home", tmp_path / f"sandbox-{len(running)}")
+        running.append(RunningSandbox(home, **options))
+        return running[-1]
+
+    yield start
+    for sandbox in running:
+        sandbox.stop()
+
+
+@pytest.fixture
+def sandbox(start_sandbox: StartSandbox) -> RunningSandbox:
+    """A college of 120 learners."""
+    return start_sandbox()
