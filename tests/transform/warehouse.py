@@ -1,0 +1,140 @@
+"""A raw DuckDB file as the loader leaves it, made from a few Python rows, and the dbt project run on it through its executable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROJECT = REPOSITORY / "transform"
+
+_TYPES = {"t": "TIMESTAMPTZ", "n": "DOUBLE", "i": "BIGINT", "b": "BOOLEAN", "j": "JSON"}
+# column, or column:type with t(ime), n(umber), i(nteger), b(oolean), j(son)
+RAW_COLUMNS = {
+    "organizations": "id name slug",
+    "programs": "id name tagline url",
+    "program_contents": "program_id content_type content_id",
+    "users": "id email external_id full_name membership_program_ids:j invitation_program_ids:j",
+    "program_memberships": "id program_id external_id full_name email joined_at:t",
+    "program_invitations": "id program_id external_id full_name email created_at:t",
+    "contents": (
+        "id content_id content_type name description slug language_code subtitle_language_codes:j difficulty_level"
+        " last_updated_at:t instructors:j partners:j programs:j extra_metadata:j"
+    ),
+    "enrollments": (
+        "id external_id program_id content_id content_type content_name content_slug program_name program_slug full_name"
+        " email partner_names:j is_completed:b completed_at:t grade:n overall_progress:i approx_total_course_hrs:n"
+        " last_activity_at:t enrolled_at:t membership_state deleted_at:t updated_at:t collection_id collection_name"
+        " content_certificate_url contract_id contract_name course_type num_courses_in_specialization:i"
+        " learner_profile_standard_fields:j changed_at:t"
+    ),
+    "course_grades": (
+        "id external_id full_name program_id course_id course_name enrolled_at:t last_activity_at:t completed_at:t"
+        " is_completed:b overall_progress:i overall_course_grade:n approx_total_learning_hrs:n risk_flags:j changed_at:t"
+    ),
+    "item_grades": (
+        "program_id external_id course_id item_id item_name item_type item_order:i item_weight:n item_grade:n"
+        " is_item_passed:b item_deadline:t module_id module_name lesson_id lesson_name item_risk_flags:j changed_at:t"
+    ),
+}
+_METADATA = (
+    "_sdc_extracted_at:t _sdc_received_at:t _sdc_batched_at:t _sdc_deleted_at:t _sdc_sequence:i _sdc_table_version:i"
+    " _sdc_sync_started_at:i"
+)
+
+Row = dict[str, Any]
+
+
+def _executable() -> str:
+    """Where dbt is: DBT_EXECUTABLE, else Meltano's own venv, else the path."""
+    named = os.environ.get("DBT_EXECUTABLE")
+    venvs = [REPOSITORY / ".meltano" / kind / "dbt" / "venv" / "bin" / "dbt" for kind in ("utilities", "transformers")]
+    found = named or next((str(path) for path in venvs if path.exists()), None) or shutil.which("dbt")
+    if found is None:
+        pytest.fail("dbt is not installed: run `meltano install` (or set DBT_EXECUTABLE) and start the tests again.")
+    return found
+
+
+@dataclass
+class Warehouse:
+    """One DuckDB file and the dbt runs on it."""
+
+    path: Path
+    dbt_home: Path
+
+    def load(self, read_at: str, **streams: list[Row]) -> None:
+        """Replace the rows of the named streams with rows read at a moment; `removed=True` in a row marks it as vanished."""
+        with duckdb.connect(str(self.path)) as database:
+            for stream, rows in streams.items():
+                columns = [column.partition(":") for column in f"{RAW_COLUMNS[stream]} {_METADATA}".split()]
+                names = [name for name, _, _ in columns]
+                table = f"coursera.{stream}"
+                declared = ", ".join(f"{name} {_TYPES.get(kind, 'VARCHAR')}" for name, _, kind in columns)
+                database.execute("CREATE SCHEMA IF NOT EXISTS coursera")
+                database.execute(f"CREATE OR REPLACE TABLE {table} ({declared})")
+                stamped = [_stamped(row, read_at) for row in rows]
+                assert not {name for row in stamped for name in row} - set(names), "a column the loader would not have"
+                if stamped:
+                    marks = ", ".join("?" for _ in names)
+                    values = [[_cell(row.get(name)) for name in names] for row in stamped]
+                    database.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
+
+    def dbt(self, *arguments: str, grade_sync: str = "") -> subprocess.CompletedProcess[str]:
+        """Run one dbt command; standard output holds dbt's own log."""
+        environment = os.environ | {
+            "DBT_PROJECT_DIR": str(PROJECT),
+            "DBT_PROFILES_DIR": str(PROJECT),
+            "DBT_DUCKDB_PATH": str(self.path),
+            "DBT_TARGET_PATH": str(self.dbt_home / "target"),
+            "DBT_LOG_PATH": str(self.dbt_home / "logs"),
+            "CONNECT_GRADE_SYNC": grade_sync,
+        }
+        return subprocess.run(
+            [_executable(), *arguments],
+            env=environment,
+            cwd=self.path.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def build(self, *, grade_sync: str = "", **variables: Any) -> str:
+        """What the jobs run: every model and data test. Returns dbt's log."""
+        arguments = ["build", "--exclude-resource-type", "unit_test"]
+        done = self.dbt(*arguments, "--vars", json.dumps(variables), grade_sync=grade_sync)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        return done.stdout
+
+    def read(self, table: str) -> list[Row]:
+        """All rows of a table, in order of their first column."""
+        with duckdb.connect(str(self.path), read_only=True) as database:
+            cursor = database.execute(f"SELECT * FROM {table} ORDER BY ALL")
+            names = [column[0] for column in cursor.description or []]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def file(self, name: str) -> dict[str, Row]:
+        """The filled cells of a OneRoster file by sourcedId."""
+        return {
+            row["sourcedId"]: {column: cell for column, cell in row.items() if cell is not None}
+            for row in self.read(f'oneroster."{name}"')
+        }
+
+
+def _stamped(row: Row, read_at: str) -> Row:
+    """Add what the loader adds to every row."""
+    stamps = {"_sdc_extracted_at": read_at, "_sdc_received_at": read_at, "_sdc_batched_at": read_at, "_sdc_sequence": 1}
+    data = {name: value for name, value in row.items() if name != "removed"}
+    return stamps | ({"_sdc_deleted_at": read_at} if row.get("removed") else {}) | data
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (list, dict)) else value
