@@ -1,0 +1,5 @@
+"""`python -m coursera_connect` is `connect`."""
+
+from coursera_connect.cli import main
+
+main()

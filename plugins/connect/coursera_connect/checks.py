@@ -1,0 +1,302 @@
+"""Checks the OneRoster tables against the binding, set by set in SQL, so that memory does not grow with the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from coursera_connect.rules import RULES
+from coursera_connect.warehouse import contains, is_date, items, literal, matches, number, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from coursera_connect.binding import Binding, Column
+    from coursera_connect.warehouse import Warehouse
+
+FINDINGS_PER_CHECK = 1000
+"""Rows listed per rule and field; the counts are always complete."""
+
+_GUID = "[A-Za-z0-9._/@-]{1,255}"
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A row that breaks a rule. `row` counts the rows of the CSV file from 1, header aside; None when the whole file is meant."""
+
+    file: str
+    row: int | None
+    sourced_id: str | None
+    field: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule on one field. `where` is a condition on a row `r` of `source`; `{rows}` stands for the rows of the file."""
+
+    file: str
+    field: str
+    rule: str
+    where: str
+    source: str = "{rows}"
+
+
+@dataclass
+class Outcome:
+    """What the checks found: rows per file, findings (bounded), and the complete count per (rule, file, field)."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a rule that refuses the package was broken."""
+        return any(RULES[rule].refuses for rule, _, _ in self.counts)
+
+    def add(self, rule: str, file: str, column: str) -> None:
+        """Record a finding about a file as a whole."""
+        self.findings.append(Finding(file, None, None, column, rule))
+        self.counts[rule, file, column] = self.counts.get((rule, file, column), 0) + 1
+
+
+def rows_of(file: str) -> str:
+    """Return the name of the view with a file's rows: text only, blank is the empty text."""
+    return quoted(f"publish {file}")
+
+
+def order_of(columns: list[str]) -> str:
+    """Return the order of a file's rows: by sourcedId, then by all columns, so that the same rows give the same file."""
+    return ", ".join(quoted(name) for name in columns)
+
+
+def check(warehouse: Warehouse, schema: str, binding: Binding, step: Callable[[str], None]) -> Outcome:
+    """Check every table of the binding that exists in the schema. `step` is told the name of each file before it is read."""
+    outcome = Outcome()
+    tables = warehouse.columns(schema)
+    present = {file: tables[file] for file in binding.files if file in tables}
+    for file, columns in present.items():
+        _check_header(outcome, file, [column.name for column in binding.files[file]], columns)
+    if outcome.counts:
+        return outcome  # nothing below can be asked of a table without its columns
+    for file in binding.files:
+        columns = present.get(file, [column.name for column in binding.files[file]])
+        if file in present:
+            cells = ", ".join(f"coalesce(cast({quoted(c)} as varchar), '') as {quoted(c)}" for c in columns)
+            warehouse.view(f"publish {file}", f"select {cells} from {quoted(schema)}.{quoted(file)}")
+        else:
+            warehouse.view(
+                f"publish {file}", "select " + ", ".join(f"'' as {quoted(c)}" for c in columns) + " where false"
+            )
+        outcome.rows[file] = warehouse.row(f"select count(*) from {rows_of(file)}")[0]
+    _check_together(outcome, binding)
+    for file, columns in present.items():
+        if outcome.rows[file]:
+            step(file)
+            _run(warehouse, outcome, columns, [*_cell_checks(file, binding, columns), *_set_checks(file, binding)])
+    return outcome
+
+
+def _check_header(outcome: Outcome, file: str, expected: list[str], found: list[str]) -> None:
+    standard = [name for name in found if name in expected]
+    for name in expected:
+        if name not in found:
+            outcome.add("header-missing", file, name)
+    for name in found:
+        if name not in expected and not name.startswith("metadata."):
+            outcome.add("header-extra", file, name)
+    wanted = [name for name in expected if name in found]
+    if standard == wanted and found[: len(standard)] != standard:
+        wanted = [name for name in found if name.startswith("metadata.")][:1]
+        standard = [""]
+    for want, have in zip(wanted, standard, strict=False):
+        if want != have:
+            outcome.add("header-order", file, want)
+
+
+def _check_together(outcome: Outcome, binding: Binding) -> None:
+    if not any(outcome.rows.values()):
+        outcome.add("package-empty", "manifest", "file.*")
+    for file, others in binding.together.items():
+        for other in others:
+            if outcome.rows[file] and not outcome.rows[other]:
+                outcome.add("together", file, f"file.{other}")
+
+
+def _cell_checks(file: str, binding: Binding, columns: list[str]) -> Iterator[Check]:
+    known = {column.name: column for column in binding.files[file]}
+    for name in columns:
+        cell = f"r.{quoted(name)}"
+        yield Check(file, name, "control-character", contains(cell, r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]"))
+        column = known.get(name)
+        if column is None:
+            continue
+        if column.required:
+            yield Check(file, name, "required", f"trim({cell}) = ''")
+        for rule, wrong in _wrong(column, cell):
+            yield Check(file, name, rule, f"{cell} <> '' and {wrong}")
+
+
+def _wrong(column: Column, cell: str) -> list[tuple[str, str]]:
+    match column.type:
+        case "guid" | "guidref":
+            return [("guid", f"not {matches(cell, _GUID)}")]
+        case "guidreflist":
+            return [("guid", f"not {matches(cell, f'{_GUID}(,{_GUID})*')}")]
+        case "bulkBlank":
+            return [("bulk-blank", "true")]
+        case "date":
+            return [("date", f"not ({matches(cell, _DAY)} and {is_date(cell)})")]
+        case "year":
+            return [("year", f"not {matches(cell, '[0-9]{4}')}")]
+        case "float":
+            return [("number", f"not {matches(cell, r'-?[0-9]+([.][0-9]+)?')}")]
+        case "boolean":
+            return [("boolean", f"{cell} not in ('true', 'false')")]
+        case "vocabulary":
+            return [("vocabulary", f"{cell} not in ({', '.join(literal(value) for value in column.values)})")]
+        case "list":
+            return [("list", contains(cell, r"(^|,)\s*(,|$)|^\s|\s$|,\s|\s,"))]
+        case _:
+            return [("string-length", f"length({cell}) > 255")]
+
+
+def _set_checks(file: str, binding: Binding) -> Iterator[Check]:
+    twice = (
+        "r.\"sourcedId\" <> '' and {key} in (select {key} from {{rows}} as r group by {key} having count({what}) > 1)"
+    )
+    yield Check(file, "sourcedId", "id-unique", twice.format(key='r."sourcedId"', what="*"))
+    yield Check(
+        file, "sourcedId", "id-unique-case", twice.format(key='lower(r."sourcedId")', what='distinct r."sourcedId"')
+    )
+    for column in binding.files[file]:
+        if column.references:
+            yield from _reference_checks(file, column)
+    yield from _FILE_CHECKS.get(file, ())
+
+
+def _reference_checks(file: str, column: Column) -> Iterator[Check]:
+    source, cell, target = "{rows}", f"r.{quoted(column.name)}", rows_of(column.references)
+    if column.type == "guidreflist":
+        source = f"(select r.*, {items(cell)} as item from {{rows}} as r where {cell} <> '')"
+        cell = "r.item"
+    missing = f"{cell} <> '' and not exists (select 1 from {target} as t where t.\"sourcedId\" = {cell})"
+    yield Check(file, column.name, "reference", missing, source)
+    if column.referencedType:
+        other = (
+            f'exists (select 1 from {target} as t where t."sourcedId" = {cell} '
+            f'and t."type" <> {literal(column.referencedType)})'
+        )
+        yield Check(file, column.name, "reference-type", other, source)
+
+
+_TERMS = (
+    f'(select r.*, s.first_day, s.last_day from {{rows}} as r inner join (select c."sourcedId", '
+    f'min(a."startDate") as first_day, max(a."endDate") as last_day from (select c."sourcedId", {items("c.termlist")} as term '
+    f'from (select "sourcedId", "termSourcedIds" as termlist from {rows_of("classes")}) as c) as c '
+    f'inner join {rows_of("academicSessions")} as a on a."sourcedId" = c.term group by c."sourcedId") as s '
+    f'on s."sourcedId" = r."classSourcedId")'
+)
+_SCORES = (
+    f'(select r.*, {number("r.score")} as points, {number("i.low")} as low, {number("i.high")} as high, i."classSourcedId" '
+    f'from {{rows}} as r inner join (select "sourcedId", "resultValueMin" as low, "resultValueMax" as high, '
+    f'"classSourcedId" from {rows_of("lineItems")}) as i on i."sourcedId" = r."lineItemSourcedId")'
+)
+
+_FILE_CHECKS = {
+    "academicSessions": [
+        Check("academicSessions", "endDate", "date-order", 'r."endDate" <> \'\' and r."endDate" <= r."startDate"')
+    ],
+    "users": [
+        Check(
+            "users",
+            "username",
+            "username-unique",
+            'r."username" <> \'\' and lower(r."username") in '
+            '(select lower(r."username") from {rows} as r group by lower(r."username") having count(*) > 1)',
+        )
+    ],
+    "enrollments": [
+        Check(
+            "enrollments",
+            "endDate",
+            "date-order",
+            'r."endDate" <> \'\' and r."beginDate" <> \'\' and r."endDate" <= r."beginDate"',
+        ),
+        Check(
+            "enrollments",
+            "beginDate",
+            "outside-term",
+            'r."beginDate" <> \'\' and (r."beginDate" < r.first_day or r."beginDate" >= r.last_day)',
+            _TERMS,
+        ),
+        Check(
+            "enrollments",
+            "endDate",
+            "outside-term",
+            'r."endDate" <> \'\' and (r."endDate" > r.last_day or r."endDate" <= r.first_day)',
+            _TERMS,
+        ),
+        Check(
+            "enrollments",
+            "userSourcedId",
+            "learner-twice",
+            '(r."classSourcedId", r."userSourcedId", r."role") in (select r."classSourcedId", r."userSourcedId", r."role" '
+            "from {rows} as r group by 1, 2, 3 having count(*) > 1)",
+        ),
+    ],
+    "lineItems": [
+        Check(
+            "lineItems",
+            "resultValueMax",
+            "score-range",
+            f"{number('r.resultValueMax')} <= {number('r.resultValueMin')}",
+        )
+    ],
+    "results": [
+        Check("results", "score", "score-range", "r.points < r.low or r.points > r.high", _SCORES),
+        Check(
+            "results",
+            "score",
+            "score-scale",
+            'r."lineItemSourcedId" in (select r."lineItemSourcedId" from ' + _SCORES + " as r where r.high = 100 "
+            'group by r."lineItemSourcedId" having max(r.points) <= 1 and count(case when r.points > 0 and r.points < 1 '
+            "then 1 end) > 0)",
+        ),
+        Check(
+            "results",
+            "studentSourcedId",
+            "not-enrolled",
+            f'not exists (select 1 from {rows_of("enrollments")} as e where e."classSourcedId" = r."classSourcedId" '
+            'and e."userSourcedId" = r."studentSourcedId")',
+            _SCORES,
+        ),
+    ],
+}
+
+
+def _run(warehouse: Warehouse, outcome: Outcome, columns: list[str], checks: list[Check]) -> None:
+    file = checks[0].file
+    plain = [
+        check
+        for check in checks
+        if check.source == "{rows}" and "(select " not in check.where and "exists" not in check.where
+    ]
+    sums = ", ".join(f"count(case when {check.where} then 1 end)" for check in plain)
+    counted = list(zip(plain, warehouse.row(f"select {sums} from {rows_of(file)} as r"), strict=True))
+    for check in checks:
+        if check not in plain:
+            query = f"select count(*) from {check.source} as r where {check.where}"
+            counted.append((check, warehouse.row(query.replace("{rows}", rows_of(file)))[0]))
+    numbered = f"(select *, row_number() over (order by {order_of(columns)}) as row_number from {rows_of(file)})"
+    for check, count in counted:
+        if not count:
+            continue
+        outcome.counts[check.rule, file, check.field] = count
+        query = f'select r.row_number, r."sourcedId" from {check.source} as r where {check.where} order by 1'
+        for row, sourced_id in warehouse.rows(f"{query} limit {FINDINGS_PER_CHECK}".replace("{rows}", numbered)):
+            # An id made from an e-mail is an e-mail; the row number finds it as well.
+            shown = sourced_id if sourced_id and "@" not in sourced_id else None
+            outcome.findings.append(Finding(file, row, shown, check.field, check.rule))

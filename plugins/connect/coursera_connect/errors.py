@@ -1,0 +1,27 @@
+"""What can go wrong on a normal day: one sentence with its remedy, and an exit code per kind."""
+
+from __future__ import annotations
+
+
+class ConnectError(Exception):
+    """An expected failure. `str()` is one sentence for the operator; no name, e-mail or cell of a table is in it."""
+
+    exit_code = 1
+
+
+class UsageError(ConnectError):
+    """A setting cannot be used as it is (exit code 2, the code click gives to a wrong option)."""
+
+    exit_code = 2
+
+
+class DatabaseError(ConnectError):
+    """The database is missing, locked by another process, damaged, or holds no OneRoster models (exit code 3)."""
+
+    exit_code = 3
+
+
+class OutputError(ConnectError):
+    """The package cannot be written, or another publish of the same package does not end (exit code 4)."""
+
+    exit_code = 4

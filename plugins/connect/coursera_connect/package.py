@@ -1,0 +1,134 @@
+"""Writes the zip: the same rows give the same bytes, and a reader sees the old package or the new one, never a part."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import hashlib
+import io
+import os
+import re
+import secrets
+import time
+import zipfile
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from coursera_connect.checks import order_of, rows_of
+from coursera_connect.errors import OutputError
+from coursera_connect.warehouse import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from coursera_connect.binding import Binding
+    from coursera_connect.warehouse import Warehouse
+
+_ZIP64_FROM_ROWS = 2_000_000  # a file above 2 GiB needs it announced; a row is far below 1 kB
+
+
+@contextmanager
+def locked(package: Path, wait: float) -> Iterator[None]:
+    """Hold the only right to write a package (file lock beside it), and clear what a killed publish left behind."""
+    lock = package.with_name(f".{package.name}.lock")
+    deadline = time.monotonic() + wait
+    try:
+        package.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("a")
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write to the folder {package.parent} ({error.strerror}): check CONNECT_PACKAGE."
+        ) from error
+    with handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise OutputError(f"Another publish of {package} is running: wait for it and run again.") from error
+                time.sleep(0.1)
+        partial = re.compile(rf"\.{re.escape(package.name)}\.[0-9a-f]{{16}}\.connect-partial")
+        for entry in package.parent.iterdir():
+            if partial.fullmatch(entry.name):
+                entry.unlink()  # whoever wrote it would hold the lock
+        yield
+
+
+@contextmanager
+def replacing(target: Path, package: Path, *, keep_same: bool = False) -> Iterator[IO[bytes]]:
+    """Give a temporary file beside the package that takes the target's place, once complete and on disk.
+
+    With `keep_same`, a target that already has the same bytes is left untouched.
+    """
+    partial = package.with_name(f".{package.name}.{secrets.token_hex(8)}.connect-partial")
+    try:
+        with partial.open("xb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        if keep_same and target.is_file() and digest(target) == digest(partial):
+            return
+        partial.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise OutputError(f"Cannot write {target} ({error.strerror}): check the disk and CONNECT_PACKAGE.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file as hex."""
+    total = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()
+
+
+def write(  # noqa: PLR0913 - one value per part of the package
+    handle: IO[bytes],
+    warehouse: Warehouse,
+    binding: Binding,
+    rows: dict[str, int],
+    columns: dict[str, list[str]],
+    source: dict[str, str],
+    step: Callable[[str, int], None],
+) -> None:
+    """Write manifest and files of a checked package. `step` is told file and rows after every block."""
+    modes = {file: "bulk" if rows[file] else "absent" for file in binding.files}
+    properties = {"manifest.version": "1.0", "oneroster.version": binding.version}
+    properties |= {f"file.{file}": mode for file, mode in modes.items()}
+    properties |= {f"source.{name}": value for name, value in source.items() if value}
+    with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
+        with _entry(archive, "manifest", 0) as text:
+            csv.writer(text).writerows([("propertyName", "value"), *properties.items()])
+        for file in binding.files:
+            if modes[file] == "absent":
+                continue
+            names = columns[file]
+            query = f"select {', '.join(map(quoted, names))} from {rows_of(file)} order by {order_of(names)}"
+            with _entry(archive, file, rows[file]) as text:
+                writer = csv.writer(text)  # RFC 4180: commas, CRLF, quotes only where needed
+                writer.writerow(names)
+                for block in warehouse.blocks(query):
+                    writer.writerows(block)
+                    step(file, len(block))
+
+
+@contextmanager
+def _entry(archive: zipfile.ZipFile, file: str, rows: int) -> Iterator[IO[str]]:
+    info = zipfile.ZipInfo(f"{file}.csv", date_time=(1980, 1, 1, 0, 0, 0))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.create_system = 3
+    info.external_attr = 0o100644 << 16
+    with (
+        archive.open(info, "w", force_zip64=rows >= _ZIP64_FROM_ROWS) as raw,
+        io.TextIOWrapper(raw, encoding="utf-8", newline="") as text,
+    ):
+        yield text

@@ -1,0 +1,70 @@
+"""What the last run left behind: rows per stream, and the package."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect import warehouse
+from coursera_connect.errors import DatabaseError
+from coursera_connect.publish import REPORT
+from coursera_connect.warehouse import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STREAMS = (
+    "organizations",
+    "programs",
+    "program_contents",
+    "users",
+    "program_memberships",
+    "program_invitations",
+    "contents",
+    "enrollments",
+    "course_grades",
+    "item_grades",
+)
+"""The streams of the tap, in the order it reads them."""
+
+
+def summary(database: Path, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
+    """Return rows per stream (None for what is not loaded yet) and the facts of the last publish (None before the first)."""
+    streams: dict[str, Any] = dict.fromkeys(STREAMS)
+    try:
+        with warehouse.opened(database, wait) as open_database:
+            _count(open_database, raw_schema, streams)
+    except DatabaseError:
+        if database.is_file():
+            raise
+    return {"streams": streams, "package": _package(package)}
+
+
+def _count(database: warehouse.Warehouse, schema: str, streams: dict[str, Any]) -> None:
+    tables = database.columns(schema)
+    needed = {"_sdc_sync_started_at", "_sdc_deleted_at"}
+    loaded = [name for name in STREAMS if needed <= set(tables.get(name, ()))]
+    if not loaded:
+        return
+    started = " union all ".join(
+        f'select max("_sdc_sync_started_at") as started from {quoted(schema)}.{quoted(name)}' for name in loaded
+    )
+    for name in loaded:
+        rows, received, removed = database.row(
+            'select count(*) - count("_sdc_deleted_at"), '
+            f'count(case when "_sdc_sync_started_at" = (select max(started) from ({started}) as s) then 1 end), '
+            f'count("_sdc_deleted_at") from {quoted(schema)}.{quoted(name)}'
+        )
+        streams[name] = {"rows": rows, "received": received, "removed": removed}
+
+
+def _package(package: Path) -> dict[str, Any] | None:
+    if not package.is_file():
+        return None
+    facts: dict[str, Any] = {"path": str(package), "bytes": package.stat().st_size}
+    try:
+        report = json.loads(package.with_name(REPORT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return facts
+    wanted = ("published", "unchanged", "finished_at", "files")
+    return facts | {name: report[name] for name in wanted if name in report} if isinstance(report, dict) else facts

@@ -1,0 +1,128 @@
+"""The database, read-only: the one place that knows which SQL is DuckDB's own."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from coursera_connect.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROWS_AT_ONCE = 10_000
+
+
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def matches(expression: str, pattern: str) -> str:
+    """Return the condition that a whole text matches a regular expression."""
+    return f"regexp_full_match({expression}, {literal(pattern)})"
+
+
+def contains(expression: str, pattern: str) -> str:
+    """Return the condition that a regular expression is found in a text."""
+    return f"regexp_matches({expression}, {literal(pattern)})"
+
+
+def items(expression: str) -> str:
+    """Return the set-returning expression that gives one row per item of a comma-separated list."""
+    return f"unnest(string_split({expression}, ','))"
+
+
+def is_date(expression: str) -> str:
+    """Return the condition that a text of the form YYYY-MM-DD is a day of the calendar."""
+    return f"try_cast({expression} as date) is not null"
+
+
+def number(expression: str) -> str:
+    """Return a text as a number, null where it is none."""
+    return f"try_cast({expression} as double)"
+
+
+class Warehouse:
+    """An open DuckDB file. Tables are read, never written; views live in the temporary schema of the connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def columns(self, schema: str) -> dict[str, list[str]]:
+        """Return the tables and views of a schema with their columns in order."""
+        tables: dict[str, list[str]] = {}
+        query = (
+            "select table_name, column_name from information_schema.columns "
+            "where table_schema = ? and table_catalog = current_database() order by table_name, ordinal_position"
+        )
+        for table, column in self.rows(query, [schema]):
+            tables.setdefault(table, []).append(column)
+        return tables
+
+    def view(self, name: str, query: str) -> None:
+        """Define a view for the time of this connection."""
+        self._connection.execute(f"create or replace temporary view {quoted(name)} as {query}")
+
+    def rows(self, query: str, parameters: list[Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query without holding them all."""
+        for rows in self.blocks(query, parameters):
+            yield from rows
+
+    def blocks(self, query: str, parameters: list[Any] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows of a query in lists of at most `ROWS_AT_ONCE`."""
+        cursor = self._connection.cursor().execute(query, parameters or [])
+        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+            yield rows
+
+    def row(self, query: str) -> tuple[Any, ...]:
+        """Return the only row of a query, such as one of counts."""
+        return next(self.rows(query))
+
+
+@contextmanager
+def opened(path: Path, wait: float = 5.0) -> Iterator[Warehouse]:
+    """Open a DuckDB file read-only; a lock of another process is waited for, `wait` seconds at most."""
+    if not path.is_file():
+        raise DatabaseError(f"There is no database at {path}: run a job first, or set CONNECT_DATABASE.")
+    with tempfile.TemporaryDirectory(prefix="connect-") as spill:
+        connection = _connect(path, spill, time.monotonic() + wait)
+        try:
+            yield Warehouse(connection)
+        except duckdb.Error as error:
+            reason = str(error).partition("\n")[0].partition(":")[0]
+            raise DatabaseError(f"The database {path} could not be read ({reason}): run the job again.") from error
+        finally:
+            connection.close()
+
+
+def _connect(path: Path, spill: str, deadline: float) -> duckdb.DuckDBPyConnection:
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "temp_directory": spill,
+        "memory_limit": "512MB",
+        "preserve_insertion_order": False,
+    }
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=True, config=config)
+        except duckdb.Error as error:
+            holder = re.search(r"Conflicting lock is held in (.*?\(PID \d+\))", str(error))
+            if "lock" not in str(error):
+                raise DatabaseError(f"{path} is not a DuckDB database this release can read.") from error
+            if time.monotonic() >= deadline:
+                who = holder[1] if holder else "another process"
+                raise DatabaseError(
+                    f"The database {path} is in use by {who}: wait until it ends and run again."
+                ) from error
+            time.sleep(0.2)
