@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+
 from target_duckdb.target import TargetDuckDB
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def schema(stream: str, properties: dict[str, Any], keys: list[str] | None = Non
 
 
 def record(stream: str, values: dict[str, Any], version: int | None = None) -> dict[str, Any]:
-    message = {"type": "RECORD", "stream": stream, "record": values}
+    message: dict[str, Any] = {"type": "RECORD", "stream": stream, "record": values}
     return message if version is None else {**message, "version": version}
 
 
@@ -71,19 +72,25 @@ class Loader:
         settings = self.path.parent.with_name("config.json")
         settings.write_text(json.dumps({"filepath": str(self.path), **self.config, **config}))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TARGET_DUCKDB")}
-        return subprocess.Popen(
-            [COMMAND, "--config", settings],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-        )
+        with self.log.open("wb") as log:  # a pipe nobody reads would fill up and stop the loader
+            return subprocess.Popen(
+                [COMMAND, "--config", settings],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+            )
 
     def command(self, *messages: dict[str, Any] | bytes, **config: Any) -> tuple[int, str, str]:
         """Run the real command; exit code, output and error output."""
-        process = self.start(**config)
-        out, err = process.communicate(lines(*messages), timeout=60)
-        return process.returncode, out.decode(), err.decode()
+        with self.start(**config) as process:
+            out, _ = process.communicate(lines(*messages), timeout=60)
+        return process.returncode, out.decode(), self.log.read_text()
+
+    @property
+    def log(self) -> Path:
+        """What the command last wrote to its error output."""
+        return self.path.parent.with_name("stderr.txt")
 
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.path)) as connection:

@@ -12,12 +12,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Loader
+    from tests.target.conftest import Loader
 
 AWKWARD = [
-    "", " ", "null", "NULL", "true", "0", "-0", "1e5", "007", "NaN", "2026-01-01", "a,b", '"', "'", '""', "\\", "\\n",
-    "\n", "\r\n", "\t", "\x00", "a\x00b", "\x1f", "\u2028", "é", "e\u0301", "𝒳", "👩‍👩‍👧", "{}", "[1]", "%s", "$1", "--", ";", "x" * 70_000,
-]  # fmt: skip
+    *["", " ", "null", "NULL", "true", "0", "-0", "1e5", "007", "NaN", "2026-01-01", "{}", "[1]"],
+    *[
+        "a,b",
+        '"',
+        "'",
+        '""',
+        "\\",
+        "\\n",
+        "\n",
+        "\r\n",
+        "\t",
+        "\x00",
+        "a\x00b",
+        "\x1f",
+        "\u2028",
+        "%s",
+        "$1",
+        "--",
+        ";",
+    ],
+    *["é", "e\u0301", "\U0001d4b3", "👩‍👩‍👧", "x" * 70_000],
+]
 TEXT = st.sampled_from(AWKWARD) | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -44,7 +63,7 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, str], list[dict[str, Any]]]:
     return types, draw(st.lists(rows, min_size=1, max_size=12))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(table=tables(), batch=st.integers(1, 5))
 @example(table=({"id": "string", "name": "string"}, [{"id": "id", "name": "name"}, {"id": "1", "name": "a"}]), batch=9)
 @example(table=({"id": "integer", "day": "string"}, [{"id": 0, "day": "x"}, {"id": 1, "day": ""}]), batch=1)
@@ -59,7 +78,7 @@ def test_every_row_of_every_batch_arrives_as_it_was_sent(
     assert loaded == [tuple(row.get(name) for name in types) for row in rows]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     keys=st.lists(st.tuples(TEXT | st.none(), st.none() | INTEGERS), min_size=1, max_size=12), batch=st.integers(1, 5)
 )

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from singer_sdk.testing import get_target_test_class
+
 from target_duckdb.target import TargetDuckDB
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="test-target-duckdb-")

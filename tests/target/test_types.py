@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from target_duckdb.columns import column_type
 from target_duckdb.errors import LoadError
 
 if TYPE_CHECKING:
-    from conftest import Loader
+    from tests.target.conftest import Loader
 
 TIMES = {"type": ["string", "null"], "format": "date-time"}
 DECIMAL = {"type": ["string", "null"], "format": "singer.decimal"}
@@ -121,35 +122,33 @@ def test_a_value_its_column_cannot_hold_stops_the_load_and_stays_private(loader:
 
 
 @pytest.mark.parametrize(
-    ("before", "value", "after", "expected", "kept"),
+    ("before", "value", "after", "outcome"),
     [
-        ("integer", 7, "number", "DOUBLE", "7.0"),
-        ("integer", 7, "string", "VARCHAR", "7"),
-        ("number", 0.1, "string", "VARCHAR", "0.1"),
-        (TIMES, "2026-01-31T09:15:00Z", "string", "VARCHAR", "2026-01-31T09:15:00.000000Z"),
-        ("string", 'a"b', "object", "JSON", '"a\\"b"'),
-        ("boolean", True, {}, "JSON", "true"),
-        (CENTS, 1.25, DECIMAL, "DECIMAL(38,2)", None),
-        ({**DECIMAL, "precision": 9, "scale": 2}, "1.25", DECIMAL, "DECIMAL(38,9)", "1.250000000"),
-        ("string", "a", "integer", "VARCHAR", "a"),
-        ("number", 1.5, "integer", "DOUBLE", "1.5"),
-        ("object", {"a": 1}, "string", "JSON", '{"a":1}'),
+        ("integer", 7, "number", ("DOUBLE", "7.0")),
+        ("integer", 7, "string", ("VARCHAR", "7")),
+        ("number", 0.1, "string", ("VARCHAR", "0.1")),
+        (TIMES, "2026-01-31T09:15:00Z", "string", ("VARCHAR", "2026-01-31T09:15:00.000000Z")),
+        ("string", 'a"b', "object", ("JSON", '"a\\"b"')),
+        ("boolean", True, {}, ("JSON", "true")),
+        ({**DECIMAL, "precision": 9, "scale": 2}, "1.25", DECIMAL, ("DECIMAL(38,9)", "1.250000000")),
+        ("string", "a", "integer", ("VARCHAR", "a")),
+        ("number", 1.5, "integer", ("DOUBLE", "1.5")),
+        ("object", {"a": 1}, "string", ("JSON", '{"a":1}')),
     ],
 )
 def test_a_column_changes_its_type_only_where_nothing_is_lost(
-    loader: Loader, before: Any, value: Any, after: Any, expected: str, kept: str | None
+    loader: Loader, before: Any, value: Any, after: Any, outcome: tuple[str, str]
 ) -> None:
     loader(loader.schema("s", {"v": before}), loader.record("s", {"v": value}), loader.record("s", {"v": None}))
-    if kept is None:
-        with pytest.raises(
-            LoadError, match=r"the column v is DECIMAL\(38,2\) and the stream now sends DECIMAL\(38,9\)"
-        ):
-            loader(loader.schema("s", {"v": after}))
-    else:
-        loader(loader.schema("s", {"v": after}), loader.record("s", {"v": None}))
-        rows = loader.rows("SELECT v::VARCHAR FROM s")
-        assert rows == [(kept,), *[(None,)] * (len(rows) - 1)]
-    assert loader.types("s") == {"v": expected}
+    loader(loader.schema("s", {"v": after}), loader.record("s", {"v": None}))
+    assert loader.types("s") == {"v": outcome[0]}
+    assert loader.rows("SELECT v::VARCHAR FROM s") == [(outcome[1],), (None,), (None,)]
+
+
+def test_a_decimal_is_not_given_a_scale_its_digits_may_not_leave_room_for(loader: Loader) -> None:
+    loader(loader.schema("s", {"v": CENTS}), loader.record("s", {"v": 1.25}))
+    with pytest.raises(LoadError, match=r"the column v is DECIMAL\(38,2\) and the stream now sends DECIMAL\(38,9\)"):
+        loader(loader.schema("s", {"v": DECIMAL}))
 
 
 def test_values_of_a_narrower_schema_still_fit_a_wider_column(loader: Loader) -> None:
@@ -193,9 +192,7 @@ def test_a_changed_key_is_refused_unless_the_table_is_empty(loader: Loader) -> N
     loader(loader.schema("s", columns, ["a"]))
     loader(loader.schema("s", columns, ["a", "b"]), loader.record("s", {"a": 1, "b": 1}))
     loader(loader.schema("s", columns, ["b", "a"]))
-    with pytest.raises(
-        LoadError, match="Stream s changed its key from a, b to b, so rows that are in main.s could not"
-    ):
+    with pytest.raises(LoadError, match=r"^Stream s changed its key from a, b to b, so rows that are in main\.s could"):
         loader(loader.schema("s", columns, ["b"]))
 
 

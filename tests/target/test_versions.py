@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Loader
+    from tests.target.conftest import Loader
 
 SOFT_STATE = "SELECT id, _sdc_deleted_at IS NOT NULL FROM s ORDER BY id"
 
@@ -81,6 +81,7 @@ def test_the_metadata_columns_are_filled_when_asked_for_and_absent_otherwise(loa
     assert loader.rows("SELECT * FROM plain.s") == [(1,)]
     loader(announced, sent, add_record_metadata=True)
     assert loader.rows(
-        "SELECT _sdc_extracted_at::VARCHAR, _sdc_received_at >= _sdc_batched_at, _sdc_received_at > now() - INTERVAL 1 MINUTE, "
+        "SELECT _sdc_extracted_at::VARCHAR, _sdc_received_at >= _sdc_batched_at, "
+        "_sdc_received_at > now() - INTERVAL 1 MINUTE, "
         "_sdc_sequence > 1.7e12, _sdc_sync_started_at > 1.7e12, _sdc_deleted_at, _sdc_table_version FROM main.s"
     ) == [("2026-01-31 09:15:00+00", True, True, True, True, None, None)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding
 
 _FETCH_ROWS = 1000
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 def batch_records(encoding: BaseBatchFileEncoding, manifest: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -31,7 +33,7 @@ def batch_records(encoding: BaseBatchFileEncoding, manifest: Sequence[str]) -> I
         where = f"file {number} of a BATCH message"
         try:
             if encoding.format == BatchFileFormat.JSONL and encoding.compression in {None, "none", "gzip"}:
-                yield from _jsonl(UPath(url), where, "gzip" if encoding.compression == "gzip" else None)
+                yield from _jsonl(UPath(url), where)
             elif encoding.format == BatchFileFormat.PARQUET:
                 yield from _parquet(UPath(url), where)
             else:
@@ -39,13 +41,16 @@ def batch_records(encoding: BaseBatchFileEncoding, manifest: Sequence[str]) -> I
                     f"BATCH files of format {encoding.format} with compression {encoding.compression} cannot be read: "
                     "set the tap's batch_config to jsonl (gzip or none) or parquet."
                 )
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise LoadError(f"Cannot read {where} ({reason}): check the storage root of its batch_config.") from error
 
 
-def _jsonl(path: UPath, where: str, compression: str | None) -> Iterator[dict[str, Any]]:
-    with path.fs.open(path.path, "rb", compression=compression) as lines:
+def _jsonl(path: UPath, where: str) -> Iterator[dict[str, Any]]:
+    with path.fs.open(path.path, "rb") as file:
+        compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    # The SDK's own taps write gzip whatever the message says, so the file's first bytes decide.
+    with path.fs.open(path.path, "rb", compression="gzip" if compressed else None) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield decode_object(line, f"Line {number} of {where}")

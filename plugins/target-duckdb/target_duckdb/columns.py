@@ -168,7 +168,7 @@ _GROWS_INTO = {
 
 def holds(existing: str, wanted: str) -> bool:
     """Tell whether a column of the existing type takes every value of the wanted one as it is."""
-    if existing in {wanted, VARCHAR, JSON}:
+    if existing in {wanted, JSON} or (existing == VARCHAR and wanted != JSON):
         return True
     if wanted == BIGINT:
         return existing in {HUGEINT, DOUBLE} or _DECIMAL.fullmatch(existing) is not None

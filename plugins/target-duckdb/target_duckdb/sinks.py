@@ -54,16 +54,12 @@ class DuckDBSink(BatchSink):
             key=list(self.key_properties),
             method=TargetLoadMethods(target.config["load_method"]),
         )
+        self._table.prepare()
         self._versioned = False
         self._new_spool()
 
     def _new_spool(self) -> None:
         self._spool = Spool(self._target.database.folder / f"{uuid.uuid4().hex}.ndjson")
-
-    @override
-    def setup(self) -> None:
-        super().setup()
-        self._table.prepare()
 
     @property
     @override

@@ -1,0 +1,161 @@
+"""What an operator reads when something is wrong: one sentence, exit code 1, nothing of a record."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from target_duckdb.target import TargetDuckDB
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.target.conftest import Loader
+
+HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+def failure(result: tuple[int, str, str]) -> str:
+    """Return the sentence of a failed run."""
+    code, out, err = result
+    assert (code, out) == (1, ""), err
+    assert "Traceback" not in err
+    assert "secret" not in err
+    sentences = [line.split("|", 3)[3].strip() for line in err.splitlines() if "| ERROR" in line]
+    assert len(sentences) == 1, err
+    return sentences[0]
+
+
+def holder(path: Path) -> subprocess.Popen[str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_file_another_process_holds_is_named_together_with_that_process(loader: Loader) -> None:
+    with holder(loader.path) as process:
+        sentence = failure(loader.command(loader.schema("s", {"id": "integer"}), lock_timeout=0.3))
+        process.communicate("")
+    assert sentence.startswith(f"{loader.path} is in use by python")
+    assert f"(process {process.pid})" in sentence
+    assert sentence.endswith("or raise lock_timeout (now 0.3 seconds) to wait longer.")
+
+
+def test_a_file_that_becomes_free_in_time_is_loaded(loader: Loader) -> None:
+    with holder(loader.path) as process:
+        timer = threading.Timer(1, process.communicate, [""])
+        timer.start()
+        code, _, err = loader.command(loader.schema("s", {"id": "integer"}), loader.record("s", {"id": 1}))
+        timer.join()
+    assert code == 0, err
+    assert loader.rows("SELECT * FROM s") == [(1,)]
+
+
+SCHEMA = {
+    "type": "SCHEMA",
+    "stream": "s",
+    "schema": {"properties": {"id": {"type": "integer"}}},
+    "key_properties": ["id"],
+}
+
+
+@pytest.mark.parametrize(
+    ("messages", "sentence"),
+    [
+        ([SCHEMA, b'{"type": "RECORD", "secret'], "Line 2 of the input is not valid JSON: run the tap alone"),
+        ([b'"secret"'], "Line 1 of the input is not a JSON object"),
+        ([b""], "Line 1 of the input is not valid JSON"),
+        ([b'\xff{"secret"}'], "Line 1 of the input is not valid JSON"),
+        ([{"secret": 1}], "A Singer message lacks type: the tap does not follow the Singer spec."),
+        ([{"type": "SECRET"}], "Line 1 of the input is a message of a type that is not RECORD, SCHEMA"),
+        ([{"type": "RECORD", "record": {"a": "secret"}}], "A RECORD message lacks stream"),
+        (
+            [{"type": "RECORD", "stream": "s", "record": {"a": "secret"}}],
+            "A record for stream 's' was encountered before",
+        ),
+        ([{"type": "ACTIVATE_VERSION", "stream": "s", "version": 1}], "A version of stream s came before its schema"),
+        (
+            [SCHEMA, {"type": "RECORD", "stream": "s", "record": {"a": "secret"}}],
+            "A record of stream s lacks its key id",
+        ),
+        (
+            [SCHEMA, {"type": "RECORD", "stream": "s", "record": {"id": "secret"}}],
+            "Stream s: 1 value of id in this batch",
+        ),
+        ([{**SCHEMA, "key_properties": ["no"]}], "Stream s names the key no, which its schema does not have"),
+    ],
+)
+def test_input_that_breaks_the_rules_is_one_sentence(loader: Loader, messages: list[Any], sentence: str) -> None:
+    assert failure(loader.command(*messages)).startswith(sentence)
+    assert [path.name for path in loader.path.parent.glob("*loading*")] == []
+
+
+def test_validation_on_request_names_the_rule_and_not_the_value(loader: Loader) -> None:
+    email = {"type": "string", "maxLength": 3}
+    messages = [
+        loader.schema("s", {"id": "integer", "mail": email}, ["id"]),
+        loader.record("s", {"id": 1, "mail": "secret"}),
+    ]
+    assert loader.command(*messages)[0] == 0
+    sentence = failure(loader.command(*messages, validate_records=True))
+    assert sentence == "Record Message Validation Error: mail breaks the rule 'maxLength' of its schema"
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and sys.platform != "linux", reason="needs a folder nobody can write in")
+def test_a_folder_that_cannot_be_made_is_one_sentence(loader: Loader, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sentence = failure(
+        loader.command(loader.schema("s", {"id": "integer"}), filepath=str(tmp_path / "file" / "x.duckdb"))
+    )
+    assert sentence.startswith(f"Cannot write in the folder {tmp_path / 'file'} (")
+
+
+def test_a_file_that_is_not_a_database_is_left_alone(loader: Loader, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("not a database " * 1000)
+    sentence = failure(loader.command(loader.schema("s", {"id": "integer"}), filepath=str(other)))
+    assert sentence.startswith(f"Cannot open {other}: ")
+    assert other.read_text() == "not a database " * 1000
+
+
+def test_a_view_in_the_way_is_one_sentence(loader: Loader) -> None:
+    loader.path.parent.mkdir()
+    with duckdb.connect(str(loader.path)) as connection:
+        connection.execute("CREATE VIEW s AS SELECT 1 AS id")
+    assert "main.s is a view" in failure(loader.command(loader.schema("s", {"id": "integer"})))
+
+
+def test_a_terminated_run_stops_at_once_and_cleans_up(loader: Loader) -> None:
+    process = loader.start()
+    assert process.stdin is not None
+    process.stdin.write(loader.lines(loader.schema("s", {"id": "integer"}), *[loader.record("s", {"id": 1})] * 5000))
+    process.stdin.flush()
+    deadline = time.monotonic() + 30
+    while not list(loader.path.parent.glob("*loading*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert out == b""
+    assert "Traceback" not in loader.log.read_text()
+    assert [path.name for path in loader.path.parent.iterdir() if "loading" in path.name] == []
+    assert loader.rows("SELECT count(*) FROM s") == [(0,)]
+
+
+def test_the_settings_are_described() -> None:
+    about = TargetDuckDB._get_about_info()
+    assert about.name == "target-duckdb"
+    assert about.settings["required"] == ["filepath"]
+    assert all(setting.get("description") for setting in about.settings["properties"].values())
