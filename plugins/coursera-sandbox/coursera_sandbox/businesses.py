@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from coursera_sandbox import directory, materials
-from coursera_sandbox.campus import Query
+from coursera_sandbox.campus import Bound, Query
 from coursera_sandbox.errors import edge, naptime, routing
 from coursera_sandbox.paging import Listing, single
 from coursera_sandbox.params import ID
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from coursera_sandbox.campus import Campus
     from coursera_sandbox.paging import Call
 
+_BOUNDS: dict[str, tuple[Literal["enrolled", "last", "completed"], Literal["<=", ">=", "<", ">"]]] = {
+    "enrollAtBefore": ("enrolled", "<="),
+    "enrollAtAfter": ("enrolled", ">="),
+    "completedAtBefore": ("completed", "<="),
+    "completedAtAfter": ("completed", ">="),
+    "lastActivityBefore": ("last", "<"),
+    "lastActivityAfter": ("last", ">"),
+}
+"""Time filters of the enrollment report: those on activity exclude their bound, the others include it."""
 _KINDS = ["Course", "Specialization", "Video"]
 
 
@@ -81,12 +90,11 @@ def enrollment_report(call: Call) -> dict[str, Any]:
         series=params.flag("includeS12n"),
         deleted=params.flag("includeDeletedMembers"),
         expired=params.flag("includeExpiredContracts"),
-        enroll_before=params.number("enrollAtBefore"),
-        enroll_after=params.number("enrollAtAfter"),
-        completed_before=params.number("completedAtBefore"),
-        completed_after=params.number("completedAtAfter"),
-        activity_before=params.number("lastActivityBefore"),
-        activity_after=params.number("lastActivityAfter"),
+        bounds=tuple(
+            Bound(column, compare, value)
+            for name, (column, compare) in _BOUNDS.items()
+            if (value := params.number(name)) is not None
+        ),
     )
     rows = campus.find(campus.report, query)
     return Listing(f"enrollmentReports {query}", rows, lambda page: enrollment_reports(campus, page)).page(call)

@@ -1,21 +1,23 @@
 """The college at one moment: what each endpoint lists, in order, and how many.
 
-An index holds a few bytes per enrollment or membership, enough to filter and count; what a page shows is computed from the seed when
-the page is asked for. Moving the clock drops all of it.
+An index holds a few bytes per enrollment or membership, enough to filter and count; what a page shows is computed
+from the seed when the page is asked for. Moving the clock drops all of it.
 """
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from coursera_sandbox.catalogue import Catalogue
 from coursera_sandbox.moments import ABSENT, HOUR, moment
-from coursera_sandbox.world import SERIES, SLOTS, STATES, Enrollments, View, World
+from coursera_sandbox.rows import SERIES, SLOTS, STATES, Enrollments, View
+from coursera_sandbox.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,12 +33,22 @@ OLD_CONTRACT_UNTIL = moment("2025-01-01T00:00:00Z")
 
 _BLOCK = 4_000
 _REMEMBERED_QUERIES = 32
+_COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 _DELETED = STATES.index("DELETED_MEMBER")
 
 
 @dataclass(frozen=True)
+class Bound:
+    """A limit on a time, epoch ms; rows without that time are outside of any limit."""
+
+    column: Literal["enrolled", "last", "completed"]
+    compare: Literal["<=", ">=", "<", ">"]
+    value: int
+
+
+@dataclass(frozen=True)
 class Query:
-    """Which enrollments; None asks for all. Times are epoch ms, as in the vendor's parameters."""
+    """Which enrollments; None asks for all."""
 
     program: int | None = None
     learner: int | None = None
@@ -47,12 +59,7 @@ class Query:
     """Learners who left, too."""
     expired: bool = False
     """Enrollments under an expired contract, too."""
-    enroll_before: int | None = None
-    enroll_after: int | None = None
-    completed_before: int | None = None
-    completed_after: int | None = None
-    activity_before: int | None = None
-    activity_after: int | None = None
+    bounds: tuple[Bound, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,19 +91,9 @@ class Index:
             keep &= self.state != _DELETED
         if not query.expired:
             keep &= self.enrolled >= OLD_CONTRACT_UNTIL
-        # enrollAt* and completedAt* include their bound, lastActivity* excludes it; a row without the time is never inside a bound.
-        if query.enroll_before is not None:
-            keep &= self.enrolled <= query.enroll_before
-        if query.enroll_after is not None:
-            keep &= self.enrolled >= query.enroll_after
-        if query.completed_before is not None:
-            keep &= (self.completed <= query.completed_before) & (self.completed != ABSENT)
-        if query.completed_after is not None:
-            keep &= (self.completed >= query.completed_after) & (self.completed != ABSENT)
-        if query.activity_before is not None:
-            keep &= (self.last < query.activity_before) & (self.last != ABSENT)
-        if query.activity_after is not None:
-            keep &= (self.last > query.activity_after) & (self.last != ABSENT)
+        for bound in query.bounds:
+            times: Ints = getattr(self, bound.column)
+            keep &= _COMPARE[bound.compare](times, bound.value) & (times != ABSENT)
         return np.flatnonzero(keep).astype(np.int32)
 
 

@@ -1,7 +1,7 @@
-"""What is taught: programs, courses with their gradable items, specializations, clips, and what changes about them as days pass.
+"""What is taught: programs, courses with their gradable items, specializations, clips, and how they change over time.
 
-Everything here is small and made once per seed. Titles are fixed, ids, weights and dates come from the seed. All institutions and
-instructors are invented.
+Everything here is small and made once per seed. Titles are fixed; ids, weights and dates come from the seed. All
+institutions and instructors are invented.
 """
 
 from __future__ import annotations
@@ -222,6 +222,11 @@ class Catalogue:
             )
             for program in self.programs
         )
+
+    @property
+    def everything(self) -> tuple[Course | Specialization | Clip, ...]:
+        """All contents, whether in a program or not."""
+        return (*self.courses, *self.specializations, *self.clips)
 
     @cached_property
     def program_numbers(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Chance without state: numbers that depend on nothing but a seed, a purpose and the keys they belong to.
 
-Every random-looking choice of the world is `splitmix64` over its keys, on whole numpy arrays at once. So any learner's life can be
-computed alone, in any order, by any process, and comes out the same.
+Every random-looking choice of the world is `splitmix64` over its keys, on whole numpy arrays at once. So any
+learner's life can be computed alone, in any order, by any process, and comes out the same.
 """
 
 from __future__ import annotations

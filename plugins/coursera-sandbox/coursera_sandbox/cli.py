@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
     from click.decorators import FC
 
-_FAULT_HELP = (
-    "\b\nFaults (--fault, PUT /_sandbox/faults, or the header X-Sandbox-Fault), each with rate=, times=, path= if wanted:\n"
-    + "\n".join(f"  {name:<15}{what}" for name, what in FAULTS.items())
+_FAULT_HELP = "\n".join(
+    (
+        "\b",
+        "Faults (--fault, PUT /_sandbox/faults, header X-Sandbox-Fault), written NAME or NAME:key=value,key=value:",
+        *(f"  {name:<15}{what}" for name, what in FAULTS.items()),
+        "Each also takes rate= (share of requests), times= (at most) and path= (a part of the path).",
+    )
 )
 
 
@@ -41,11 +45,11 @@ def _home(command: FC) -> FC:
 
 
 def _specs(_context: click.Context, _parameter: click.Parameter, specs: tuple[str, ...]) -> tuple[str, ...]:
-    for spec in specs:
-        try:
+    try:
+        for spec in specs:
             Fault.parse(spec)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
     return specs
 
 

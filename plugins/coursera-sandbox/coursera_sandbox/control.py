@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.routing import Route
@@ -11,72 +11,83 @@ from starlette.routing import Route
 from coursera_sandbox import __version__
 from coursera_sandbox.faults import Fault
 from coursera_sandbox.moments import DAY, HOUR, iso
-from coursera_sandbox.server import Sandbox, json_response
+from coursera_sandbox.server import json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from coursera_sandbox.server import Sandbox
 
-def routes(sandbox: Sandbox) -> list[Route]:
-    """All control endpoints of one server."""
 
-    def status() -> dict[str, Any]:
-        campus = sandbox.campus
-        return {
-            "name": "coursera-sandbox",
-            "version": __version__,
-            "pid": os.getpid(),
-            "seed": campus.world.seed,
-            "learners": campus.world.learners,
-            "now": iso(campus.now),
-            "reportRefreshedAt": iso(campus.report_time),
-            "faults": [one.spec for one in sandbox.faults],
-        }
+FURTHEST = 366 * DAY
 
-    async def get_status(_request: Request) -> Response:
-        return json_response(status())
 
-    async def advance(request: Request) -> Response:
+class Control:
+    """The control endpoints of one server."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def routes(self) -> list[Route]:
+        """Paths and methods."""
+        return [
+            Route("/_sandbox/status", self.status),
+            Route("/_sandbox/advance", self.advance, methods=["POST"]),
+            Route("/_sandbox/requests", self.requests, methods=["GET"]),
+            Route("/_sandbox/requests", self.reset_requests, methods=["DELETE"]),
+            Route("/_sandbox/faults", self.put_faults, methods=["PUT"]),
+            Route("/_sandbox/faults", self.delete_faults, methods=["DELETE"]),
+        ]
+
+    async def status(self, _request: Request | None = None) -> Response:
+        """Which college this is, what time it is there, which faults are in force."""
+        campus = self._sandbox.campus
+        return json_response(
+            {
+                "name": "coursera-sandbox",
+                "version": __version__,
+                "pid": os.getpid(),
+                "seed": campus.world.seed,
+                "learners": campus.world.learners,
+                "now": iso(campus.now),
+                "reportRefreshedAt": iso(campus.report_time),
+                "faults": [one.spec for one in self._sandbox.faults],
+            }
+        )
+
+    async def advance(self, request: Request) -> Response:
+        """Move the simulated clock by `hours` and `days`."""
         try:
             span = int(request.query_params.get("hours", "0")) * HOUR + int(request.query_params.get("days", "0")) * DAY
         except ValueError:
             return json_response({"message": "hours and days are whole numbers"}, 400)
-        if span < 0:
-            return json_response({"message": "the clock does not run backwards"}, 400)
-        sandbox.advance(span)
-        return json_response(status())
+        if not 0 <= span <= FURTHEST:
+            return json_response({"message": "the clock does not run backwards, nor more than a year at once"}, 400)
+        self._sandbox.advance(span)
+        return await self.status()
 
-    async def get_requests(_request: Request) -> Response:
-        counts = {
-            "total": sandbox.number,
-            "rows": sandbox.rows,
-            "routes": dict(sandbox.routes),
-            "statuses": dict(sandbox.statuses),
-        }
-        return json_response(counts)
+    async def requests(self, _request: Request) -> Response:
+        """How often which route was asked since the last reset, with what status, and how many rows were served."""
+        sandbox = self._sandbox
+        counts = {"routes": dict(sandbox.routes), "statuses": dict(sandbox.statuses)}
+        return json_response({"total": sandbox.number, "rows": sandbox.rows, **counts})
 
-    async def reset_requests(_request: Request) -> Response:
-        sandbox.reset_counts()
+    async def reset_requests(self, _request: Request) -> Response:
+        """Count anew."""
+        self._sandbox.reset_counts()
         return json_response({"total": 0})
 
-    async def put_faults(request: Request) -> Response:
+    async def put_faults(self, request: Request) -> Response:
+        """Put the faults of a JSON list of specs in force, in place of those before."""
         try:
             specs = msgspec.json.decode(await request.body(), type=list[str])
-            sandbox.faults = [Fault.parse(spec) for spec in specs]
+            self._sandbox.faults = [Fault.parse(spec) for spec in specs]
         except (msgspec.DecodeError, ValueError) as error:
             return json_response({"message": str(error)}, 400)
-        return json_response(status())
+        return await self.status()
 
-    async def delete_faults(_request: Request) -> Response:
-        sandbox.faults = []
-        return json_response(status())
-
-    return [
-        Route("/_sandbox/status", get_status),
-        Route("/_sandbox/advance", advance, methods=["POST"]),
-        Route("/_sandbox/requests", get_requests, methods=["GET"]),
-        Route("/_sandbox/requests", reset_requests, methods=["DELETE"]),
-        Route("/_sandbox/faults", put_faults, methods=["PUT"]),
-        Route("/_sandbox/faults", delete_faults, methods=["DELETE"]),
-    ]
+    async def delete_faults(self, _request: Request) -> Response:
+        """Behave again."""
+        self._sandbox.faults = []
+        return await self.status()

@@ -1,4 +1,4 @@
-"""The server as a process: running it, starting it detached, finding it again, stopping it by the pid it left in its home."""
+"""The server as a process: run it, start it detached, find it again, stop it by the pid that it left in its home."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import psutil
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from coursera_sandbox import control
 from coursera_sandbox.campus import Campus
 from coursera_sandbox.clock import Clock
+from coursera_sandbox.control import Control
 from coursera_sandbox.faults import Fault
 from coursera_sandbox.moments import iso
 from coursera_sandbox.server import Sandbox
@@ -163,7 +163,7 @@ def run(options: Options, *, announce: bool) -> None:
         Campus.open(options.seed, options.learners, clock.now), clock, [Fault.parse(spec) for spec in options.faults]
     )
     config = uvicorn.Config(
-        sandbox.application(control.routes(sandbox)),
+        sandbox.application(Control(sandbox).routes()),
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -197,8 +197,11 @@ def run(options: Options, *, announce: bool) -> None:
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, sandbox: Sandbox, idle_timeout: float) -> None:
     async def watch() -> None:
-        while time.monotonic() - sandbox.last_request < idle_timeout:
-            await asyncio.sleep(min(0.5, idle_timeout / 2))
+        while True:
+            left = sandbox.last_request + idle_timeout - time.monotonic()
+            if left <= 0:
+                break
+            await asyncio.sleep(left)
         server.should_exit = True
 
     watcher = asyncio.create_task(watch())
@@ -222,4 +225,5 @@ def _listen(port: int) -> socket.socket:
 
 def describe(server: Server, now: str) -> str:
     """The one line that `start` prints."""
-    return f"Coursera sandbox at {server.url}, simulated time {now}, {server.learners} learners, seed {server.seed}, pid {server.pid}"
+    college = f"{server.learners} learners, seed {server.seed}"
+    return f"Coursera sandbox at {server.url}, simulated time {now}, {college}, pid {server.pid}"

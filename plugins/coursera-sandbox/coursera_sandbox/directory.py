@@ -94,11 +94,11 @@ def members(campus: Campus, rows: Ints, *, pending: bool) -> list[Member]:
 
 
 def contents(campus: Campus, kinds: list[str], program_numbers: list[int] | None, since: int | None) -> list[Content]:
-    """Contents of the organisation's programs, or of some of them; with `since` (epoch ms) those that changed, removed ones included."""
+    """Contents of all or some programs; with `since` (epoch ms) those that changed, removed ones included."""
     catalogue = campus.catalogue
     page = []
     wanted = range(len(catalogue.programs)) if program_numbers is None else program_numbers
-    for content in (*catalogue.courses, *catalogue.specializations, *catalogue.clips):
+    for content in catalogue.everything:
         if content_type(content) not in kinds:
             continue
         stays = [
@@ -149,6 +149,7 @@ def _content(campus: Campus, content: Course | Specialization | Clip, program_nu
     product = "s12n" if isinstance(content, Specialization) else "course"
     bits = content.bits if isinstance(content, Course) else len(content.name)
     touched = last_touched(content, campus.now)
+    link = f"productId={content.id}&productType={product}&showMiniModal=true&isExternal=true"
     partner: dict[str, str] = {"name": course.partner}
     if bits % 3:
         partner["logoUrl"] = f"{PHOTOS}/logo/{course.partner.split()[0].lower()}.png"
@@ -165,7 +166,7 @@ def _content(campus: Campus, content: Course | Specialization | Clip, program_nu
         partners=[partner],
         programs=[
             {
-                "contentUrl": f"{catalogue.programs[n].url}?productId={content.id}&productType={product}&showMiniModal=true&isExternal=true",
+                "contentUrl": f"{catalogue.programs[n].url}?{link}",
                 "programId": catalogue.programs[n].id,
             }
             for n in program_numbers
@@ -193,12 +194,12 @@ def skill_id(name: str) -> str:
 
 def _metadata(courses: tuple[Course, ...], content: Course | Specialization | Clip) -> dict[str, Any]:
     photo = f"{PHOTOS}/promo/{content.id}.png"
+    definition: dict[str, Any]
     if isinstance(content, Specialization):
         parts = [{"contentId": courses[number].id, "contentType": "Course"} for number in content.courses]
-        return {
-            "typeName": "specializationMetadata",
-            "definition": {"courseIds": parts, "promoPhoto": photo, "tagline": f"{len(parts)} courses, one thread"},
-        }
+        tagline = f"{len(parts)} courses, one thread"
+        definition = {"courseIds": parts, "promoPhoto": photo, "tagline": tagline}
+        return {"typeName": "specializationMetadata", "definition": definition}
     if isinstance(content, Clip):
         course = courses[content.course]
         return {
@@ -212,7 +213,7 @@ def _metadata(courses: tuple[Course, ...], content: Course | Specialization | Cl
                 "parentCourseId": f"course~{course.id}",
             },
         }
-    definition: dict[str, Any] = {"promoPhoto": photo}
+    definition = {"promoPhoto": photo}
     if content.bits % 5:
         definition["skills"] = [{"skillName": name, "skillId": skill_id(name)} for name in content.domain]
         definition["estimatedLearningTime"] = 3600 * (2 + len(content.items) * 2)

@@ -1,8 +1,8 @@
 """Misbehaviour on request: what a fault is called, how it is written, and when it strikes.
 
-A spec is `NAME` or `NAME:key=value,key=value`. Any fault takes `rate` (0 to 1, share of the requests that it strikes, 1 by default), `times`
-(how often at most) and `path` (only requests whose path contains this text). Which requests are struck follows from the seed and the number of
-the request, so a run can be repeated.
+A spec is `NAME` or `NAME:key=value,key=value`. Any fault takes `rate` (0 to 1, share of the requests that it strikes,
+1 by default), `times` (how often at most) and `path` (only requests whose path contains this text). Which requests
+are struck follows from the seed and the number of the request, so a run can be repeated.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FAULTS = {
     "token-revoked": "forgets the token of the request, then answers 401",
     "token-expires": "tokens live only seconds=SECONDS (default 5), whatever expires_in says",
     "short-pages": "pages have fewer rows than asked for, though more remain",
-    "shifting-rows": "after the first page of a list a row is inserted ahead; with lose=1 the first row is removed instead",
+    "shifting-rows": "after the first page a row is inserted ahead; with lose=1 the first row is removed instead",
     "missing-total": "paging has no total",
     "extra-fields": "unknown members in the envelope and in every element",
 }
@@ -61,9 +61,8 @@ class Fault:
         for pair in filter(None, rest.split(",")):
             key, equals, value = pair.partition("=")
             if key not in _COMMON | _OPTIONS.get(name, set()) or not equals:
-                raise ValueError(
-                    f"Fault {name!r} has no option {pair!r}; it takes: {', '.join(sorted(_COMMON | _OPTIONS.get(name, set())))}."
-                )
+                known = ", ".join(sorted(_COMMON | _OPTIONS.get(name, set())))
+                raise ValueError(f"Fault {name!r} has no option {pair!r}; it takes: {known}.")
             options[key] = value
         fault = cls(name, options, spec.strip())
         for key in options.keys() - {"path"}:

@@ -9,8 +9,8 @@ import numpy as np
 from coursera_sandbox.campus import Query
 from coursera_sandbox.moments import ABSENT
 from coursera_sandbox.people import find
+from coursera_sandbox.rows import SERIES
 from coursera_sandbox.shapes import CourseMaterials, EnrollmentState
-from coursera_sandbox.world import SERIES
 
 if TYPE_CHECKING:
     from coursera_sandbox.campus import Campus
@@ -66,7 +66,8 @@ def lesson_id(course: Course, lesson: int) -> str:
 
 
 def _item(course: Course, program: Program, identifier: str, name: str, kind: str) -> dict[str, Any]:
-    link = f"{program.url}?showMiniModal=true&attemptSSOLogin=true&productType=course&productId={course.id}&itemId={identifier}"
+    target = f"productType=course&productId={course.id}&itemId={identifier}"
+    link = f"{program.url}?showMiniModal=true&attemptSSOLogin=true&{target}"
     return {"id": identifier, "name": name, "itemType": kind, "deeplinkUrl": link}
 
 

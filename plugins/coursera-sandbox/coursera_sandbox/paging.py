@@ -1,4 +1,4 @@
-"""Pages of `businesses.v1`: the envelope, `paging.next` as a string and absent on the last page, and the faults that live in paging."""
+"""Pages of `businesses.v1`: the envelope, `paging.next` (a string, absent at the end), and the faults in paging."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from coursera_sandbox.params import Params
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from coursera_sandbox.campus import Campus
     from coursera_sandbox.chance import Ints
     from coursera_sandbox.faults import Fault
+    from coursera_sandbox.params import Params
 
 Row = TypeVar("Row")
 

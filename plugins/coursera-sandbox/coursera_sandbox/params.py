@@ -1,4 +1,4 @@
-"""Query parameters, read the way Naptime reads them: each at most once, booleans in lower case, unknown ones ignored."""
+"""Query parameters as Naptime reads them: each at most once, booleans in lower case, unknown ones ignored."""
 
 from __future__ import annotations
 
@@ -46,10 +46,8 @@ class Params:
         """A boolean, false when absent; `True` is not one."""
         value = self.text(name)
         if value not in {None, "true", "false"}:
-            raise routing(
-                400,
-                f"Improperly formatted value for parameter '{name}'. Expected 'true' or 'false' but found '{value}'.",
-            )
+            expected = f"Expected 'true' or 'false' but found '{value}'."
+            raise routing(400, f"Improperly formatted value for parameter '{name}'. {expected}")
         return value == "true"
 
     def number(self, name: str) -> int | None:
@@ -93,7 +91,7 @@ class Params:
 
     @property
     def limit(self) -> int:
-        """Rows per page. What is no positive number falls back to the default; what is too much is cut to the maximum."""
+        """Rows per page. What is no positive number becomes the default; what is too much is cut to the maximum."""
         value = self.text("limit")
         if value is None or not value.isdecimal() or not int(value):
             return DEFAULT_LIMIT

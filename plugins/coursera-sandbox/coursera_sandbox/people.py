@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 from coursera_sandbox.chance import label, opaque
 
-_FIRST = (
-    "Adira Bram Calla Darian Elowen Fenno Galia Hollis Imre Jorun Kaelin Lioba Marek Nerys Odalys Petrus Quill Renske Soren Tamsin Ulla "
-    "Vesna Wystan Xanthe Yorick Zelda Anouk Bastian Corin Delphi Evander Fleur"
-).split()
-_LAST = (
-    "Ashgrove Brackwater Cindermoor Dunmarrow Eldershaw Fenbrook Glasswick Hollowmere Inkpenfold Jessamyne Kettlewold Larkhollow Mossbarrow "
-    "Nettlecombe Oakenfell Pebblewick Quarrowby Rushmantle Silverholt Thornquist Umberlow Vantreth Willowsmere Yarrowgate"
-).split()
+_FIRST = """
+Adira Bram Calla Darian Elowen Fenno Galia Hollis Imre Jorun Kaelin Lioba Marek Nerys Odalys Petrus Quill Renske
+Soren Tamsin Ulla Vesna Wystan Xanthe Yorick Zelda Anouk Bastian Corin Delphi Evander Fleur
+""".split()  # noqa: SIM905 - a list of names reads better as prose
+_LAST = """
+Ashgrove Brackwater Cindermoor Dunmarrow Eldershaw Fenbrook Glasswick Hollowmere Inkpenfold Jessamyne Kettlewold
+Larkhollow Mossbarrow Nettlecombe Oakenfell Pebblewick Quarrowby Rushmantle Silverholt Thornquist Umberlow
+Vantreth Willowsmere Yarrowgate
+""".split()  # noqa: SIM905 - a list of names reads better as prose
 _UNICODE = (
     "Žofie Kőrösbányai",
     "Łucja Świętojańska-Brzoza",
@@ -29,8 +30,16 @@ _UNICODE = (
     "Siân O\u2019Fearghaìl",
     "ليلى المدينية",
 )
-_LONG = "Maximiliana Theodora Wilhelmina Alexandrina Philippa Gwendolyn Seraphina Antonietta von und zu Hohenbuchenwald-Silberthalbrunnen"
+_LONG = (
+    "Maximiliana Theodora Wilhelmina Alexandrina Philippa Gwendolyn Seraphina Antonietta "
+    "von und zu Hohenbuchenwald-Silberthalbrunnen"
+)
+# Learners whose number ends like this, modulo 40, are called in some way that software trips over.
 _KINDS = 40
+_ONE_WORD, _LONG_NAME, _QUOTED, _COMMA, _ODD_ID = 3, 7, 13, 17, 29
+_FOREIGN = (11, 31)
+_PLUS_EVERY = 20
+_WITHOUT_SSO = 0.3
 _SSO_BASE = 4_200
 
 
@@ -46,15 +55,15 @@ class Person(NamedTuple):
 
 def _full_name(number: int, first: str, last: str) -> str:
     kind = number % _KINDS
-    if kind == 3:  # noqa: PLR2004 - kinds are just numbers
+    if kind == _ONE_WORD:
         return first
-    if kind == 7:  # noqa: PLR2004
+    if kind == _LONG_NAME:
         return _LONG
-    if kind in {11, 31}:
+    if kind in _FOREIGN:
         return _UNICODE[number // 20 % len(_UNICODE)]
-    if kind == 13:  # noqa: PLR2004
+    if kind == _QUOTED:
         return f'{first} "{first[:2]}" {last}'
-    if kind == 17:  # noqa: PLR2004
+    if kind == _COMMA:
         return f"{last}, {first}"
     return f"{first} {last}"
 
@@ -69,11 +78,11 @@ def person(seed: int, number: int) -> Person:
     bits = label(seed, f"person {number}")
     first, last = _FIRST[bits % len(_FIRST)], _LAST[(bits >> 16) % len(_LAST)]
     mailbox = f"{_ascii(first)}.{_ascii(last)}"
-    mailbox += f"+coursera{number}" if number % 20 == 9 else f"{number}"  # noqa: PLR2004
+    mailbox += f"+coursera{number}" if number % _PLUS_EVERY == _PLUS_EVERY // 2 - 1 else f"{number}"
     email = f"{mailbox}@northfield.example"
-    if (bits >> 32) % 10 < 3:  # noqa: PLR2004 - three of ten came without single sign-on
+    if (bits >> 32) % 1000 < 1000 * _WITHOUT_SSO:
         external_id = email
-    elif number % _KINDS == 29:  # noqa: PLR2004
+    elif number % _KINDS == _ODD_ID:
         external_id = f"{last[0]}'{last[1:]},{number:05d}"
     else:
         external_id = f"{number + _SSO_BASE:08d}"
@@ -81,7 +90,7 @@ def person(seed: int, number: int) -> Person:
 
 
 def find(seed: int, learners: int, text: str) -> int | None:
-    """The number of the learner whose e-mail address or external id is `text`; both contain it, so nothing is searched."""
+    """The learner whose e-mail address or external id is `text`; both contain his number, so nothing is searched."""
     for digits in re.findall(r"\d+", text):
         for number in (int(digits), int(digits) - _SSO_BASE):
             if 0 <= number < learners and text in person(seed, number)[1:4:2]:

@@ -6,16 +6,18 @@ from functools import cache
 from math import isnan
 from typing import TYPE_CHECKING
 
-from coursera_sandbox.catalogue import Course, Specialization
 from coursera_sandbox.campus import OLD_CONTRACT_UNTIL
+from coursera_sandbox.catalogue import Course
 from coursera_sandbox.chance import opaque
+from coursera_sandbox.habits import PASS_MARK
 from coursera_sandbox.moments import ABSENT, DAY
 from coursera_sandbox.people import person
+from coursera_sandbox.rows import SERIES, STATES
 from coursera_sandbox.shapes import CourseGradebook, EnrollmentReport, ItemGradebook
-from coursera_sandbox.world import PASS_MARK, SERIES, STATES
 
 if TYPE_CHECKING:
     from coursera_sandbox.campus import Campus
+    from coursera_sandbox.catalogue import Specialization
     from coursera_sandbox.chance import Ints
 
 _CITIES = (("Northfield", "NF", "Freedonia"), ("Eastmere", "EM", "Freedonia"), ("São Tiro", "ST", "Sylvania"))

@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
+from typing_extensions import override
 
 from coursera_sandbox import businesses, skills
-from coursera_sandbox.campus import Campus
 from coursera_sandbox.errors import ApiError, access_denied, edge, fault, routing, skills_plain
 from coursera_sandbox.faults import Fault
 from coursera_sandbox.paging import Call
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
+    from coursera_sandbox.campus import Campus
     from coursera_sandbox.clock import Clock
 
     Endpoint = Callable[[Call], dict[str, Any]]
@@ -46,6 +47,7 @@ _ACTIONS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "dele
 class Truncated(Response):
     """Announces the whole body and sends half of it."""
 
+    @override
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
@@ -54,6 +56,7 @@ class Truncated(Response):
 class Dropped(Response):
     """Closes the connection and says nothing."""
 
+    @override
     async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
         scope["sandbox.transport"].abort()
         while not await asyncio.sleep(0.001, result=scope["sandbox.transport"].is_closing()):

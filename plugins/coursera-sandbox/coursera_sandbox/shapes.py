@@ -1,7 +1,7 @@
 """The elements of `businesses.v1`, as JSON shapes.
 
-Names are the vendor's in snake_case and become camelCase on the wire. Members that are None are left out, as Naptime does. Times are
-epoch milliseconds unless a docstring says otherwise.
+Names are the vendor's in snake_case and become camelCase on the wire. Members that are None are left out, as Naptime
+does. Times are epoch milliseconds unless a docstring says otherwise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Endpoints of the skills service: another envelope, other errors, seconds in the filter and milliseconds in the field."""
+"""Endpoints of the skills service: other envelope, other errors, seconds in, milliseconds out."""
 
 from __future__ import annotations
 

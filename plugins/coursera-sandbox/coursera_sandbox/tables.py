@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SESSIONS = 4
 """The work on a course is spread over so many sessions."""
 _UNGRADED_STEPS = 4
-"""A course without gradable items is still worked through in steps; their "grade" is always full and never shown as an item."""
+"""A course without gradable items is worked through in steps, too; their "grade" is full and never shown as an item."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Tables:
     base: Ints
     base_count: Ints
     steps: Ints
-    """Numbers without a common divisor with the program's number of courses: stepping by one of them visits every course once."""
+    """Numbers without a common divisor with the program's number of courses: their steps visit every course once."""
     added: Ints
     added_at: Ints
     series: Ints
@@ -68,9 +68,9 @@ class Tables:
         first = np.array([[row.tolist().index(value) for value in row] for row in session])
         weight = np.zeros((len(courses), MOST_ITEMS))
         peer = np.zeros((len(courses), MOST_ITEMS), dtype=np.bool_)
-        for row, course in enumerate(courses):
-            weight[row, : count[row]] = [i.weight for i in course.items] or [100 / _UNGRADED_STEPS] * _UNGRADED_STEPS
-            peer[row, : len(course.items)] = [i.type == "PEER_REVIEW" for i in course.items]
+        for row, plan in enumerate(courses):
+            weight[row, : count[row]] = [i.weight for i in plan.items] or [100 / _UNGRADED_STEPS] * _UNGRADED_STEPS
+            peer[row, : len(plan.items)] = [i.type == "PEER_REVIEW" for i in plan.items]
         return cls(
             active=len(shares),
             shares=np.cumsum(shares / shares.sum())[:-1],

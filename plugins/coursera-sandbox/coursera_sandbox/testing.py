@@ -21,29 +21,17 @@ Json = dict[str, Any]
 
 
 class RunningSandbox:
-    """A sandbox in a process of its own, until :meth:`stop`."""
+    """A sandbox in a process of its own, until :meth:`stop`; options as of :class:`coursera_sandbox.daemon.Options`."""
 
     client_id = CLIENT_ID
     client_secret = CLIENT_SECRET
     org_id = ORG_ID
 
-    def __init__(
-        self,
-        home: Path,
-        *,
-        learners: int = 120,
-        seed: int = 7,
-        now: str | None = None,
-        faults: Sequence[str] = (),
-        idle_timeout: float = 300,
-        port: int = 0,
-    ) -> None:
+    def __init__(self, home: Path, *, now: str | None = None, **options: Any) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
-        options = daemon.Options(
-            home, port=port, learners=learners, seed=seed, idle_timeout=idle_timeout, faults=tuple(faults)
-        )
-        arguments = [*options.arguments(), *(["--now", now] if now else [])]
+        chosen = daemon.Options(home, **{"port": 0, "idle_timeout": 300, **options})
+        arguments = [*chosen.arguments(), *(["--now", now] if now else [])]
         self._errors = (home / "server.log").open("w")
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "coursera_sandbox", "run", *arguments],
@@ -125,7 +113,7 @@ class RunningSandbox:
         return self._token
 
     def ask(self, path: str, *, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
-        """The raw answer to an authorised GET. A path like `/users` is taken below the organisation, one with `/rest/` below the API."""
+        """The raw answer to an authorised GET; `/users` is taken below the organisation, `/rest/...` below the API."""
         base = self.api_url if path.startswith("/rest/") else f"{self.api_url}/businesses.v1/{self.org_id}"
         plain = {name: str(value).lower() if isinstance(value, bool) else value for name, value in params.items()}
         return self.client.get(

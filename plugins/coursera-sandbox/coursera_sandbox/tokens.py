@@ -1,4 +1,4 @@
-"""The token endpoint: client credentials in, an opaque bearer token with a truthful `issued_at` out. Runs on the real clock."""
+"""The token endpoint: credentials in, a bearer token with a truthful `issued_at` out. Runs on the real clock."""
 
 from __future__ import annotations
 

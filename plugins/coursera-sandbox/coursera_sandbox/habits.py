@@ -1,0 +1,36 @@
+"""How the people of the college behave, as numbers: shares are of 1, spans in milliseconds."""
+
+from __future__ import annotations
+
+from coursera_sandbox.moments import DAY, HOUR, MINUTE, START, moment
+
+SECOND_PROGRAM, THIRD_PROGRAM = 0.16, 0.04
+
+# Joining: a few in the school year before, most at the start of this one, the rest during it. Some never accept.
+SCHOOL_YEAR, EARLIER_YEAR = moment("2025-08-20T00:00:00Z"), moment("2024-09-02T00:00:00Z")
+JOINED_EARLIER, JOINED_AT_START, ACCEPTS = 0.08, 0.8, 0.975
+RUSH, EARLIER_SPAN, TRICKLE = 46 * DAY, 270 * DAY, 260 * DAY
+INVITED_BEFORE = 12 * DAY
+
+LEAVES, RETURNS = 0.04, 0.33
+
+# Parts in the play, by the last digits of a learner's number, so that even a college of fifty sees everything happen:
+# one leaves and one returns within three days of the start.
+CAST = 50
+NEVER_ACCEPTS, LEAVES_SOON, RETURNS_SOON, IS_GONE, IS_ALLOW_LISTED, IS_INVITED_AGAIN = 17, 21, 33, 41, 45, 47
+SCRIPTED = (NEVER_ACCEPTS, LEAVES_SOON, RETURNS_SOON, IS_GONE, IS_ALLOW_LISTED, IS_INVITED_AGAIN)
+CURTAIN = START + 6 * HOUR
+
+# Enrolling: up to eight courses that were always there, sooner rather than later, and those that are added.
+BASE_PICKS, WISHES = 8, 12
+ENROLL_SPAN, TRIES_NEW_COURSE, NEW_COURSE_SPAN, TAKES_SERIES = 200 * DAY, 0.35, 30 * DAY, 0.35
+
+# Working: sessions done, as a ladder of shares: never opened, opened only, one, two, three, all four.
+LADDER = (0.20, 0.28, 0.40, 0.51, 0.60)
+ALL_SESSIONS = 4
+FIRST_SESSION_WITHIN, GAP_LEAST, GAP_SPREAD = 12 * DAY, DAY, 20 * DAY
+ITEM_TAKES, ITEM_SPREAD = 45 * MINUTE, 20 * MINUTE
+FAILS_FIRST, GIVES_UP = 0.12, 0.06
+PASS_MARK = 80.0
+PEERS_TAKE, TRIES_AGAIN_LEAST, TRIES_AGAIN_SPREAD = 36 * HOUR, DAY, 4 * DAY
+SKIPS_VIDEOS = 0.12

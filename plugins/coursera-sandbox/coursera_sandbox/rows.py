@@ -1,0 +1,100 @@
+"""What the world is told in: arrays with one element per membership or enrollment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from coursera_sandbox.moments import DAY
+
+if TYPE_CHECKING:
+    from coursera_sandbox.chance import Bools, Floats, Hashes, Ints
+
+SLOTS = 3
+"""A learner is in at most so many programs."""
+SERIES = 10
+"""Picks of an enrollment from here on are specializations; those below are courses."""
+
+STATES = ("MEMBER", "DELETED_MEMBER", "WHITELISTED", "INVITED")
+"""`membershipState` in the enrollment report."""
+
+# What became of a membership that ended.
+GONE, ALLOW_LISTED, INVITED_AGAIN = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class View:
+    """A look at the world at `now` in which each event is seen only once its own delay, at most `delay`, has passed."""
+
+    kind: str
+    now: int
+    delay: int = 0
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """One element per learner and program he ever had to do with; times are epoch ms or NEVER."""
+
+    learner: Ints
+    slot: Ints
+    program: Ints
+    invited: Ints
+    joined: Ints
+    left: Ints
+    back: Ints
+    standing: Ints
+
+    def current(self, now: int) -> Bools:
+        """Those who are members at a moment."""
+        here: Bools = (self.joined <= now) & ((self.left > now) | (self.back <= now))
+        return here
+
+    def pending(self, now: int) -> Bools:
+        """Those whose invitation waits for an answer."""
+        again: Bools = (self.standing == INVITED_AGAIN) & (self.left + DAY <= now) & (self.back > now)
+        first: Bools = (self.invited <= now) & (self.joined > now)
+        return first | again
+
+    def present(self, at: Ints, rows: Ints) -> Bools:
+        """For rows that point into this table: was he a member at that time?"""
+        here: Bools = (at < self.left[rows][:, None]) | (at >= self.back[rows][:, None])
+        return here
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Work on courses, one row per enrollment; grades have a column per item, and are NaN where there is none yet."""
+
+    grade: Floats
+    submitted: Bools
+    completed: Ints
+    last: Ints
+    overall: Floats
+    percent: Ints
+    hours: Floats
+
+
+@dataclass(frozen=True)
+class Enrollments:
+    """One element per visible enrollment, ordered by learner, slot and pick; times are epoch ms or ABSENT."""
+
+    learner: Ints
+    slot: Ints
+    pick: Ints
+    program: Ints
+    content: Ints
+    """Number of the course, or of the specialization when `pick >= SERIES`."""
+    enrolled: Ints
+    last: Ints
+    completed: Ints
+    grade: Floats
+    """0 to 100; NaN when there is none."""
+    percent: Ints
+    hours: Floats
+    state: Ints
+    """Index into STATES."""
+    deleted: Ints
+    items: Floats
+    submitted: Bools
+    key: Hashes
+    """Bits that belong to this enrollment alone, for choices made where it is shown."""
