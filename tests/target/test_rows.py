@@ -145,6 +145,32 @@ def test_a_schema_named_like_the_file_is_not_mistaken_for_it(loader: Loader) -> 
     assert loader.rows("SELECT count(*) FROM test.test.s") == [(2,)]
 
 
+def test_a_property_may_be_called_like_a_pseudo_column_of_duckdb(loader: Loader) -> None:
+    announced = loader.schema("s", {"rowid": "integer", "v": "integer"}, ["v"])
+    for _ in range(2):
+        loader(announced, *(loader.record("s", {"rowid": 9 - n, "v": n % 2}) for n in range(6)))
+    assert loader.rows("SELECT v, s.rowid FROM s ORDER BY v") == [(0, 5), (1, 4)]
+
+
+def test_the_path_of_the_file_may_look_like_a_pattern_and_a_setting_may_be_null(loader: Loader) -> None:
+    loader.path = loader.path.parent / "a [1] *" / "it's.v2.duckdb"
+    loader(loader.schema("s", {"i": "integer"}), loader.record("s", {"i": 1}), batch_size_rows=None, lock_timeout=None)
+    assert loader.rows("SELECT i FROM s") == [(1,)]
+
+
+def test_an_overwritten_stream_may_change_its_schema_before_its_first_record(loader: Loader) -> None:
+    loader(loader.schema("s", {"id": "integer"}), loader.record("s", {"id": 1}))
+    changed = loader.schema("s", {"id": "string", "new": "string"})
+    loader(loader.schema("s", {"id": "number"}), changed, loader.record("s", {"id": "a"}), load_method="overwrite")
+    assert loader.rows("SELECT id, new FROM s") == [("a", None)]
+
+
+def test_a_schema_in_another_case_is_the_same_schema(loader: Loader) -> None:
+    for name in ("raw", "RAW"):
+        loader(loader.schema("s", {"i": "integer"}), loader.record("s", {"i": 1}), default_target_schema=name)
+    assert loader.rows("SELECT count(*) FROM raw.s") == [(2,)]
+
+
 def test_append_only_keeps_every_record_and_overwrite_only_this_run(loader: Loader) -> None:
     messages = [loader.schema("s", {"id": "integer"}, ["id"]), *(loader.record("s", {"id": n % 3}) for n in range(6))]
     loader(*messages, load_method="append-only", batch_size_rows=2)

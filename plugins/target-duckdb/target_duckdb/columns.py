@@ -43,6 +43,11 @@ class Column:
     type: str
 
     @property
+    def raw(self) -> str:
+        """SQL for the value as it came, a text; under its own name a property called rowid would hide DuckDB's."""
+        return quote(f"raw {self.name}")
+
+    @property
     def render(self) -> Callable[[Any], str] | None:
         """How a value is written before DuckDB reads it, where DuckDB's own JSON reader would round it."""
         if self.type == JSON:
@@ -50,8 +55,8 @@ class Column:
         return _decimal_text if _DECIMAL.fullmatch(self.type) else None
 
     def misfit(self, held_as: str) -> str | None:
-        """SQL that is true for a raw text in the column of that name that the type cannot hold exactly."""
-        raw, cast = quote(self.name), self.cast(held_as, attempt=True)
+        """SQL that is true for a raw text that a column of that type cannot hold exactly."""
+        raw, cast = self.raw, self.cast(held_as, attempt=True)
         if held_as == JSON:
             return f"(NOT json_valid({raw}))" if self.type == JSON else None
         if held_as == BOOLEAN:
@@ -66,7 +71,7 @@ class Column:
 
     def cast(self, held_as: str, *, attempt: bool = False) -> str:
         """SQL for the value that is stored in a column of that type."""
-        raw = quote(self.name)
+        raw = self.raw
         if held_as == TIMESTAMPTZ:
             raw = f"upper({raw})"  # RFC 3339 allows a small t and z, DuckDB does not
         if held_as == JSON and self.type != JSON:

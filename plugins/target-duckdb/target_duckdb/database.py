@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import duckdb
 
 from target_duckdb.errors import LoadError
+from target_duckdb.sql import escape_glob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ class Database:
     def _make_folder(self, path: Path) -> Path:
         # Whoever has the file has it alone, so folders of other runs are what a killed one left behind.
         prefix = f"{path.name}.loading-"
-        for left_over in path.parent.glob(f"{_glob_escape(prefix)}*"):
+        for left_over in path.parent.glob(f"{escape_glob(prefix)}*"):
             if left_over not in self._folders_in_use:
                 shutil.rmtree(left_over, ignore_errors=True)
         try:
@@ -132,7 +133,3 @@ def _reason(error: duckdb.Error) -> str:
 def _remove_folder(folder: Path, in_use: set[Path]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     in_use.discard(folder)
-
-
-def _glob_escape(text: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", text)

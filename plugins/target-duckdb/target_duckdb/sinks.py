@@ -109,9 +109,7 @@ class DuckDBSink(BatchSink):
         if not record.keys() <= self._known:
             for name in record.keys() - self._known - self._warned_missing_fields:
                 self._warned_missing_fields.add(name)
-                self.logger.warning(
-                    "The schema of stream %s lacks a field its records have: left out", self.stream_name
-                )
+                self.logger.warning("Stream %s: field %s is not in the schema and left out", self.stream_name, name)
         return record
 
     @override
@@ -161,7 +159,8 @@ class DuckDBSink(BatchSink):
 
     @override
     def clean_up(self) -> None:
-        self._table.finish()
+        if self._target.sink_is_current(self):
+            self._table.finish()
         super().clean_up()
 
 

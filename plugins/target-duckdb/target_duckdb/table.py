@@ -11,7 +11,7 @@ from singer_sdk.helpers.capabilities import TargetLoadMethods
 
 from target_duckdb.columns import BIGINT, DOUBLE, TIMESTAMPTZ, VARCHAR, Column, converted, grows_into, holds
 from target_duckdb.errors import LoadError
-from target_duckdb.sql import literal, quote
+from target_duckdb.sql import escape_glob, literal, quote
 
 if TYPE_CHECKING:
     from target_duckdb.database import Database
@@ -89,7 +89,7 @@ class Table:
     def _exists(self) -> bool:
         found = self.database.fetch(
             "SELECT table_name, table_type FROM information_schema.tables "
-            "WHERE table_catalog = ? AND table_schema = ? AND lower(table_name) = lower(?)",
+            "WHERE table_catalog = ? AND lower(table_schema) = lower(?) AND lower(table_name) = lower(?)",
             [self.database.catalog, self.schema, self.stream],
         )
         for name, kind in found:
@@ -119,7 +119,8 @@ class Table:
         if self.method is TargetLoadMethods.APPEND_ONLY:
             return
         comment = self.database.fetch(
-            "SELECT comment FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?",
+            "SELECT comment FROM duckdb_tables() "
+            "WHERE database_name = ? AND lower(schema_name) = lower(?) AND table_name = ?",
             [self.database.catalog, self.schema, self.stream],
         )[0][0]
         remembered = _REMEMBERED_KEY.search(comment or "")
@@ -175,7 +176,7 @@ class Table:
     def _describe(self) -> dict[str, str]:
         rows = self.database.fetch(
             "SELECT column_name, data_type FROM duckdb_columns() "
-            "WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            "WHERE database_name = ? AND lower(schema_name) = lower(?) AND table_name = ? ORDER BY column_index",
             [self.database.catalog, self.schema, self.stream],
         )
         return dict(rows)
@@ -230,8 +231,9 @@ class Table:
     def _read(self, spool: Spool) -> None:
         """Read the batch as it is, every value as text, rows numbered in the order they came."""
         columns = ", ".join(f"{literal(name)}: '{VARCHAR}'" for name in self.columns)
+        select = ", ".join(f"{quote(name)} AS {column.raw}" for name, column in self.columns.items())
         self.database.fetch(
-            f"CREATE TEMP TABLE {_RAW} AS SELECT * FROM read_json({literal(str(spool.path))}, "  # noqa: S608 - quoted
+            f"CREATE TEMP TABLE {_RAW} AS SELECT {select} FROM read_json({literal(escape_glob(str(spool.path)))}, "  # noqa: S608 - quoted
             f"columns = {{{columns}}}, format = 'newline_delimited', records = 'true', auto_detect = false, "
             f"compression = 'uncompressed', maximum_object_size = {max(_OBJECT_BYTES, 2 * spool.longest)})"
         )
@@ -245,7 +247,7 @@ class Table:
         if not misfits:
             return
         counts = ", ".join(
-            f"count(*) FILTER ({quote(name)} IS NOT NULL AND {misfit})" for name, misfit in misfits.items()
+            f"count(*) FILTER ({self.columns[name].raw} IS NOT NULL AND {misfit})" for name, misfit in misfits.items()
         )
         found = self.database.fetch(f"SELECT {counts} FROM {_RAW}")[0]  # noqa: S608 - quoted
         for name, count in zip(misfits, found, strict=True):

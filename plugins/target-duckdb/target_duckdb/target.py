@@ -109,8 +109,9 @@ class TargetDuckDB(Target):
     rows_since_state = 0
     """Records taken in since a state was last passed on."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, config: dict[str, Any] | None = None, **options: Any) -> None:
+        # A setting given as null means its default.
+        super().__init__(config={k: v for k, v in (config or {}).items() if v is not None}, **options)
         self.max_parallelism = 1  # one file, one connection, one transaction at a time
 
     @cached_property
@@ -131,6 +132,10 @@ class TargetDuckDB(Target):
         if schema is not None and self.sink_exists(stream_name):
             self.drain_one(self._sinks_active[stream_name])
         return super().get_sink(stream_name, record=record, schema=schema, key_properties=key_properties)
+
+    def sink_is_current(self, sink: Sink) -> bool:
+        """Tell whether no later schema of the stream has taken the sink's place."""
+        return self._sinks_active.get(sink.stream_name) is sink
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
