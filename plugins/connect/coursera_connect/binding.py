@@ -1,4 +1,4 @@
-"""The CSV binding of a OneRoster version, read from data in `bindings/`: files, columns in order, types, references."""
+"""The CSV binding of a OneRoster version as data (`bindings/`): files, columns in order, types and references."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from importlib.resources import files
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `type` is guid, bulkBlank, guidref, guidreflist, list, string, date, year, float, boolean or vocabulary."""
+    """One column.
+
+    `type` is guid, bulkBlank, guidref, guidreflist, list, string, date, year, float, boolean or vocabulary.
+    """
 
     name: str
     type: str
@@ -25,7 +28,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Binding:
-    """One version of the standard. `files` is in the order of the manifest; `together` says what a bulk file needs beside it."""
+    """One version: `files` in the order of the manifest; `together` is what a bulk file needs beside it."""
 
     version: str
     files: dict[str, tuple[Column, ...]]
@@ -35,7 +38,7 @@ class Binding:
 @cache
 def load(version: str = "1.1") -> Binding:
     """Return the binding of a version we have data for."""
-    data = json.loads(files(__package__).joinpath("bindings", f"oneroster-{version}.json").read_text("utf-8"))
+    data = json.loads((files(__package__) / "bindings" / f"oneroster-{version}.json").read_text("utf-8"))
     return Binding(
         version=data["version"],
         files={

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the parts of every statement are names and conditions of the binding, quoted in warehouse.py
 """Checks the OneRoster tables against the binding, set by set in SQL, so that memory does not grow with the rows."""
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ FINDINGS_PER_CHECK = 1000
 """Rows listed per rule and field; the counts are always complete."""
 
 _GUID = "[A-Za-z0-9._/@-]{1,255}"
+_DECIMAL = "-?[0-9]+([.][0-9]+)?"
+_LOOSE_LIST = r"^(,|\s)|(,|\s)$|,(,|\s)|\s,"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A row that breaks a rule. `row` counts the rows of the CSV file from 1, header aside; None when the whole file is meant."""
+    """A row that breaks a rule; `row` counts from 1, header aside, and is None when the whole file is meant."""
 
     file: str
     row: int | None
@@ -34,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule on one field. `where` is a condition on a row `r` of `source`; `{rows}` stands for the rows of the file."""
+    """One rule on one field: a condition on a row `r` of `source`, where `{rows}` stands for the rows of the file."""
 
     file: str
     field: str
@@ -68,12 +71,12 @@ def rows_of(file: str) -> str:
 
 
 def order_of(columns: list[str]) -> str:
-    """Return the order of a file's rows: by sourcedId, then by all columns, so that the same rows give the same file."""
+    """Return the order of a file's rows: by sourcedId, then by all others, so that the same rows give the same file."""
     return ", ".join(quoted(name) for name in columns)
 
 
 def check(warehouse: Warehouse, schema: str, binding: Binding, step: Callable[[str], None]) -> Outcome:
-    """Check every table of the binding that exists in the schema. `step` is told the name of each file before it is read."""
+    """Check every table of the binding that exists in the schema; `step` is told each file before it is read."""
     outcome = Outcome()
     tables = warehouse.columns(schema)
     present = {file: tables[file] for file in binding.files if file in tables}
@@ -140,27 +143,20 @@ def _cell_checks(file: str, binding: Binding, columns: list[str]) -> Iterator[Ch
 
 
 def _wrong(column: Column, cell: str) -> list[tuple[str, str]]:
-    match column.type:
-        case "guid" | "guidref":
-            return [("guid", f"not {matches(cell, _GUID)}")]
-        case "guidreflist":
-            return [("guid", f"not {matches(cell, f'{_GUID}(,{_GUID})*')}")]
-        case "bulkBlank":
-            return [("bulk-blank", "true")]
-        case "date":
-            return [("date", f"not ({matches(cell, _DAY)} and {is_date(cell)})")]
-        case "year":
-            return [("year", f"not {matches(cell, '[0-9]{4}')}")]
-        case "float":
-            return [("number", f"not {matches(cell, r'-?[0-9]+([.][0-9]+)?')}")]
-        case "boolean":
-            return [("boolean", f"{cell} not in ('true', 'false')")]
-        case "vocabulary":
-            return [("vocabulary", f"{cell} not in ({', '.join(literal(value) for value in column.values)})")]
-        case "list":
-            return [("list", contains(cell, r"(^|,)\s*(,|$)|^\s|\s$|,\s|\s,"))]
-        case _:
-            return [("string-length", f"length({cell}) > 255")]
+    words = ", ".join(literal(value) for value in column.values)
+    return {
+        "guid": [("guid", f"not {matches(cell, _GUID)}")],
+        "guidref": [("guid", f"not {matches(cell, _GUID)}")],
+        "guidreflist": [("guid", f"not {matches(cell, f'{_GUID}(,{_GUID})*')}")],
+        "bulkBlank": [("bulk-blank", "true")],
+        "date": [("date", f"not ({matches(cell, _DAY)} and {is_date(cell)})")],
+        "year": [("year", f"not {matches(cell, '[0-9]{4}')}")],
+        "float": [("number", f"not {matches(cell, _DECIMAL)}")],
+        "boolean": [("boolean", f"{cell} not in ('true', 'false')")],
+        "vocabulary": [("vocabulary", f"{cell} not in ({words})")],
+        "list": [("list", contains(cell, _LOOSE_LIST))],
+        "string": [("string-length", f"length({cell}) > 255")],
+    }[column.type]
 
 
 def _set_checks(file: str, binding: Binding) -> Iterator[Check]:
@@ -194,13 +190,15 @@ def _reference_checks(file: str, column: Column) -> Iterator[Check]:
 
 _TERMS = (
     f'(select r.*, s.first_day, s.last_day from {{rows}} as r inner join (select c."sourcedId", '
-    f'min(a."startDate") as first_day, max(a."endDate") as last_day from (select c."sourcedId", {items("c.termlist")} as term '
+    f'min(a."startDate") as first_day, max(a."endDate") as last_day '
+    f'from (select c."sourcedId", {items("c.termlist")} as term '
     f'from (select "sourcedId", "termSourcedIds" as termlist from {rows_of("classes")}) as c) as c '
     f'inner join {rows_of("academicSessions")} as a on a."sourcedId" = c.term group by c."sourcedId") as s '
     f'on s."sourcedId" = r."classSourcedId")'
 )
 _SCORES = (
-    f'(select r.*, {number("r.score")} as points, {number("i.low")} as low, {number("i.high")} as high, i."classSourcedId" '
+    f"(select r.*, {number('r.score')} as points, {number('i.low')} as low, {number('i.high')} as high, "
+    f'i."classSourcedId" '
     f'from {{rows}} as r inner join (select "sourcedId", "resultValueMin" as low, "resultValueMax" as high, '
     f'"classSourcedId" from {rows_of("lineItems")}) as i on i."sourcedId" = r."lineItemSourcedId")'
 )
@@ -243,7 +241,8 @@ _FILE_CHECKS = {
             "enrollments",
             "userSourcedId",
             "learner-twice",
-            '(r."classSourcedId", r."userSourcedId", r."role") in (select r."classSourcedId", r."userSourcedId", r."role" '
+            '(r."classSourcedId", r."userSourcedId", r."role") in '
+            '(select r."classSourcedId", r."userSourcedId", r."role" '
             "from {rows} as r group by 1, 2, 3 having count(*) > 1)",
         ),
     ],
@@ -262,7 +261,8 @@ _FILE_CHECKS = {
             "score",
             "score-scale",
             'r."lineItemSourcedId" in (select r."lineItemSourcedId" from ' + _SCORES + " as r where r.high = 100 "
-            'group by r."lineItemSourcedId" having max(r.points) <= 1 and count(case when r.points > 0 and r.points < 1 '
+            'group by r."lineItemSourcedId" having max(r.points) <= 1 '
+            "and count(case when r.points > 0 and r.points < 1 "
             "then 1 end) > 0)",
         ),
         Check(

@@ -75,7 +75,7 @@ class _Commands(click.Group):
     "--debug", is_flag=True, envvar="CONNECT_DEBUG", show_envvar=True, help="Show the traceback of a failure."
 )
 def main(debug: bool) -> None:
-    """Publish OneRoster packages from the tables the transforms made.
+    r"""Publish OneRoster packages from the tables the transforms made.
 
     \b
     connect publish     check the OneRoster tables and publish oneroster.zip
@@ -109,7 +109,7 @@ def main(debug: bool) -> None:
     help="source.systemCode of the manifest.",
 )
 def publish(as_json: bool, **options: Any) -> None:
-    """Check the OneRoster 1.1 tables and publish them as one zip, all or nothing.
+    r"""Check the OneRoster 1.1 tables and publish them as one zip, all or nothing.
 
     A package that breaks a rule is not published: the previous one stays as it is. Every broken rule is in
     publish-report.json beside the package, with file, row, field and reason (ids, no names or e-mails). The same

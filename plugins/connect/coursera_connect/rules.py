@@ -77,7 +77,7 @@ RULES = {
         Rule(
             "score-range", "A score lies outside resultValueMin to resultValueMax of its line item.", "Check the scale."
         ),
-        # A line item with nothing but genuine zeros and ones is possible; a fraction among them says the scale was 0 to 1.
+        # A line item may well have nothing but genuine zeros and ones; a fraction among them says the scale was 0 to 1.
         Rule(
             "score-scale",
             "All scores of a line item are at most 1, some fractions, while the maximum is 100.",

@@ -19,7 +19,7 @@ _PROBLEMS_SHOWN = 20
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int], None]]:
-    """Give a function that shows what is being done and how many rows are; silent when standard error is no terminal."""
+    """Give a function that shows the work and its rows; silent when standard error is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _what, _rows: None
@@ -58,7 +58,8 @@ def refused(report: dict[str, Any], where: str) -> str:
     lines = []
     for problem in problems[:_PROBLEMS_SHOWN]:
         lines.append(
-            f"{problem['file']} {problem['field']}: {problem['reason']} ({problem['count']:,} times) {problem['remedy']}"
+            f"{problem['file']} {problem['field']}: {problem['reason']} ({problem['count']:,} times) "
+            f"{problem['remedy']}"
         )
         same = [f for f in report["findings"] if all(f[key] == problem[key] for key in ("rule", "file", "field"))]
         rows = [finding for finding in same if finding["row"] is not None]

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - every name in a statement is quoted
 """What the last run left behind: rows per stream, and the package."""
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ STREAMS = (
 
 
 def summary(database: Path, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
-    """Return rows per stream (None for what is not loaded yet) and the facts of the last publish (None before the first)."""
+    """Return rows per stream (None: not loaded yet) and the facts of the last publish (None before the first)."""
     streams: dict[str, Any] = dict.fromkeys(STREAMS)
     try:
         with warehouse.opened(database, wait) as open_database:

@@ -6,7 +6,6 @@ import re
 import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,6 +14,7 @@ from coursera_connect.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ROWS_AT_ONCE = 10_000
 
@@ -81,8 +81,8 @@ class Warehouse:
             yield from rows
 
     def blocks(self, query: str, parameters: list[Any] | None = None) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the rows of a query in lists of at most `ROWS_AT_ONCE`."""
-        cursor = self._connection.cursor().execute(query, parameters or [])
+        """Yield the rows of a query in lists of at most `ROWS_AT_ONCE`; one query at a time."""
+        cursor = self._connection.execute(query, parameters or [])
         while rows := cursor.fetchmany(ROWS_AT_ONCE):
             yield rows
 
@@ -116,7 +116,7 @@ def _connect(path: Path, spill: str, deadline: float) -> duckdb.DuckDBPyConnecti
     while True:
         try:
             return duckdb.connect(str(path), read_only=True, config=config)
-        except duckdb.Error as error:
+        except duckdb.Error as error:  # noqa: PERF203 - the loop waits, it does not hurry
             holder = re.search(r"Conflicting lock is held in (.*?\(PID \d+\))", str(error))
             if "lock" not in str(error):
                 raise DatabaseError(f"{path} is not a DuckDB database this release can read.") from error

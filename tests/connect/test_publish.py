@@ -1,0 +1,192 @@
+"""What is published: the files, their bytes, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+import zipfile
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from tests.connect.warehouse import ROWS, columns
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.connect.warehouse import Place
+
+NASTY = [
+    '"',
+    'a,"b",c',
+    "=1+1",
+    "Zoë Ñandú 李 🙂",
+    " leading and trailing ",
+    "x" * 100_000,
+    "\\",
+    "'; drop",
+    "\ufeffbom",
+]
+
+
+def digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def test_every_file_has_the_rows_of_its_table_in_the_order_of_the_standard(place: Place) -> None:
+    assert place.run("publish").returncode == 0
+    for file, rows in ROWS.items():
+        header, *body = place.csv(file)
+        assert header == columns(file)
+        assert body == sorted([row[0], "", "", *[cell or "" for cell in row[1:]]] for row in rows)
+
+
+def test_the_manifest_names_all_thirteen_files_and_only_those_present_are_bulk(place: Place) -> None:
+    place.sql("delete from results")
+    assert place.run("publish", "--system-name", "College").returncode == 0
+    header, *rows = place.csv("manifest")
+    assert header == ["propertyName", "value"]
+    assert rows[:2] == [["manifest.version", "1.0"], ["oneroster.version", "1.1"]]
+    assert rows[-1] == ["source.systemName", "College"]
+    modes = {name.removeprefix("file."): mode for name, mode in rows[2:-1]}
+    assert (
+        list(modes)
+        == ["academicSessions", "categories", "classes", "classResources", "courses", "courseResources", "demographics", "enrollments", "lineItems", "orgs", "resources", "results", "users"]
+    )
+    with zipfile.ZipFile(place.package) as archive:
+        assert archive.testzip() is None
+        assert {name.removesuffix(".csv") for name in archive.namelist()} == {
+            "manifest", *(file for file, mode in modes.items() if mode == "bulk")
+        }  # fmt: skip
+    assert modes["results"] == "absent"
+
+
+def test_nasty_strings_come_back_as_they_were(place: Place) -> None:
+    with duckdb.connect(str(place.database)) as connection:
+        rows = [(f"n{number}", None, None, text) for number, text in enumerate(NASTY)]
+        connection.executemany("insert into oneroster.categories values (?, ?, ?, ?)", rows)
+    assert place.run("publish").returncode == 0
+    assert [row[3] for row in place.csv("categories")[2:]] == NASTY
+    with zipfile.ZipFile(place.package) as archive:
+        raw = archive.read("categories.csv")
+    assert raw.startswith(b"sourcedId,status,dateLastModified,title\r\n")
+    assert raw.count(b"\n") == raw.count(b"\r\n") == len(NASTY) + 2
+
+
+def test_the_same_tables_in_another_order_give_the_same_bytes(place: Place) -> None:
+    assert place.run("publish").returncode == 0
+    first, written = digest(place.package), place.package.stat().st_mtime_ns
+    place.sql(
+        'create table turned as from users order by "sourcedId" desc',
+        "drop table users",
+        "alter table turned rename to users",
+    )
+    again = place.run("publish")
+    assert (again.returncode, digest(place.package)) == (0, first)
+    assert "unchanged" in again.stdout
+    assert place.package.stat().st_mtime_ns == written
+    place.package.unlink()
+    assert place.run("publish").returncode == 0
+    assert digest(place.package) == first
+
+
+def test_a_refused_package_leaves_the_old_one_and_reports_without_names(place: Place) -> None:
+    assert place.run("publish").returncode == 0
+    before = digest(place.package)
+    place.sql("update users set \"enabledUser\" = 'True', \"givenName\" = 'Secret'")
+    result = place.run("publish")
+    assert result.returncode == 1
+    assert digest(place.package) == before
+    finding = place.report()["findings"][0]
+    assert (finding["file"], finding["row"], finding["field"], finding["sourced_id"]) == (
+        "users.csv",
+        1,
+        "enabledUser",
+        "u1",
+    )
+    seen = result.stdout + result.stderr + place.package.with_name("publish-report.json").read_text()
+    assert "Secret" not in seen
+    assert "example.org" not in seen
+    assert "Traceback" not in seen
+
+
+def test_each_expected_failure_has_its_exit_code_and_one_sentence(place: Place, tmp_path: Path) -> None:
+    place.sql("create schema other")
+    (tmp_path / "no.duckdb").write_text("not a database, but long enough to be taken for a file of some kind" * 100)
+    for code, *arguments in (
+        (2, "--package", str(tmp_path)),
+        (2, "--wat"),
+        (3, "--database", str(tmp_path / "missing.duckdb")),
+        (3, "--database", str(tmp_path / "no.duckdb")),
+        (3, "--schema", "other"),
+        (4, "--package", str(place.database / "below" / "a.zip")),
+    ):
+        result = place.run("publish", *arguments)
+        assert (result.returncode, arguments) == (code, arguments)
+        assert "Error: " in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_locked_database_is_one_sentence_naming_the_holder(place: Place) -> None:
+    with duckdb.connect(str(place.database)):
+        result = place.run("publish", "--wait", "0.3")
+    assert result.returncode == 3
+    assert "is in use by" in result.stderr
+    assert "PID" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_kill_9_at_any_moment_leaves_the_old_package_and_the_next_run_works(place: Place) -> None:
+    assert place.run("publish").returncode == 0
+    before = digest(place.package)
+    place.sql(
+        "insert into users select 'v' || md5(i::text), null, null, 'true', 's1', 'student', 'v' || i, null, 'A', 'B', "
+        "null, null, null, null, null, null, null, null from range(150000) as t(i)"
+    )
+    foreign = place.package.with_name(".oneroster.zip.mine.connect-partial")
+    foreign.touch()
+    caught = 0
+    for delay in (0.0, 0.05, 0.15, 0.3):
+        process = subprocess.Popen(place.command("publish"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < end:
+            if len(list(place.package.parent.glob(".oneroster.zip.*.connect-partial"))) > 1:
+                break
+            time.sleep(0.005)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        if process.wait() == -signal.SIGKILL and digest(place.package) == before:
+            caught += 1
+    assert caught
+    assert place.run("publish").returncode == 0
+    assert len(place.csv("users")) == 150_003
+    assert list(place.package.parent.glob(".oneroster.zip.*.connect-partial")) == [foreign]
+
+
+def test_two_publishes_at_once_both_end_with_one_whole_package(place: Place) -> None:
+    both = [subprocess.Popen(place.command("publish", "--wait", "60"), stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    with zipfile.ZipFile(place.package) as archive:
+        assert archive.testzip() is None
+
+
+@pytest.mark.parametrize("results", [100_000])
+def test_many_results_are_written_in_full_without_holding_them(place: Place, results: int) -> None:
+    place.sql(
+        'insert into "lineItems" select \'m\' || i, * exclude "sourcedId" from "lineItems", range(50000) as t(i) '
+        "where \"sourcedId\" = 'l1'".replace('* exclude "sourcedId"', '* exclude ("sourcedId", i)'),
+        "insert into results select 'q' || i, null, null, 'm' || (i % 50000), 'u' || (1 + i // 50000), 'fully graded', "
+        f"'77.00', '2025-10-01', null from range({results}) as t(i)",
+    )
+    code = (
+        "import resource, sys; from coursera_connect.cli import main\n"
+        "try: main()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    python, _, _, *arguments = place.command("publish")
+    result = subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert len(place.csv("results")) == results + 3
+    assert int(result.stderr.split()[-1]) < 400_000  # kB

@@ -1,0 +1,110 @@
+"""Every rule fires on the one thing that is broken, with its file, row and field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coursera_connect import binding, checks, warehouse
+from coursera_connect.rules import RULES
+from tests.connect.warehouse import ROWS
+
+if TYPE_CHECKING:
+    from tests.connect.warehouse import Place
+
+BROKEN = [
+    ("header-missing", "users", "sms", None, "alter table users drop column sms"),
+    ("header-extra", "users", "shoeSize", None, 'alter table users add column "shoeSize" text'),
+    ("header-order", "categories", "title", None, "create or replace table categories as select 'cat' as \"sourcedId\", "
+     "'Quiz' as title, '' as status, '' as \"dateLastModified\""),
+    ("together", "results", "file.lineItems", None, 'delete from "lineItems"'),
+    ("required", "users", "givenName", 2, "update users set \"givenName\" = ' ' where \"sourcedId\" = 'u2'"),
+    ("bulk-blank", "users", "status", 1, "update users set status = 'active' where \"sourcedId\" = 'u1'"),
+    ("control-character", "orgs", "name", 2, "update orgs set name = 'a' || chr(10) || 'b' where type = 'school'"),
+    ("string-length", "lineItems", "description", 1, 'update "lineItems" set description = repeat(\'x\', 256)'),
+    ("guid", "categories", "sourcedId", 2, "insert into categories values ('x~y', null, null, 'T')"),
+    ("id-unique", "categories", "sourcedId", 1, "insert into categories values ('cat', null, null, 'T')"),
+    ("id-unique-case", "categories", "sourcedId", 1, "insert into categories values ('CAT', null, null, 'T')"),
+    ("reference", "enrollments", "userSourcedId", 1, "delete from results; update enrollments set \"userSourcedId\" = 'u9' where \"sourcedId\" = 'e1'"),
+    ("reference", "users", "orgSourcedIds", 2, "update users set \"orgSourcedIds\" = 's1,s9' where \"sourcedId\" = 'u2'"),
+    ("reference-type", "classes", "schoolSourcedId", 1, "update classes set \"schoolSourcedId\" = 'd1'"),
+    ("reference-type", "lineItems", "gradingPeriodSourcedId", 1, 'update "lineItems" set "gradingPeriodSourcedId" = \'y1\''),
+    ("vocabulary", "results", "scoreStatus", 2, "update results set \"scoreStatus\" = 'Fully graded' where \"sourcedId\" = 'r2'"),
+    ("boolean", "users", "enabledUser", 1, "update users set \"enabledUser\" = 'True' where \"sourcedId\" = 'u1'"),
+    ("list", "classes", "subjects", 1, "update classes set subjects = 'a,,b'"),
+    ("date", "results", "scoreDate", 2, "update results set \"scoreDate\" = '2026-02-30' where \"sourcedId\" = 'r2'"),
+    ("date", "results", "scoreDate", 1, "update results set \"scoreDate\" = '1.2.2026' where \"sourcedId\" = 'r1'"),
+    ("year", "academicSessions", "schoolYear", 1, "update \"academicSessions\" set \"schoolYear\" = '26' where type = 'gradingPeriod'"),
+    ("number", "results", "score", 1, "update results set score = '9e1' where \"sourcedId\" = 'r1'"),
+    ("date-order", "academicSessions", "endDate", 1, "update \"academicSessions\" set \"endDate\" = \"startDate\" where type = 'gradingPeriod'"),
+    ("date-order", "enrollments", "endDate", 1, "update enrollments set \"endDate\" = '2025-09-01' where \"sourcedId\" = 'e1'"),
+    ("outside-term", "enrollments", "beginDate", 1, "update enrollments set \"beginDate\" = '2025-07-31' where \"sourcedId\" = 'e1'"),
+    ("outside-term", "enrollments", "endDate", 2, "update enrollments set \"endDate\" = '2026-08-02' where \"sourcedId\" = 'e2'"),
+    ("learner-twice", "enrollments", "userSourcedId", 1, "insert into enrollments select 'e3', * exclude \"sourcedId\" from enrollments where \"sourcedId\" = 'e1'"),
+    ("username-unique", "users", "username", 1, "update users set username = 'U1@example.org' where \"sourcedId\" = 'u2'"),
+    ("score-range", "results", "score", 1, "update results set score = '100.01' where \"sourcedId\" = 'r1'"),
+    ("score-range", "lineItems", "resultValueMax", 1, 'delete from results; update "lineItems" set "resultValueMax" = \'0\''),
+    ("score-scale", "results", "score", 1, "update results set score = '0.92' where \"sourcedId\" = 'r1'"),
+    ("not-enrolled", "results", "studentSourcedId", 2, "delete from enrollments where \"sourcedId\" = 'e2'"),
+]  # fmt: skip
+
+
+def findings(place: Place) -> list[checks.Finding]:
+    with warehouse.opened(place.database) as database:
+        return checks.check(database, "oneroster", binding.load(), lambda _file: None).findings
+
+
+def test_the_good_package_breaks_no_rule(place: Place) -> None:
+    assert findings(place) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "file", "field", "row", "statement"), BROKEN, ids=[f"{b[0]}-{b[1]}-{b[2]}" for b in BROKEN]
+)
+def test_one_broken_thing_is_named(
+    place: Place, rule: str, file: str, field: str, row: int | None, statement: str
+) -> None:
+    place.sql(*statement.split("; "))
+    found = findings(place)
+    assert (rule, file, field, row) in {(f.rule, f.file, f.field, f.row) for f in found}
+    if rule not in {"together", "header-order"}:
+        assert {f.rule for f in found} == {rule}
+
+
+def test_every_rule_has_a_test() -> None:
+    assert {broken[0] for broken in BROKEN} | {"package-empty"} == set(RULES)
+
+
+def test_a_package_without_any_row_is_refused(place: Place) -> None:
+    place.sql(*(f'delete from "{file}"' for file in ROWS))
+    assert [finding.rule for finding in findings(place)] == ["package-empty"]
+
+
+@pytest.mark.parametrize("score", ["0", "1", "1.00"])
+def test_a_line_item_with_nothing_but_a_genuine_zero_or_one_passes(place: Place, score: str) -> None:
+    place.sql(f"update results set score = '{score}'")
+    assert findings(place) == []
+
+
+def test_an_extension_column_may_stand_only_at_the_far_right(place: Place) -> None:
+    place.sql('alter table categories add column "metadata.naturalKey" text')
+    assert findings(place) == []
+    place.sql(
+        "create or replace table categories as select 'cat' as \"sourcedId\", '' as \"metadata.x\", '' as status, "
+        "'' as \"dateLastModified\", 'Quiz' as title"
+    )
+    assert [(finding.rule, finding.field) for finding in findings(place)] == [("header-order", "metadata.x")]
+
+
+def test_findings_are_bounded_but_counted_in_full(place: Place) -> None:
+    place.sql("insert into categories select 'c' || i, null, null, '' from range(5000) as t(i)")
+    with warehouse.opened(place.database) as database:
+        outcome = checks.check(database, "oneroster", binding.load(), lambda _file: None)
+    assert outcome.counts == {("required", "categories", "title"): 5000}
+    assert len(outcome.findings) == checks.FINDINGS_PER_CHECK
+
+
+def test_the_report_shows_no_email_even_where_an_id_is_one(place: Place) -> None:
+    place.sql("insert into categories values ('ada@example.org', null, null, '')")
+    assert [(finding.row, finding.sourced_id) for finding in findings(place)] == [(1, None)]

@@ -1,0 +1,110 @@
+"""A small college as OneRoster tables in a DuckDB file, made by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADERS = {
+    "academicSessions": "title type startDate endDate parentSourcedId schoolYear",
+    "categories": "title",
+    "classes": "title grades courseSourcedId classCode classType location schoolSourcedId termSourcedIds subjects "
+    "subjectCodes periods",
+    "courses": "schoolYearSourcedId title courseCode grades orgSourcedId subjects subjectCodes",
+    "enrollments": "classSourcedId schoolSourcedId userSourcedId role primary beginDate endDate",
+    "lineItems": "title description assignDate dueDate classSourcedId categorySourcedId gradingPeriodSourcedId "
+    "resultValueMin resultValueMax",
+    "orgs": "name type identifier parentSourcedId",
+    "results": "lineItemSourcedId studentSourcedId scoreStatus score scoreDate comment",
+    "users": "enabledUser orgSourcedIds role username userIds givenName familyName middleName identifier email sms "
+    "phone agentSourcedIds grades password",
+}
+ROWS: dict[str, list[tuple[str | None, ...]]] = {
+    "academicSessions": [
+        ("y1", "2025", "schoolYear", "2025-08-01", "2026-08-01", "", "2026"),
+        ("t1", "2025", "term", "2025-08-01", "2026-08-01", "y1", "2026"),
+        ("g1", "2025", "gradingPeriod", "2025-08-01", "2026-08-01", "t1", "2026"),
+    ],
+    "categories": [("cat", "Quiz")],
+    "classes": [("k1", "Algebra", None, "c1", "alg", "scheduled", None, "s1", "t1", None, None, None)],
+    "courses": [("c1", "y1", "Algebra", "alg", None, "d1", None, None)],
+    "enrollments": [
+        ("e1", "k1", "s1", "u1", "student", None, "2025-09-01", None),
+        ("e2", "k1", "s1", "u2", "student", None, None, ""),
+    ],
+    "lineItems": [("l1", "Quiz 1", None, "2025-08-01", "2026-07-31", "k1", "cat", "g1", "0", "100")],
+    "orgs": [("d1", "District", "district", None, None), ("s1", "School", "school", "alg", "d1")],
+    "results": [
+        ("r1", "l1", "u1", "fully graded", "92.50", "2025-10-01", None),
+        ("r2", "l1", "u2", "fully graded", "0.50", "2025-10-01", None),
+    ],
+    "users": [
+        (u, "true", "s1", "student", f"{u}@example.org", "{Coursera:x}", "Ada", "Zed", *[None] * 8)
+        for u in ("u1", "u2")
+    ],
+}
+
+
+def columns(file: str) -> list[str]:
+    return ["sourcedId", "status", "dateLastModified", *HEADERS[file].split()]
+
+
+@dataclass
+class Place:
+    """A database and the place of its package."""
+
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def package(self) -> Path:
+        return self.folder / "out" / "oneroster.zip"
+
+    def build(self) -> None:
+        with duckdb.connect(str(self.database)) as connection:
+            connection.execute("create schema oneroster")
+            for file, rows in ROWS.items():
+                names = columns(file)
+                connection.execute(
+                    f'create table oneroster."{file}" ({", ".join(f"{chr(34)}{n}{chr(34)} text" for n in names)})'
+                )
+                marks = ", ".join("?" * len(names))
+                connection.executemany(
+                    f'insert into oneroster."{file}" values ({marks})', [(r[0], None, None, *r[1:]) for r in rows]
+                )
+
+    def sql(self, *statements: str) -> None:
+        with duckdb.connect(str(self.database)) as connection:
+            connection.execute("set schema = 'oneroster'")
+            for statement in statements:
+                connection.execute(statement)
+
+    def command(self, *arguments: str) -> list[str]:
+        where = ["--database", str(self.database), "--package", str(self.package)]
+        return [sys.executable, "-m", "coursera_connect", arguments[0], *where, *arguments[1:]]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=120, check=False)
+
+    def report(self) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads(self.package.with_name("publish-report.json").read_text())
+        return report
+
+    def csv(self, file: str) -> list[list[str]]:
+        with zipfile.ZipFile(self.package) as archive:
+            text = archive.read(f"{file}.csv").decode("utf-8")
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
