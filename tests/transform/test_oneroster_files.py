@@ -17,7 +17,8 @@ HEADERS = {
     "academicSessions": "title type startDate endDate parentSourcedId schoolYear",
     "courses": "schoolYearSourcedId title courseCode grades orgSourcedId subjects subjectCodes",
     "classes": (
-        "title grades courseSourcedId classCode classType location schoolSourcedId termSourcedIds subjects subjectCodes periods"
+        "title grades courseSourcedId classCode classType location schoolSourcedId termSourcedIds subjects subjectCodes"
+        " periods"
     ),
     "users": (
         "enabledUser orgSourcedIds role username userIds givenName familyName middleName identifier email sms phone"
@@ -26,7 +27,8 @@ HEADERS = {
     "enrollments": "classSourcedId schoolSourcedId userSourcedId role primary beginDate endDate",
     "categories": "title",
     "lineItems": (
-        "title description assignDate dueDate classSourcedId categorySourcedId gradingPeriodSourcedId resultValueMin resultValueMax"
+        "title description assignDate dueDate classSourcedId categorySourcedId gradingPeriodSourcedId resultValueMin"
+        " resultValueMax"
     ),
     "results": "lineItemSourcedId studentSourcedId scoreStatus score scoreDate comment",
 }
@@ -240,7 +242,7 @@ def test_the_final_grade_is_a_percentage_once_completed_and_graded(college: Ware
 
 def test_building_again_gives_the_same_rows(college: Warehouse) -> None:
     before = {name: college.read(f'oneroster."{name}"') for name in HEADERS}
-    college.build()
+    college.run()
     assert {name: college.read(f'oneroster."{name}"') for name in HEADERS} == before
 
 
