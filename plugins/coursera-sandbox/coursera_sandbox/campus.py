@@ -22,7 +22,7 @@ from coursera_sandbox.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coursera_sandbox.chance import Ints
+    from coursera_sandbox.chance import Bools, Ints
 
 REFRESH = 4 * HOUR
 """The enrollment report is rebuilt so often, out of events that are up to REPORT_DELAY old."""
@@ -78,11 +78,16 @@ class Index:
 
     def find(self, query: Query) -> Ints:
         """Positions of the rows that a query asks for."""
+        low, high = 0, len(self.learner)
+        if query.learner is not None:  # rows are in order of learner
+            low, high = np.searchsorted(self.learner, [query.learner, query.learner + 1]).tolist()
+        rows = Index(**{f.name: getattr(self, f.name)[low:high] for f in fields(Index)})
+        return (np.flatnonzero(rows._matches(query)) + low).astype(np.int32)
+
+    def _matches(self, query: Query) -> Bools:
         keep = np.ones(len(self.learner), dtype=np.bool_)
         if query.program is not None:
             keep &= self.program == query.program
-        if query.learner is not None:
-            keep &= self.learner == query.learner
         if query.course is not None:
             keep &= (self.content == query.course) & (self.pick < SERIES)
         if not query.series:
@@ -94,7 +99,7 @@ class Index:
         for bound in query.bounds:
             times: Ints = getattr(self, bound.column)
             keep &= _COMPARE[bound.compare](times, bound.value) & (times != ABSENT)
-        return np.flatnonzero(keep).astype(np.int32)
+        return keep
 
 
 @dataclass(frozen=True)
@@ -146,9 +151,11 @@ class Campus:
 
     def find(self, view: View, query: Query) -> Ints:
         """Positions in a view's index; remembered, so that deep pages cost no more than the first one."""
+        index = self.report_index if view.kind == "report" else self.gradebook_index
+        if query.learner is not None:
+            return index.find(query)
         key = (view.kind, query)
         if key not in self._found:
-            index = self._report_index if view.kind == "report" else self._gradebook_index
             self._found[key] = index.find(query)
             if len(self._found) > _REMEMBERED_QUERIES:
                 self._found.popitem(last=False)
@@ -157,7 +164,7 @@ class Campus:
 
     def enrollments(self, view: View, positions: Ints) -> Enrollments:
         """The full rows at these positions, in ascending order of learner, slot and pick."""
-        index = self._report_index if view.kind == "report" else self._gradebook_index
+        index = self.report_index if view.kind == "report" else self.gradebook_index
         learner, slot = index.learner[positions].astype(np.int64), index.slot[positions].astype(np.int64)
         pairs = np.unique(learner * SLOTS + slot)
         rows = self.world.enrollments(pairs // SLOTS, pairs % SLOTS, view)
@@ -167,11 +174,13 @@ class Campus:
         return Enrollments(**{f.name: getattr(rows, f.name)[chosen] for f in fields(Enrollments)})
 
     @cached_property
-    def _report_index(self) -> Index:
+    def report_index(self) -> Index:
+        """Everything the enrollment report knows of."""
         return self._index(self.report)
 
     @cached_property
-    def _gradebook_index(self) -> Index:
+    def gradebook_index(self) -> Index:
+        """Everything the gradebook knows of."""
         return self._index(self.gradebook)
 
     def _index(self, view: View) -> Index:

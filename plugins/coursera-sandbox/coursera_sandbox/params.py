@@ -35,6 +35,14 @@ class Params:
             raise routing(400, f"Too many query parameters for '{name}")
         return values[0] if values else None
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """All parameters as they came."""
+        return [(name, value) for name, values in self._values.items() for value in values]
+
+    def every(self, name: str) -> list[str]:
+        """All values of a parameter that may be repeated, or hold a comma list."""
+        return [part for value in self._values.get(name, []) for part in value.split(",") if part]
+
     def required(self, name: str) -> str:
         """A parameter without which there is no answer."""
         value = self.text(name)

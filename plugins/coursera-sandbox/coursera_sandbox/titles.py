@@ -128,3 +128,19 @@ PROGRAMS: tuple[ProgramPlan, ...] = (
     ),
     ProgramPlan("Summer Bridge (draft)", "", 0.0, ()),
 )
+
+
+class SkillsetPlan(NamedTuple):
+    """A set of skills that some programs aim at; skills are the subdomains of courses, with the score to reach."""
+
+    name: str
+    programs: tuple[int, ...]
+    skills: tuple[tuple[str, int], ...]
+
+
+SKILLSETS: tuple[SkillsetPlan, ...] = (
+    SkillsetPlan("Data Analyst", (0, 1), (("Data Analysis", 250), ("Probability and Statistics", 100))),
+    SkillsetPlan("Team Lead", (0, 3), (("Leadership and Management", 225), ("Communication", 100))),
+    SkillsetPlan("Junior Developer", (0, 1), (("Software Development", 100), ("Algorithms", 100), ("Networking", 75))),
+    SkillsetPlan("Health Assistant", (2,), (("Basic Science", 300), ("Nutrition", 100))),
+)
