@@ -1,0 +1,143 @@
+"""From the vendor's JSON to rows: names, times and types, all driven by the schema files.
+
+Per property, a schema file says where the value comes from and what it counts:
+
+    x-source      the vendor's field
+    x-unit        `epoch milliseconds` and `epoch seconds` become RFC 3339 in UTC; others are only documented
+    x-newest-of   the newest of these fields (all epoch milliseconds)
+    x-of          the field belongs to the vendor's row around this one: `program` or `gradebook row`
+
+Every row has every property of its schema, null where the vendor sent nothing; what the schema does not know is left
+out. Inside nested objects, what the vendor did not send stays absent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from tap_coursera.errors import TapError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Convert = Callable[[Any], Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_UNITS = {"epoch milliseconds": 1, "epoch seconds": 1000}
+
+
+def rfc3339(milliseconds: int) -> str:
+    """Epoch milliseconds as RFC 3339 in UTC; milliseconds show only when they are not zero."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    text = moment.isoformat()[:19]
+    fraction = milliseconds % 1000
+    return f"{text}.{fraction:03d}Z" if fraction else f"{text}Z"
+
+
+def milliseconds(text: str) -> int:
+    """Epoch milliseconds of an RFC 3339 time or an ISO 8601 date (UTC when it names no zone); ValueError otherwise."""
+    # Python 3.10 reads neither a Z nor fractions of other than three or six digits.
+    moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+class RowReader:
+    """Reads the vendor's rows of one schema; notes the names of fields that the schema does not know in `unknown`.
+
+    Args:
+        stream: for messages.
+        schema: JSON schema of the stream.
+        ignore: fields that are known but belong to another stream.
+    """
+
+    def __init__(self, stream: str, schema: Mapping[str, Any], ignore: frozenset[str] = frozenset()) -> None:
+        self._stream = stream
+        self.unknown: set[str] = set()
+        self._outer: list[tuple[str, str, Convert]] = []
+        self._own: list[tuple[str, str, Convert]] = []
+        self._newest: tuple[str, list[str], bool] | None = None
+        for name, spec in schema["properties"].items():
+            outer = "x-of" in spec
+            if "x-newest-of" in spec:
+                self._newest = (name, spec["x-newest-of"], outer)
+            else:
+                (self._outer if outer else self._own).append((name, spec["x-source"], _converter(spec)))
+        self._known = frozenset(source for _, source, _ in self._own) | ignore
+
+    def read(self, raw: Mapping[str, Any], outer: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One row of the stream; `outer` is the vendor's row around it where the schema refers to one.
+
+        Raises:
+            TapError: naming the field when a value cannot be what the schema says.
+        """
+        row: dict[str, Any] = {}
+        source = ""
+        try:
+            if outer is not None:
+                for name, source, convert in self._outer:
+                    value = outer.get(source)
+                    row[name] = None if value is None else convert(value)
+            for name, source, convert in self._own:
+                value = raw.get(source)
+                row[name] = None if value is None else convert(value)
+            if self._newest is not None:
+                name, _, of_outer = self._newest
+                latest = self.moment(outer if of_outer and outer is not None else raw)
+                row[name] = None if latest is None else rfc3339(latest)
+        except (TypeError, ValueError, OverflowError, AttributeError):
+            raise TapError(
+                f"The field {source} of {self._stream} holds something else than Coursera documents: check that "
+                "api_url is the Coursera API, and report it if it is."
+            ) from None
+        if not self._known.issuperset(raw):
+            self.unknown.update(raw.keys() - self._known)
+        return row
+
+    def moment(self, raw: Mapping[str, Any]) -> int | None:
+        """Epoch milliseconds of the newest of the fields in `x-newest-of`; None when the row has none of them."""
+        if self._newest is None:
+            return None
+        times = [int(value) for name in self._newest[1] if (value := raw.get(name)) is not None]
+        return max(times) if times else None
+
+
+def _converter(spec: Mapping[str, Any]) -> Convert:
+    if spec.get("x-unit") in _UNITS:
+        factor = _UNITS[spec["x-unit"]]
+        return lambda value: rfc3339(int(value) * factor)
+    kind = next(kind for kind in spec["type"] if kind != "null")
+    if kind == "array":
+        each = _converter(spec["items"])
+        return lambda values: [each(value) for value in values if value is not None]
+    if kind == "object":
+        members = [(name, inner["x-source"], _converter(inner)) for name, inner in spec["properties"].items()]
+        return lambda value: {
+            name: convert(value[source]) for name, source, convert in members if value.get(source) is not None
+        }
+    return {"string": _text, "integer": _integer, "number": _number, "boolean": _boolean}[kind]
+
+
+def _text(value: Any) -> str:
+    """Ids are text, but some of the vendor's examples show bare integers."""
+    if type(value) is str:
+        return value
+    if isinstance(value, (dict, list)):
+        raise TypeError
+    return str(value)
+
+
+def _integer(value: Any) -> int:
+    return value if type(value) is int else int(float(value))
+
+
+def _number(value: Any) -> float:
+    return value if type(value) in {float, int} else float(value)
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError
+    return value

@@ -1,0 +1,1 @@
+"""One JSON schema per stream; the file is called like the stream."""
