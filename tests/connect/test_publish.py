@@ -52,10 +52,21 @@ def test_the_manifest_names_all_thirteen_files_and_only_those_present_are_bulk(p
     assert rows[:2] == [["manifest.version", "1.0"], ["oneroster.version", "1.1"]]
     assert rows[-1] == ["source.systemName", "College"]
     modes = {name.removeprefix("file."): mode for name, mode in rows[2:-1]}
-    assert (
-        list(modes)
-        == ["academicSessions", "categories", "classes", "classResources", "courses", "courseResources", "demographics", "enrollments", "lineItems", "orgs", "resources", "results", "users"]
-    )
+    assert list(modes) == [
+        "academicSessions",
+        "categories",
+        "classes",
+        "classResources",
+        "courses",
+        "courseResources",
+        "demographics",
+        "enrollments",
+        "lineItems",
+        "orgs",
+        "resources",
+        "results",
+        "users",
+    ]
     with zipfile.ZipFile(place.package) as archive:
         assert archive.testzip() is None
         assert {name.removesuffix(".csv") for name in archive.namelist()} == {

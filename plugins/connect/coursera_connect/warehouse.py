@@ -110,7 +110,7 @@ def opened(path: Path, wait: float = 5.0) -> Iterator[Warehouse]:
 def _connect(path: Path, spill: str, deadline: float) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": spill,
-        "memory_limit": "512MB",
+        "memory_limit": "256MB",
         "preserve_insertion_order": False,
     }
     while True:
