@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 COMMAND = Path(sys.executable).with_name("target-duckdb")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Python 3.10 is supported here although the SDK announces the end of its life.
+    config.addinivalue_line("filterwarnings", "ignore::singer_sdk.helpers._compat.SingerSDKPythonEOLWarning")
+
+
 def schema(stream: str, properties: dict[str, Any], keys: list[str] | None = None) -> dict[str, Any]:
     """Write a SCHEMA message; a property may be given as a type name."""
     full = {name: {"type": [it, "null"]} if isinstance(it, str) else it for name, it in properties.items()}

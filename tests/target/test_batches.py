@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tests.target.conftest import Loader
 
 
+HALF_A_GZIP = gzip.compress(b"{}" * 99, mtime=0)[:20]
+
+
 class Numbers(Stream):
     """A stream a real SDK tap writes as batch files."""
 
@@ -111,7 +114,7 @@ def test_parquet_batches_keep_decimals_and_instants_exact(loader: Loader, tmp_pa
     [
         (b'{"id": 1}\n{"id": "secret', ("jsonl", None), "Line 2 of file 1 of a BATCH message is not valid JSON"),
         (b"secret", ("jsonl", "gzip"), "Line 1 of file 1 of a BATCH message is not valid JSON"),
-        (gzip.compress(b"{}" * 99)[:20], ("jsonl", "gzip"), r"Cannot read file 1 of a BATCH message \(EOFError\)"),
+        (HALF_A_GZIP, ("jsonl", "gzip"), r"Cannot read file 1 of a BATCH message \(EOFError\)"),
         (b"secret", ("parquet", None), "it is not a readable parquet file"),
         (b"secret", ("csv", None), "BATCH files of format csv with compression None cannot be read"),
         (None, ("jsonl", None), r"Cannot read file 1 of a BATCH message \(No such file or directory\)"),
