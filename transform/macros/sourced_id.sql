@@ -20,6 +20,14 @@
   {%- endif -%}
 {% endmacro %}
 
+{#-
+  An id as a part of sourcedIds. Coursera ids that differ only in letter case are one and the same id to PowerSchool: the `~` makes
+  sourced_id() take the hash for both. Only in a model with one row per id (within the columns of `within`).
+-#}
+{% macro id_part(id, within=[]) %}
+  {{ id }} || case when count(*) over (partition by {{ (within + ["lower(" ~ id ~ ")"]) | join(", ") }}) > 1 then '~' else '' end
+{% endmacro %}
+
 {% macro sha256_hex(text) %}{{ return(adapter.dispatch("sha256_hex")(text)) }}{% endmacro %}
 
 {% macro default__sha256_hex(text) %}encode(sha256(convert_to({{ text }}, 'UTF8')), 'hex'){% endmacro %}

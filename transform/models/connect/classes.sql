@@ -11,7 +11,9 @@ with offered as (
 select
     offered.program_id,
     offered.course_id,
-    {{ sourced_id("class", ["offered.program_id", "offered.course_id"]) }} as class_sourced_id,
+    program_schools.program_id_part,
+    courses.course_id_part,
+    {{ sourced_id("class", ["program_schools.program_id_part", "courses.course_id_part"]) }} as class_sourced_id,
     courses.course_sourced_id,
     program_schools.school_sourced_id,
 

@@ -20,12 +20,18 @@ ranked as (
         row_number() over (partition by course_id order by source_rank, named_at desc nulls last, course_name, course_slug) as preference
     from named
     where {{ one_line("course_name") }} is not null
+),
+
+named_once as (
+    select course_id, {{ id_part("course_id") }} as course_id_part, course_name, course_slug
+    from ranked
+    where preference = 1
 )
 
 select
     course_id,
-    {{ sourced_id("course", ["course_id"]) }} as course_sourced_id,
+    course_id_part,
+    {{ sourced_id("course", ["course_id_part"]) }} as course_sourced_id,
     course_name,
     course_slug
-from ranked
-where preference = 1
+from named_once

@@ -33,6 +33,8 @@ of_members as (
         reports.program_id,
         reports.content_id as course_id,
         reports.person_key,
+        program_schools.program_id_part,
+        courses.course_id_part,
         people.identity_key,
         people.user_sourced_id,
 
@@ -48,6 +50,8 @@ of_members as (
     inner join {{ ref("memberships") }} as memberships
         on reports.program_id = memberships.program_id and reports.person_key = memberships.person_key and memberships.is_member
     inner join {{ ref("people") }} as people on reports.person_key = people.person_key
+    inner join {{ ref("program_schools") }} as program_schools on reports.program_id = program_schools.program_id
+    inner join {{ ref("courses") }} as courses on reports.content_id = courses.course_id
     left join gradebook
         on reports.program_id = gradebook.program_id
         and reports.content_id = gradebook.course_id
@@ -58,7 +62,7 @@ of_members as (
 
 select
     *,
-    {{ sourced_id("enrollment", ["program_id", "course_id", "identity_key"]) }} as enrollment_sourced_id,
+    {{ sourced_id("enrollment", ["program_id_part", "course_id_part", "identity_key"]) }} as enrollment_sourced_id,
     {{ school_day("enrolled_at") }} as enrolled_on,
     {{ school_day("completed_at") }} as completed_on,
     cast({{ school_year_of(school_day("enrolled_at")) }} as integer) as first_school_year,

@@ -4,7 +4,8 @@ with final_grades as (
         program_id,
         course_id,
         cast(null as text) as item_id,
-        {{ sourced_id("lineItem", ["program_id", "course_id"]) }} as line_item_sourced_id,
+        cast(null as text) as item_id_part,
+        {{ sourced_id("lineItem", ["program_id_part", "course_id_part"]) }} as line_item_sourced_id,
         'Final grade' as category,
         'Final grade' as title,
         class_title as description
@@ -25,13 +26,20 @@ known_items as (
     where '{{ grade_sync() }}' = 'granular_all'
 ),
 
+told_apart as (
+    select *, {{ id_part("item_id", within=["program_id", "course_id"]) }} as item_id_part
+    from known_items
+    where newest = 1
+),
+
 gradable_items as (
     select
         classes.class_sourced_id,
         items.program_id,
         items.course_id,
         items.item_id,
-        {{ sourced_id("lineItem", ["items.program_id", "items.course_id", "items.item_id"]) }} as line_item_sourced_id,
+        items.item_id_part,
+        {{ sourced_id("lineItem", ["classes.program_id_part", "classes.course_id_part", "items.item_id_part"]) }} as line_item_sourced_id,
         case items.item_type
             when 'QUIZ' then 'Quiz'
             when 'PEER_REVIEW' then 'Peer review'
@@ -45,10 +53,10 @@ gradable_items as (
         rtrim(left(coalesce({{ one_line("items.module_name") }} || ': ', '') || coalesce({{ one_line("items.item_name") }}, items.item_id), 50))
             as title,
         {{ one_line("concat_ws(' / ', items.module_name, items.lesson_name, items.item_name)") }} as description
-    from known_items as items
+    from told_apart as items
     inner join {{ ref("classes") }} as classes
         on items.program_id = classes.program_id and items.course_id = classes.course_id
-    where items.newest = 1 and (items.most_weight_percent > 0 or items.best_grade_percent is not null)
+    where items.most_weight_percent > 0 or items.best_grade_percent is not null
 )
 
 select * from final_grades

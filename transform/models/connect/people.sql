@@ -31,22 +31,35 @@ ranked as (
     from described
 ),
 
+known as (
+    select
+        *,
+        {% if identity() == "coursera_id" %}person_key
+        {%- elif identity() == "external_id" %}external_id
+        {%- else %}coalesce(lower(email), person_key)
+        {%- endif %} as identity_key
+    from ranked
+    where preference = 1
+),
+
+told_apart as (
+    select *, {{ id_part("identity_key") }} as identity_key_part
+    from known
+),
+
 named as (
     select
         members.person_key,
         members.is_member,
-        ranked.external_id,
-        ranked.full_name,
-        ranked.email,
-        case when ranked.full_name like '% %' then regexp_replace(ranked.full_name, ' [^ ]*$', '') else ranked.full_name end
+        told_apart.external_id,
+        told_apart.full_name,
+        told_apart.email,
+        case when told_apart.full_name like '% %' then regexp_replace(told_apart.full_name, ' [^ ]*$', '') else told_apart.full_name end
             as given_name,
-        case when ranked.full_name like '% %' then regexp_replace(ranked.full_name, '^.* ', '') end as family_name,
-        {% if identity() == "coursera_id" %}members.person_key
-        {%- elif identity() == "external_id" %}ranked.external_id
-        {%- else %}coalesce(lower(ranked.email), members.person_key)
-        {%- endif %} as identity_key
+        case when told_apart.full_name like '% %' then regexp_replace(told_apart.full_name, '^.* ', '') end as family_name,
+        told_apart.identity_key_part as identity_key
     from members
-    inner join ranked on members.person_key = ranked.person_key and ranked.preference = 1
+    inner join told_apart on members.person_key = told_apart.person_key
 )
 
 select
