@@ -11,6 +11,8 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
+from target_duckdb.errors import LoadError
+
 if TYPE_CHECKING:
     from tests.target.conftest import Loader
 
@@ -93,3 +95,12 @@ def test_a_failing_batch_emits_no_state_and_leaves_the_earlier_ones(loader: Load
     code, out, _ = loader.command(*messages, batch_size_rows=10)
     assert (code, out) == (1, '{"n":1.1}\n')
     assert loader.rows("SELECT count(*) FROM s") == [(10,)]
+
+
+def test_a_batch_that_fails_after_its_updates_takes_them_back(loader: Loader) -> None:
+    announced = loader.schema("s", {"id": "integer", "n": "integer"}, ["id"])
+    loader(announced, loader.record("s", {"id": 1, "n": 1}), loader.record("s", {"id": 3, "n": 3}))
+    loader.rows("CREATE UNIQUE INDEX one_n ON s (n)")
+    with pytest.raises(LoadError, match=r"^DuckDB could not load stream s: ConstraintException\.$"):
+        loader(announced, loader.record("s", {"id": 1, "n": 5}), loader.record("s", {"id": 2, "n": 3}))
+    assert loader.rows("SELECT id, n FROM s ORDER BY id") == [(1, 1), (3, 3)]

@@ -101,6 +101,17 @@ def test_of_records_with_the_same_key_the_last_counts_within_and_across_batches(
     assert loader.rows("SELECT count(*), count(DISTINCT id), min(n), max(n) FROM s") == [(500, 500, 19_500, 19_999)]
 
 
+def test_a_record_of_a_former_schema_never_overtakes_a_later_one(loader: Loader) -> None:
+    loader(
+        loader.schema("s", {"id": "integer", "v": "string"}, ["id"]),
+        loader.record("s", {"id": 1, "v": "old"}),
+        loader.schema("s", {"id": "integer", "v": "string", "more": "string"}, ["id"]),
+        *(loader.record("s", {"id": n, "v": "new"}) for n in (1, 2)),
+        batch_size_rows=2,
+    )
+    assert loader.rows("SELECT id, v FROM s ORDER BY id") == [(1, "new"), (2, "new")]
+
+
 def test_an_append_keeps_the_order_and_the_duplicates(loader: Loader) -> None:
     messages = [loader.record("s", {"n": n // 2}) for n in range(30_000)]
     loader(loader.schema("s", {"n": "integer"}), *messages)
