@@ -48,21 +48,21 @@ class Screen:
         self.step = ""
         self.number = 0
         self.began = time.monotonic()
-        self.last = ""
+        self.said: set[str] = set()
 
     def begin(self, step: str) -> None:
         """Close the step before, if any, and announce this one."""
         if step == self.step:
             return
         self.end()
-        self.step, self.number, self.began, self.last = step, self.number + 1, time.monotonic(), ""
+        self.step, self.number, self.began, self.said = step, self.number + 1, time.monotonic(), set()
         self._write(f"[{self.number}/{len(STEPS)}] {STEPS[step]}")
 
     def progress(self, text: str) -> None:
         """Say how far the step is: in place on a terminal, as a line of its own elsewhere."""
-        if text == self.last:
+        if text in self.said:
             return
-        self.last = text
+        self.said.add(text)
         if self.live:
             sys.stdout.write(f"\r\033[K[{self.number}/{len(STEPS)}] {STEPS[self.step]} ... {text}")
             sys.stdout.flush()
