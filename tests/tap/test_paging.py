@@ -1,0 +1,155 @@
+"""Listings over pages that misbehave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from tap_coursera.errors import TapError
+from tap_coursera.paging import READS, Listing, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tap_coursera.client import Client
+
+    Answer = Callable[[int, int, int], tuple[list[str], Any, Any]]
+    """(request number, start, limit) to (ids, next, total)."""
+
+
+class Api:
+    """Answers in place of the client; `None` leaves next or total out."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.starts: list[str] = []
+
+    def get(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+        assert (stream, path) == ("users", "/users")
+        start = params.get("start", "0")
+        self.starts.append(start)
+        ids, following, total = self.answer(
+            len(self.starts), int(start) if start.isdecimal() else -1, int(params["limit"])
+        )
+        paging = {"next": following, "total": total}
+        return {"elements": [{"id": i} for i in ids], "paging": {k: v for k, v in paging.items() if v is not None}}
+
+
+def read(answer: Answer, limit: int = 4) -> tuple[str, Api]:
+    api = Api(answer)
+    rows = Listing(cast("Client", api), "users", "/users", {}, limit).rows()
+    return "".join(row["id"] for row in rows), api
+
+
+def cut(letters: str, start: int, limit: int, *, text: bool = True) -> tuple[list[str], Any, Any]:
+    end = start + limit
+    following = (str(end) if text else end) if end < len(letters) else None
+    return list(letters[start:end]), following, len(letters)
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_next_may_be_text_or_a_number(text: bool) -> None:
+    got, api = read(lambda _, start, limit: cut("abcdefghij", start, limit, text=text))
+    assert got == "abcdefghij"
+    assert api.starts == ["0", "4", "8"]
+
+
+def test_short_pages_do_not_end_a_list() -> None:
+    assert read(lambda _, start, limit: cut("abcdefghij", start, limit - 3))[0] == "abcdefghij"
+
+
+def test_an_empty_page_with_next_does_not_end_a_list() -> None:
+    pages = [(["a"], "1", 2), ([], "2", 2), (["b"], None, 2)]
+    assert read(lambda number, _, __: pages[number - 1])[0] == "ab"
+
+
+def test_without_next_the_total_tells_that_there_is_more() -> None:
+    got, api = read(lambda _, start, limit: (list("abcdefghij"[start : start + limit]), None, 10))
+    assert got == "abcdefghij"
+    assert api.starts == ["0", "4", "8"]
+
+
+def test_a_missing_total_is_no_reason_to_read_again() -> None:
+    got, api = read(lambda _, start, limit: (*cut("abcdefghij", start, limit)[:2], None))
+    assert got == "abcdefghij"
+    assert len(api.starts) == 3
+
+
+def test_an_opaque_cursor_is_sent_back_as_start() -> None:
+    pages = [(["a"], "cur~sor", 2), (["b"], None, 2)]
+    got, api = read(lambda number, _, __: pages[number - 1])
+    assert got == "ab"
+    assert api.starts == ["0", "cur~sor"]
+
+
+def test_an_empty_list_is_a_list() -> None:
+    assert read(lambda _, __, ___: ([], None, 0))[0] == ""
+    assert read(lambda _, __, ___: ([], None, None))[0] == ""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda number, _, __: (["a", "b"], "2", 1000),
+        lambda number, _, __: ([str(number)], "0", 1000),
+        lambda number, _, __: ([str(number)], ["x", "y", "x"][number % 3], None),
+        lambda number, start, limit: (["a", "b"], str(start + limit), 10**9),
+        lambda number, start, limit: ([], str(start + limit), None),
+        lambda number, start, limit: ([str(number)], str(10 - number), None),
+    ],
+)
+def test_pages_that_lead_in_a_circle_are_an_error(answer: Answer) -> None:
+    with pytest.raises(TapError, match="circle"):
+        read(answer)
+
+
+def test_a_row_that_slips_in_ahead_is_read_with_all_others_once() -> None:
+    got, api = read(lambda number, start, limit: cut("abcdefgh" if number == 1 else "xabcdefgh", start, limit))
+    assert sorted(got) == list("abcdefghx")
+    assert len(api.starts) == 6
+
+
+def test_a_row_that_vanishes_ahead_costs_no_other_row() -> None:
+    got, _ = read(lambda number, start, limit: cut("abcdefgh" if number == 1 else "bcdefgh", start, limit))
+    assert sorted(got) == list("abcdefgh")
+
+
+def test_a_list_that_really_holds_a_row_twice_is_read_twice_and_then_believed() -> None:
+    got, api = read(lambda _, start, limit: cut("aabcdef", start, limit))
+    assert got == "abcdef"
+    assert len(api.starts) == 4
+
+
+def test_a_list_that_never_stands_still_is_an_error_and_not_a_short_list() -> None:
+    with pytest.raises(TapError, match="changed during each"):
+        read(lambda number, start, limit: cut("abcdefghijkl"[: 8 + number % 2], start, limit))
+
+
+def test_a_total_that_is_never_reached_is_an_error_after_few_readings() -> None:
+    api = Api(lambda _, start, __: (["a"], None, 3) if start == 0 else ([], None, 3))
+    with pytest.raises(TapError, match="rows may be missing"):
+        list(Listing(cast("Client", api), "users", "/users", {}, 4).rows())
+    assert len(api.starts) == 2 * READS
+
+
+def test_overlapping_listings_share_what_they_have_shown() -> None:
+    seen: Seen = {}
+    found = [
+        [row["id"] for row in Listing(cast("Client", Api(one)), "users", "/users", {}, 10).rows(seen)]
+        for one in (
+            lambda _, start, limit: cut("abc", start, limit),
+            lambda _, start, limit: cut("bcd", start, limit),
+            lambda _, start, limit: cut("abcd", start, limit),
+        )
+    ]
+    assert found == [["a", "b", "c"], ["d"], []]
+
+
+def test_a_row_without_id_is_an_error() -> None:
+    class Nameless(Api):
+        def get(self, *_: Any) -> dict[str, Any]:
+            return {"elements": [{"name": "x"}], "paging": {}}
+
+    with pytest.raises(TapError, match="without an id"):
+        list(Listing(cast("Client", Nameless(lambda *_: ([], None, None))), "users", "/users", {}, 4).rows())
