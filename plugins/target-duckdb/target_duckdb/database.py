@@ -76,7 +76,8 @@ class Database:
             self._connection.commit()
         except duckdb.Error as error:
             self._roll_back()
-            raise LoadError(f"DuckDB could not {doing}: {_reason(error)}.") from error
+            told = error if isinstance(error, _SPEAKS_OF_THE_MACHINE) else None
+            raise LoadError(f"DuckDB could not {doing}: {_reason(error)}.") from told
         except BaseException:
             self._roll_back()
             raise
