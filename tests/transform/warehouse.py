@@ -71,8 +71,11 @@ class Warehouse:
     path: Path
     dbt_home: Path
 
-    def load(self, read_at: str, **streams: list[Row]) -> None:
-        """Replace the rows of the named streams by rows read at a moment; `removed=True` marks one that vanished."""
+    def load(self, read_at: str, **streams: list[Row] | None) -> None:
+        """Replace the rows of the named streams by rows read at a moment.
+
+        `removed=True` in a row marks one that has vanished since; None instead of rows is a stream never loaded.
+        """
         with duckdb.connect(str(self.path)) as database:
             for stream, rows in streams.items():
                 columns = [column.partition(":") for column in f"{RAW_COLUMNS[stream]} {_METADATA}".split()]
@@ -80,6 +83,9 @@ class Warehouse:
                 table = f"coursera.{stream}"
                 declared = ", ".join(f"{name} {_TYPES.get(kind, 'VARCHAR')}" for name, _, kind in columns)
                 database.execute("CREATE SCHEMA IF NOT EXISTS coursera")
+                if rows is None:
+                    database.execute(f"DROP TABLE IF EXISTS {table}")
+                    continue
                 database.execute(f"CREATE OR REPLACE TABLE {table} ({declared})")
                 stamped = [_stamped(row, read_at) for row in rows]
                 assert not {name for row in stamped for name in row} - set(names), "a column the loader would not have"

@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "item_grades"), ["program_id", "external_id", "course_id", "item_id"]) }}
+    {{ newest_rows(source("coursera", "item_grades"), ["program_id", "external_id", "course_id", "item_id"], optional=true) }}
 ),
 
 renamed as (
