@@ -73,7 +73,7 @@ def content(call: Call) -> dict[str, Any]:
     """`/{orgId}/contents/{ContentType~contentId}`."""
     kind, _, identifier = call.path["id"].partition("~")
     if kind not in _KINDS or not ID.fullmatch(identifier):
-        raise edge(400, f"Invalid id {call.path['key']}")
+        raise edge(400, f"Invalid id {call.path['id']}")
     for found in directory.contents(call.campus, [kind], None, None):
         if found.content_id == identifier:
             return single(found)
@@ -192,7 +192,7 @@ def course_materials(call: Call) -> dict[str, Any]:
         raise naptime(
             404,
             "COURSE_NOT_IN_PROGRAM",
-            f"Course {call.path['course']} is not available in program {call.path['program']}.",
+            f"Course {call.path['courseId']} is not available in program {call.path['programId']}.",
         )
     return single(materials.course_materials(campus, number, course))
 
@@ -203,10 +203,10 @@ def program_enrollment(call: Call) -> dict[str, Any]:
     external_id, _, rest = call.path["id"].partition("~")
     kind, _, identifier = rest.partition("~")
     if kind not in _KINDS or not ID.fullmatch(identifier):
-        raise edge(400, f"Invalid id {call.path['key']}")
+        raise edge(400, f"Invalid id {call.path['id']}")
     if not _members_called(call.campus, number, external_id):
         raise naptime(
-            404, "USER_NOT_FOUND_IN_PROGRAM", f"User {external_id} not found in program {call.path['program']}"
+            404, "USER_NOT_FOUND_IN_PROGRAM", f"User {external_id} not found in program {call.path['programId']}"
         )
     return single(materials.enrollment_state(call.campus, number, (external_id, kind, identifier)))
 

@@ -167,7 +167,7 @@ def run(options: Options, *, announce: bool) -> None:
         http=_Protocol,
         ws="none",
         lifespan="off",
-        log_level="critical",
+        log_level="error",
         access_log=False,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=2,
