@@ -227,8 +227,9 @@ class IncrementalStream(CourseraStream):
         for raw in self.raw_rows(context):
             changed = self.reader.moment(raw)
             if self.wants(changed, since):
-                yield from self.rows(raw, context)
-                latest = max(latest, changed or 0)
+                for row in self.rows(raw, context):
+                    yield row
+                    latest = max(latest, changed or 0)
         self.tell_unknown_fields()
         self.advance(context, latest)
 
@@ -349,7 +350,7 @@ class ItemGrades(GradebookStream):
                     for row in self.rows(raw, context):
                         self._write_record_message(row)
                         counter.increment()
-                    latest = max(latest, changed or 0)
+                        latest = max(latest, changed or 0)
 
             yield take
         self._fed = (context, latest)

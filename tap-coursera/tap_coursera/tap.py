@@ -134,6 +134,16 @@ class TapCoursera(Tap):
             title="User agent",
             description="What the tap calls itself in requests.",
         ),
+        th.Property(
+            "emit_activate_version_messages",
+            th.BooleanType,
+            default=False,
+            title="Mark vanished rows",
+            description=(
+                "After a stream has been read completely in FULL_TABLE mode, write ACTIVATE_VERSION, so that the loader "
+                "can mark rows that were not among them."
+            ),
+        ),
     ).to_dict()
 
     @cached_property
@@ -147,6 +157,11 @@ class TapCoursera(Tap):
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        for name in ("client_id", "client_secret"):
+            # The SDK would repeat the value.
+            if not isinstance(self._config.get(name, ""), str):
+                problem = f"{name} has to be text: put it in quotes"
+                raise ConfigValidationError(problem, errors=[problem])
         found = super()._validate_config(raise_errors=raise_errors)
         if start := self._config.get("start_date"):
             try:

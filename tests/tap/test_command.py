@@ -1,0 +1,175 @@
+"""The command itself: exit codes, one sentence, snapshots of what it says about itself, kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from coursera_sandbox.testing import RunningSandbox
+
+    from tests.tap.conftest import Json, ReadTap
+
+HERE = Path(__file__).parent
+COMMAND = [sys.executable, "-m", "tap_coursera"]
+CONFIG = {"client_id": "i", "client_secret": "the-secret", "org_id": "SandboxOrg-AAAAAAAAA_A"}
+
+
+def run(*arguments: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120, **more)
+
+
+def stored(path: Path, value: Json) -> Path:
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_discovery_is_the_reviewed_catalog_and_needs_no_settings() -> None:
+    found = run("--discover")
+    assert found.returncode == 0
+    catalog = {
+        stream["tap_stream_id"]: {
+            "keys": stream["key_properties"],
+            "replication_key": stream.get("replication_key"),
+            "replication_method": stream["replication_method"],
+            "properties": {
+                name: "/".join([*spec["type"], *([spec["format"]] if "format" in spec else [])])
+                for name, spec in stream["schema"]["properties"].items()
+            },
+        }
+        for stream in json.loads(found.stdout)["streams"]
+    }
+    assert catalog == json.loads((HERE / "catalog.json").read_text())
+
+
+def test_about_is_the_reviewed_list_of_settings() -> None:
+    found = run("--about", "--format=json")
+    assert found.returncode == 0
+    settings = json.loads(found.stdout)["settings"]
+    own = {name: spec for name, spec in settings["properties"].items() if spec.get("title") and name in OWN}
+    assert {"required": settings["required"], "properties": own} == json.loads((HERE / "settings.json").read_text())
+
+
+OWN = json.loads((HERE / "settings.json").read_text())["properties"] if (HERE / "settings.json").exists() else {}
+
+
+def test_every_property_tells_what_it_is_and_where_it_comes_from() -> None:
+    def check(where: str, spec: Json) -> None:
+        assert spec["description"].rstrip().endswith("."), where
+        for name, inner in spec.get("properties", {}).items():
+            assert "x-source" in inner or "x-newest-of" in inner, f"{where}.{name}"
+            check(f"{where}.{name}", inner)
+        if "items" in spec:
+            check(f"{where}[]", spec["items"])
+
+    files = sorted((HERE.parents[1] / "tap-coursera/tap_coursera/schemas").glob("*.json"))
+    assert len(files) == 10
+    for file in files:
+        check(file.stem, json.loads(file.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"client_secret": "the-wrong-secret"}, "refused the credentials"),
+        ({"client_id": "the-wrong-id"}, "refused the credentials"),
+        ({"org_id": "SandboxOrg-BBBBBBBBB_B"}, "check that org_id"),
+        ({"org_id": "northfield-college"}, "22-character ID"),
+        ({"client_id": "sandbox-no-access"}, "denies access to the organisation"),
+        ({"api_url": "http://127.0.0.1:9/ent/api"}, "cannot be reached: check api_url"),
+        ({"auth_url": "http://127.0.0.1:9/token"}, "cannot be reached: check auth_url"),
+        ({"api_url": "{url}/elsewhere"}, "check .*api_url|path of api_url"),
+        ({"auth_url": "{url}/elsewhere"}, "check auth_url"),
+        ({"program_ids": ["learning-program-uzmjj"]}, "no active program"),
+    ],
+)
+def test_a_wrong_setting_ends_with_exit_code_1_and_one_sentence(
+    sandbox: RunningSandbox, tmp_path: Path, change: Json, sentence: str
+) -> None:
+    values = {k: v.format(url=sandbox.url) if isinstance(v, str) else v for k, v in change.items()}
+    failed = run("--config", stored(tmp_path / "config.json", sandbox.tap_config | values))
+    assert failed.returncode == 1
+    errors = [line for line in failed.stderr.splitlines() if "| ERROR" in line]
+    assert len(errors) == 1
+    assert pytest.importorskip("re").search(sentence, errors[0])
+    assert "Traceback" not in failed.stderr
+    assert "secret" not in failed.stderr.replace("client_secret", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"page_size": 1001}, "page_size"),
+        ({"grade_sync": "sometimes"}, "grade_sync"),
+        ({"start_date": "last week"}, "start_date"),
+        ({"org_id": ""}, "org_id"),
+        ({"client_secret": 90125}, "client_secret"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_refused_before_anything_is_asked(
+    tmp_path: Path, change: Json, sentence: str
+) -> None:
+    failed = run("--config", stored(tmp_path / "config.json", CONFIG | change))
+    assert failed.returncode == 1
+    assert sentence in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert "90125" not in failed.stderr
+
+
+def test_a_killed_run_started_again_ends_with_the_same_rows(
+    sandbox: RunningSandbox, tmp_path: Path, read_tap: ReadTap
+) -> None:
+    expected = {json.dumps(m["record"], sort_keys=True) for m in read_tap(sandbox.tap_config).of("RECORD")}
+    config = stored(tmp_path / "config.json", sandbox.tap_config | {"page_size": 20})
+    loaded: set[str] = set()
+    state: Json = {}
+    for lines in (300, 1500, None):
+        process = subprocess.Popen(
+            [*COMMAND, "--config", config, "--state", stored(tmp_path / "state.json", state)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout is not None
+        for number, line in enumerate(process.stdout):
+            message = json.loads(line)
+            if message["type"] == "RECORD":
+                loaded.add(json.dumps(message["record"], sort_keys=True))
+            elif message["type"] == "STATE":
+                state = message["value"]
+            if number == lines:
+                break
+        process.kill() if lines else None
+        process.stdout.close()
+        process.wait(60)
+    assert process.returncode == 0
+    assert loaded == expected
+
+
+def test_a_loader_that_stops_reading_ends_the_tap_without_a_traceback(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    config = stored(tmp_path / "config.json", sandbox.tap_config)
+    with subprocess.Popen(
+        [*COMMAND, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        text = process.stderr.read().decode()
+    assert process.returncode == 1
+    assert "The loader stopped reading" in text
+    assert "Traceback" not in text
+
+
+def test_the_connection_test_of_the_sdk_works(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    assert run("--config", stored(tmp_path / "config.json", sandbox.tap_config), "--test").returncode == 0
+    wrong = run("--config", stored(tmp_path / "wrong.json", sandbox.tap_config | {"client_secret": "x"}), "--test")
+    assert wrong.returncode == 1
+    assert "refused the credentials" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
