@@ -140,8 +140,8 @@ class TapCoursera(Tap):
             default=False,
             title="Mark vanished rows",
             description=(
-                "After a stream has been read completely in FULL_TABLE mode, write ACTIVATE_VERSION, so that the loader "
-                "can mark rows that were not among them."
+                "After a stream has been read completely in FULL_TABLE mode, write ACTIVATE_VERSION, so that the "
+                "loader can mark rows that were not among them."
             ),
         ),
     ).to_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from tap_coursera.errors import TapError
 if TYPE_CHECKING:
     from requests_mock import Mocker
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "client_id": "the-id",
     "client_secret": "the-secret",
     "org_id": "SandboxOrg-AAAAAAAAA_A",
@@ -49,6 +50,8 @@ def test_the_token_is_asked_for_once_with_basic_auth_and_sent_as_bearer(requests
     for _ in range(3):
         assert client.get("users", "/users", {"limit": "10"}) == PAGE
     assert token.call_count == 1
+    assert token.last_request is not None
+    assert page.last_request is not None
     assert token.last_request.headers["Authorization"] == requests.auth._basic_auth_str("the-id", "the-secret")
     assert token.last_request.text == "grant_type=client_credentials"
     assert page.last_request.headers["Authorization"] == "Bearer secret-token"
@@ -155,7 +158,7 @@ def test_each_refusal_has_its_sentence_and_repeats_nothing(
     requests_mock: Mocker, settings: dict[str, str], status: int, body: dict[str, Any], sentence: str
 ) -> None:
     requests_mock.post(CONFIG["auth_url"], json=TOKEN)
-    requests_mock.get(requests_mock_any(), status_code=status, json=body)
+    requests_mock.get(re.compile("businesses"), status_code=status, json=body)
     client, waits = make(**settings)
     with pytest.raises(TapError, match=sentence) as caught:
         client.get("users", "/users", {})
@@ -165,12 +168,6 @@ def test_each_refusal_has_its_sentence_and_repeats_nothing(
     assert text.endswith(".")
     for private in ("ada@", "secret-token", "the-secret", "the-id"):
         assert private not in text
-
-
-def requests_mock_any() -> Any:
-    import re  # noqa: PLC0415 - only here
-
-    return re.compile("businesses")
 
 
 def test_every_refusal_reads_differently() -> None:

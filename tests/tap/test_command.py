@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 
 if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
-
     from tests.tap.conftest import Json, ReadTap
 
 HERE = Path(__file__).parent
@@ -97,7 +97,7 @@ def test_a_wrong_setting_ends_with_exit_code_1_and_one_sentence(
     assert failed.returncode == 1
     errors = [line for line in failed.stderr.splitlines() if "| ERROR" in line]
     assert len(errors) == 1
-    assert pytest.importorskip("re").search(sentence, errors[0])
+    assert re.search(sentence, errors[0])
     assert "Traceback" not in failed.stderr
     assert "secret" not in failed.stderr.replace("client_secret", "")
 

@@ -1,4 +1,4 @@
-"""Every fault of the sandbox: a run ends complete or with one sentence, never silently short, and tells nothing private."""
+"""Every fault of the sandbox: a run ends complete or with one sentence, never short, and tells nothing private."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from tests.tap.conftest import Output
 
 if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
-
     from tests.tap.conftest import ReadTap
 
 PASSING = [

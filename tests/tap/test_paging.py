@@ -91,12 +91,12 @@ def test_an_empty_list_is_a_list() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda number, _, __: (["a", "b"], "2", 1000),
+        lambda *_: (["a", "b"], "2", 1000),
         lambda number, _, __: ([str(number)], "0", 1000),
         lambda number, _, __: ([str(number)], ["x", "y", "x"][number % 3], None),
-        lambda number, start, limit: (["a", "b"], str(start + limit), 10**9),
-        lambda number, start, limit: ([], str(start + limit), None),
-        lambda number, start, limit: ([str(number)], str(10 - number), None),
+        lambda _, start, limit: (["a", "b"], str(start + limit), 10**9),
+        lambda _, start, limit: ([], str(start + limit), None),
+        lambda number, _, __: ([str(number)], str(10 - number), None),
     ],
 )
 def test_pages_that_lead_in_a_circle_are_an_error(answer: Answer) -> None:

@@ -13,10 +13,9 @@ from tap_coursera.tap import STREAMS
 
 if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
-
     from tests.tap.conftest import Json, Output, ReadTap
 
-KEYS: dict[str, tuple[str, ...]] = {stream.name: tuple(stream.primary_keys) for stream in STREAMS}  # type: ignore[arg-type]
+KEYS = {stream.name: stream.primary_keys for stream in STREAMS}
 REPORTS = ("enrollments", "course_grades", "item_grades")
 GRADES = ("course_grades", "item_grades")
 
@@ -44,7 +43,7 @@ def test_every_row_that_is_served_is_written_exactly_once(sandbox: RunningSandbo
         report = {"programId": program["id"], "includeDeletedMembers": True}
         enrolled += sandbox.all("/enrollmentReports", q="byProgramId", **report)
         graded += sandbox.all("/courseGradebookReports", q="search", **report)
-    served = {
+    served: dict[str, list[tuple[Any, ...]]] = {
         "organizations": [(sandbox.org_id,)],
         "programs": [(p["id"],) for p in programs],
         "program_contents": [(p["id"], c["contentType"], c["contentId"]) for p in programs for c in p["contentIds"]],
