@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tap_coursera.errors import TapError
-from tap_coursera.paging import READS, Listing, Seen
+from tap_coursera.paging import READS, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_coursera.client import Client
+    from tap_coursera.paging import Seen
 
     Answer = Callable[[int, int, int], tuple[list[str], Any, Any]]
     """(request number, start, limit) to (ids, next, total)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
     from tests.tap.conftest import Json, Output, ReadTap
 
-KEYS = {stream.name: stream.primary_keys for stream in STREAMS}
+KEYS = {stream.name: cast("tuple[str, ...]", stream.primary_keys) for stream in STREAMS}
 REPORTS = ("enrollments", "course_grades", "item_grades")
 GRADES = ("course_grades", "item_grades")
 
@@ -36,7 +36,7 @@ def own_values(rows: dict[tuple[Any, ...], Json]) -> dict[tuple[Any, ...], Json]
 def test_every_row_that_is_served_is_written_exactly_once(sandbox: RunningSandbox, read_tap: ReadTap) -> None:
     output = read_tap(sandbox.tap_config | {"page_size": 17})
     programs = sandbox.all("/programs", excludeContent=False)
-    members, invited, enrolled, graded = ([] for _ in range(4))  # type: ignore[var-annotated]
+    members, invited, enrolled, graded = ([] for _ in range(4))
     for program in programs:
         members += sandbox.all(f"/programs/{program['id']}/memberships")
         invited += sandbox.all(f"/programs/{program['id']}/invitations")
