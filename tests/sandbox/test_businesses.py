@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coursera_sandbox.testing import RunningSandbox
 
 Rows = list[dict[str, Any]]
@@ -103,11 +105,12 @@ def test_switches_add_rows_and_nothing_else(college: RunningSandbox) -> None:
     plain = college.all("/enrollmentReports")
     assert {row["contentType"] for row in plain} == {"Course"}
     assert "DELETED_MEMBER" not in {row["membershipState"] for row in plain}
-    for switch, differs in (
+    switches: list[tuple[str, Callable[[dict[str, Any]], bool]]] = [
         ("includeS12n", lambda row: row["contentType"] == "Specialization"),
         ("includeDeletedMembers", lambda row: row["membershipState"] == "DELETED_MEMBER" and "deletedAt" in row),
         ("includeExpiredContracts", lambda row: row["contractName"] == "Campus 2023-24"),
-    ):
+    ]
+    for switch, differs in switches:
         more = [row for row in college.all("/enrollmentReports", **{switch: True}) if row not in plain]
         assert more
         assert all(differs(row) for row in more)

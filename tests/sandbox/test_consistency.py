@@ -79,9 +79,9 @@ def test_both_reports_agree_once_the_delays_have_passed(campus: Campus) -> None:
             assert later[key].is_completed
             assert later[key].grade == (row.overall_course_grade or 0) / 100
             assert later[key].completed_at == row.completed_at
-    for row in enrollment_reports(campus, campus.find(campus.report, COURSES)):
-        key = (row.external_id, row.program_id, row.content_id)
-        if row.completed_at and row.completed_at < campus.now - 2 * HOUR:
+    for report in enrollment_reports(campus, campus.find(campus.report, COURSES)):
+        key = (report.external_id, report.program_id, report.content_id)
+        if report.completed_at and report.completed_at < campus.now - 2 * HOUR:
             assert grades[key].is_completed
 
 

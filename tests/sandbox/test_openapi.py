@@ -89,7 +89,7 @@ def test_every_read_endpoint_answers_as_the_vendor_describes(
     college: RunningSandbox, spec: Json, keys: dict[str, str], subtests: pytest.Subtests
 ) -> None:
     document = as_json_schema({"components": {"schemas": spec["components"]["schemas"]}})
-    queries: dict[str, list[tuple[str, str]]] = {
+    queries: dict[str, list[tuple[str, str | int | float | bool | None]]] = {
         "excludeContent": [("excludeContent", "false")],
         "q": [("q", "search")],
         "skillsetIds": [("skillsetIds", keys["skillsetId"])],

@@ -131,8 +131,10 @@ def run(**values: Any) -> None:
     """Run the server in the foreground."""
     if running := daemon.find(values["home"].resolve()):
         raise _Sentence(f"A server with this home runs already at {running.url} (pid {running.pid}).")
+    from coursera_sandbox import serving  # noqa: PLC0415 - the other commands need not wait for numpy and uvicorn
+
     try:
-        daemon.run(_options(values), announce=True)
+        serving.run(_options(values), announce=True)
     except daemon.SandboxError as error:
         raise _Sentence(str(error)) from None
 

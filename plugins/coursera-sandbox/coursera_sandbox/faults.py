@@ -7,11 +7,9 @@ are struck follows from the seed and the number of the request, so a run can be 
 
 from __future__ import annotations
 
+import math
+import random
 from dataclasses import dataclass, field
-
-import numpy as np
-
-from coursera_sandbox.chance import hashes, label, unit
 
 FAULTS = {
     "429": "too many requests; retry-after=SECONDS adds the header, spike=1 words it as a spike arrest",
@@ -83,9 +81,9 @@ class Fault:
         """Whether it strikes this request; counts when it does."""
         if self.options.get("path", "") not in path:
             return False
-        if self.struck >= self.number("times", np.inf):
+        if self.struck >= self.number("times", math.inf):
             return False
-        chance = float(unit(hashes(label(seed, f"fault {self.name}"), request))[0])
+        chance = random.Random(f"{seed} {self.name} {request}").random()  # noqa: S311 - repeatable, on purpose
         if chance >= self.number("rate", 1.0):
             return False
         self.struck += 1

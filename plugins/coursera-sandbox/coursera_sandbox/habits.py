@@ -22,7 +22,7 @@ SCRIPTED = (NEVER_ACCEPTS, LEAVES_SOON, RETURNS_SOON, IS_GONE, IS_ALLOW_LISTED, 
 CURTAIN = START + 6 * HOUR
 
 # Enrolling: up to eight courses that were always there, sooner rather than later, and those that are added.
-BASE_PICKS, WISHES = 8, 12
+BASE_PICKS, WISHES = 8, 16
 ENROLL_SPAN, TRIES_NEW_COURSE, NEW_COURSE_SPAN, TAKES_SERIES = 200 * DAY, 0.35, 30 * DAY, 0.35
 
 # Working: sessions done, as a ladder of shares: never opened, opened only, one, two, three, all four.
