@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from coursera_sandbox.chance import Ints
 
 _CITIES = (("Northfield", "NF", "Freedonia"), ("Eastmere", "EM", "Freedonia"), ("São Tiro", "ST", "Sylvania"))
+_PROFILED = 8
+"""One of so many learners has a profile."""
 _JOBS = ("Nurse assistant", "Bookkeeper", "Apprentice", "Student")
 
 
@@ -94,7 +96,7 @@ def enrollment_reports(campus: Campus, positions: Ints) -> list[EnrollmentReport
             row.course_type = content.kind
         else:
             row.num_courses_in_specialization = len(content.courses)
-        if learner % 8 == 5:  # noqa: PLR2004
+        if learner % _PROFILED == 1:
             city, region, country = _CITIES[learner % len(_CITIES)]
             row.learner_profile_standard_fields = {
                 "jobTitle": _JOBS[learner % len(_JOBS)],
