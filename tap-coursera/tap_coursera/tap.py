@@ -21,6 +21,7 @@ from tap_coursera.records import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     import click
 
@@ -174,6 +175,12 @@ class TapCoursera(Tap):
         return found
 
     # On the command line
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        # The SDK would write a STATE into the middle of a message and exit with 0, as if everything had been read.
+        self.logger.warning("Stopped by signal %d before everything was read.", signum)
+        sys.exit(128 + signum)
 
     @classmethod
     @override

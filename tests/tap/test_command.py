@@ -167,6 +167,18 @@ def test_a_loader_that_stops_reading_ends_the_tap_without_a_traceback(sandbox: R
     assert "Traceback" not in text
 
 
+def test_a_run_that_is_told_to_stop_does_not_pretend_to_be_complete(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    config = stored(tmp_path / "config.json", sandbox.tap_config | {"emit_activate_version_messages": True})
+    sandbox.faults(["latency:ms=50"])
+    with subprocess.Popen([*COMMAND, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        kinds = [json.loads(line)["type"] for line in process.stdout]
+    assert process.returncode == 128 + 15
+    assert kinds.count("ACTIVATE_VERSION") < 7
+
+
 def test_the_connection_test_of_the_sdk_works(sandbox: RunningSandbox, tmp_path: Path) -> None:
     assert run("--config", stored(tmp_path / "config.json", sandbox.tap_config), "--test").returncode == 0
     wrong = run("--config", stored(tmp_path / "wrong.json", sandbox.tap_config | {"client_secret": "x"}), "--test")
