@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Convert = Callable[[Any], Any]
+    Column = tuple[str, str, type | None, Convert]
+    """Property, vendor's field, type of values that need no conversion, conversion."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNITS = {"epoch milliseconds": 1, "epoch seconds": 1000}
@@ -56,16 +58,18 @@ class RowReader:
     def __init__(self, stream: str, schema: Mapping[str, Any], ignore: frozenset[str] = frozenset()) -> None:
         self._stream = stream
         self.unknown: set[str] = set()
-        self._outer: list[tuple[str, str, Convert]] = []
-        self._own: list[tuple[str, str, Convert]] = []
+        self._outer: list[Column] = []
+        self._own: list[Column] = []
         self._newest: tuple[str, list[str], bool] | None = None
         for name, spec in schema["properties"].items():
             outer = "x-of" in spec
             if "x-newest-of" in spec:
                 self._newest = (name, spec["x-newest-of"], outer)
             else:
-                (self._outer if outer else self._own).append((name, spec["x-source"], _converter(spec)))
-        self._known = frozenset(source for _, source, _ in self._own) | ignore
+                (self._outer if outer else self._own).append(
+                    (name, spec["x-source"], _right_type(spec), _converter(spec))
+                )
+        self._known = frozenset(source for _, source, _, _ in self._own) | ignore
 
     def read(self, raw: Mapping[str, Any], outer: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One row of the stream; `outer` is the vendor's row around it where the schema refers to one.
@@ -77,12 +81,12 @@ class RowReader:
         source = ""
         try:
             if outer is not None:
-                for name, source, convert in self._outer:
+                for name, source, right, convert in self._outer:
                     value = outer.get(source)
-                    row[name] = None if value is None else convert(value)
-            for name, source, convert in self._own:
+                    row[name] = value if value is None or type(value) is right else convert(value)
+            for name, source, right, convert in self._own:
                 value = raw.get(source)
-                row[name] = None if value is None else convert(value)
+                row[name] = value if value is None or type(value) is right else convert(value)
             if self._newest is not None:
                 name, _, of_outer = self._newest
                 latest = self.moment(outer if of_outer and outer is not None else raw)
@@ -102,6 +106,12 @@ class RowReader:
             return None
         times = [int(value) for name in self._newest[1] if (value := raw.get(name)) is not None]
         return max(times) if times else None
+
+
+def _right_type(spec: Mapping[str, Any]) -> type | None:
+    if spec.get("x-unit") in _UNITS:
+        return None
+    return {"string": str, "integer": int, "number": float, "boolean": bool}.get(spec["type"][0])
 
 
 def _converter(spec: Mapping[str, Any]) -> Convert:
