@@ -1,0 +1,59 @@
+"""`make demo` as its reader meets it: two days, one screen each, and nothing left running, also after a failure."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.pipeline.api import ORG
+
+if TYPE_CHECKING:
+    from tests.pipeline.project import Project
+
+pytestmark = pytest.mark.pipeline
+
+
+def demo(project: Project) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "scripts/demo.py"],
+        cwd=project.root,
+        env=project.env(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def sandbox_answers(project: Project) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", project.port)) == 0
+
+
+def test_two_days_of_demo_and_a_broken_one(project: Project) -> None:
+    first = demo(project)
+    assert first.returncode == 0, first.stdout + first.stderr
+    for said in ("[1/4]", "[4/4]", "enrollments", "results.csv", "oneroster.zip", "Try next"):
+        assert said in first.stdout
+    assert len(first.stdout.splitlines()) <= 80
+    assert project.warehouse.is_file()
+    assert project.package.is_file()
+    assert not sandbox_answers(project)
+
+    second = demo(project)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "2026-02-03" in second.stdout
+    assert not sandbox_answers(project)
+
+    package = project.package.read_bytes()
+    page = project.root / "meltano.yml"
+    page.write_text(page.read_text().replace(ORG, "SandboxOrg-BBBBBBBBB_B"))
+    broken = demo(project)
+    assert broken.returncode != 0
+    assert "org_id" in broken.stdout
+    assert not sandbox_answers(project)
+    assert project.package.read_bytes() == package

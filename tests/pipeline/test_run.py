@@ -1,0 +1,111 @@
+"""From the API to the package: what the sandbox serves is what the warehouse holds is what the files say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.pipeline.api import served
+
+if TYPE_CHECKING:
+    from tests.pipeline.project import Project
+
+pytestmark = pytest.mark.pipeline
+
+FILES = ("academicSessions", "categories", "classes", "courses", "enrollments", "lineItems", "orgs", "results", "users")
+
+
+@pytest.fixture(scope="module")
+def ran(project: Project) -> Project:
+    """The job `demo`, as `make demo` runs it, against a sandbox that is left running."""
+    project.start()
+    project.meltano("run", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish")
+    return project
+
+
+def test_every_stream_holds_the_rows_that_the_api_serves(ran: Project) -> None:
+    expected = {name: len(rows) for name, rows in served(ran).items()}
+    loaded = {name: ran.query(f"select count(*) from coursera.{name}")[0][0] for name in expected}
+    assert loaded == expected
+    assert min(expected.values()) > 0
+
+
+def test_every_file_of_the_package_holds_the_rows_of_its_model(ran: Project) -> None:
+    with zipfile.ZipFile(ran.package) as package:
+        assert sorted(package.namelist()) == sorted([f"{name}.csv" for name in FILES] + ["manifest.csv"])
+        for name in FILES:
+            lines = list(csv.reader(io.StringIO(package.read(f"{name}.csv").decode(), newline="")))
+            assert len(lines) - 1 == ran.query(f'select count(*) from oneroster."{name}"')[0][0] > 0
+
+
+def test_grades_of_the_api_arrive_in_the_results(ran: Project) -> None:
+    completed = [
+        row
+        for row in served(ran)["enrollments"]
+        if row["contentType"] == "Course"
+        and row.get("isCompleted")
+        and row.get("grade") is not None
+        and row["membershipState"] == "MEMBER"
+    ]
+    scores = sorted(f"{row['grade'] * 100:.2f}" for row in completed)
+    with zipfile.ZipFile(ran.package) as package:
+        results = list(csv.DictReader(io.StringIO(package.read("results.csv").decode(), newline="")))
+    assert sorted(row["score"] for row in results) == scores
+
+
+def test_the_next_day_fetches_only_what_changed_and_an_unchanged_night_publishes_the_same_bytes(ran: Project) -> None:
+    before = ran.package.read_bytes()
+    ran.meltano("run", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish")
+    assert ran.package.read_bytes() == before
+    ran.advance(days=1)
+    ran.meltano("run", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish")
+    assert ran.package.read_bytes() != before
+    summary = json.loads(ran.meltano("invoke", "connect:summary", "--json").stdout)
+    streams = summary["streams"]
+    assert 0 < streams["enrollments"]["received"] < streams["enrollments"]["rows"] / 2
+
+
+def test_granular_grades_bring_every_gradable_item_and_no_final_grade(ran: Project) -> None:
+    ran.meltano("run", "dbt:build", "connect:publish", CONNECT_GRADE_SYNC="granular_all")
+    titles = {title for (title,) in ran.query('select title from oneroster."categories"')}
+    assert "Final grade" not in titles
+    assert (
+        ran.query('select count(*) from oneroster."results"')[0][0]
+        == ran.query(
+            "select count(*) from coursera.item_grades i "
+            "join coursera.program_memberships m using (program_id, external_id) "
+            "where item_grade is not null and m._sdc_deleted_at is null"
+        )[0][0]
+    )
+    ran.meltano("run", "dbt:build", "connect:publish")
+
+
+def test_credentials_in_env_files_never_reach_the_sandbox(ran: Project) -> None:
+    (ran.root / ".env").write_text(
+        "TAP_COURSERA_CLIENT_ID=real\nTAP_COURSERA_CLIENT_SECRET=real\nTAP_COURSERA_ORG_ID=real\n"
+    )
+    ran.meltano("run", "tap-coursera-roster", "target-duckdb")
+    prod = ran.meltano("config", "print", "tap-coursera-grades", environment="prod").stdout
+    (ran.root / ".env").unlink()
+    assert json.loads(prod)["client_id"] != "sandbox-client-id"
+
+
+def test_a_wrong_secret_is_one_sentence_with_its_remedy_and_loses_nothing(ran: Project) -> None:
+    before = ran.package.read_bytes()
+    page = ran.root / "meltano.yml"
+    good = page.read_text()
+    page.write_text(
+        good.replace("TAP_COURSERA_CLIENT_SECRET: sandbox-client-secret", "TAP_COURSERA_CLIENT_SECRET: wrong")
+    )
+    failed = ran.meltano("run", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish", check=False)
+    page.write_text(good)
+    assert failed.returncode != 0
+    said = failed.stdout + failed.stderr
+    assert "client_secret" in said
+    assert "Traceback" not in said
+    assert ran.package.read_bytes() == before

@@ -1,0 +1,144 @@
+"""The documents are under test: what the README, .env.example and meltano.yml say is what the parts do."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tap_coursera.tap import STREAMS as TAP_STREAMS
+from tap_coursera.tap import TapCoursera
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MELTANO: dict[str, Any] = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+STREAMS = [stream.name for stream in TAP_STREAMS]
+TAP_SETTINGS: dict[str, Any] = TapCoursera.config_jsonschema["properties"]
+LMS_SYNC_STARTS_AT = 5 * 60
+
+
+def plugin(kind: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(entry for entry in MELTANO["plugins"][kind] if entry["name"] == name)
+    return found
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def table_under(heading: str) -> list[str]:
+    """The first cells, in backticks, of the table that follows a heading of the README."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `(\w+)`", section, flags=re.MULTILINE)
+
+
+def test_meltano_offers_exactly_the_settings_that_the_tap_reads() -> None:
+    offered = {setting["name"] for setting in plugin("extractors", "tap-coursera")["settings"]}
+    assert offered == set(TAP_SETTINGS)
+
+
+def test_the_readme_lists_exactly_the_settings_that_the_tap_reads() -> None:
+    assert sorted(table_under("Settings")) == sorted(TAP_SETTINGS)
+
+
+def test_secrets_are_marked_in_tap_and_project() -> None:
+    secret = {name for name, schema in TAP_SETTINGS.items() if schema.get("secret")}
+    sensitive = {s["name"] for s in plugin("extractors", "tap-coursera")["settings"] if s.get("sensitive")}
+    assert secret == sensitive == {"client_id", "client_secret"}
+
+
+def test_env_example_names_the_three_credentials_and_holds_none() -> None:
+    lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines == ["TAP_COURSERA_CLIENT_ID=", "TAP_COURSERA_CLIENT_SECRET=", "TAP_COURSERA_ORG_ID="]
+
+
+def test_the_readme_lists_exactly_the_streams_of_the_tap() -> None:
+    assert sorted(table_under("Streams")) == sorted(STREAMS)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_one_word_is_followed_from_schema_to_staging(stream: str) -> None:
+    sources = yaml.safe_load(next((ROOT / "transform/models/staging").glob("*sources.yml")).read_text())
+    assert (ROOT / f"tap-coursera/tap_coursera/schemas/{stream}.json").is_file()
+    assert stream in [table["name"] for table in sources["sources"][0]["tables"]]
+    assert (ROOT / f"transform/models/staging/stg_coursera__{stream}.sql").is_file()
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_property_of_a_stream_is_described_in_schema_and_source(stream: str) -> None:
+    schema = json.loads((ROOT / f"tap-coursera/tap_coursera/schemas/{stream}.json").read_text())
+    sources = yaml.safe_load(next((ROOT / "transform/models/staging").glob("*sources.yml")).read_text())
+    table = next(table for table in sources["sources"][0]["tables"] if table["name"] == stream)
+    described = {column["name"] for column in table["columns"] if column.get("description")}
+    assert {name for name, prop in schema["properties"].items() if prop.get("description")} == set(schema["properties"])
+    assert set(schema["properties"]) <= described
+
+
+def test_jobs_are_named_as_the_design_says_and_scheduled_once() -> None:
+    jobs = [job["name"] for job in MELTANO["jobs"]]
+    assert jobs == ["demo", "roster-sync", "grade-sync", "full-reconcile", "publish"]
+    assert sorted(schedule["job"] for schedule in MELTANO["schedules"]) == sorted(jobs[1:])
+    assert all(schedule["name"] == schedule["job"] for schedule in MELTANO["schedules"])
+
+
+def test_schedules_start_well_before_the_lms_sync_and_apart_from_each_other() -> None:
+    starts: list[int] = []
+    for schedule in MELTANO["schedules"]:
+        minute, hour = schedule["interval"].split()[:2]
+        starts.append((int(hour) * 60 + int(minute) - LMS_SYNC_STARTS_AT) % (24 * 60))
+    before_lms = sorted(24 * 60 - start for start in starts)
+    assert before_lms[0] >= 15 + 15, "a run of up to 15 minutes still leaves 15 before the LMS sync"
+    assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(before_lms))
+
+
+def test_every_job_step_is_a_plugin_or_a_command_of_one() -> None:
+    plugins = {entry["name"]: entry for entries in MELTANO["plugins"].values() for entry in entries}
+    for job in MELTANO["jobs"]:
+        for step in " ".join(job["tasks"]).split():
+            name, _, command = step.partition(":")
+            assert name in plugins
+            assert not command or command in plugins[name]["commands"]
+
+
+def test_statistics_are_off_and_no_plugin_needs_the_hub() -> None:
+    assert MELTANO["send_anonymous_usage_stats"] is False
+    for entries in MELTANO["plugins"].values():
+        for entry in entries:
+            assert "inherit_from" in entry or {"namespace", "pip_url", "executable"} <= set(entry)
+
+
+def test_the_sandbox_environment_fixes_every_credential_so_that_env_files_cannot_reach_it() -> None:
+    sandbox = next(entry for entry in MELTANO["environments"] if entry["name"] == "sandbox")
+    needed = {"CLIENT_ID", "CLIENT_SECRET", "ORG_ID", "API_URL", "AUTH_URL"}
+    assert {f"TAP_COURSERA_{name}" for name in needed} <= set(sandbox["env"])
+
+
+def test_every_pip_url_and_requirement_is_ours_or_pinned() -> None:
+    for entries in MELTANO["plugins"].values():
+        for entry in entries:
+            url = entry.get("pip_url", "-e .")
+            assert url.startswith("-e .") or all("==" in requirement for requirement in url.split())
+    dbt = plugin("utilities", "dbt")["pip_url"]
+    assert re.search(r"dbt-core==1\.11\.", dbt)
+
+
+def test_the_readme_fits_and_has_no_template_left_in_it() -> None:
+    assert len(README.splitlines()) <= 130
+    assert not re.search(r"DEMO-OUTPUT|-TABLE\b|TODO", README)
+
+
+def test_no_lock_file_and_no_machine_path_is_committed() -> None:
+    locks = {"uv.lock", "poetry.lock", "Pipfile.lock", "package-lock.json", "yarn.lock"}
+    assert not [path for path in tracked_files() if path.name in locks]
+    machine = re.compile(r"/(?:root|work|farm)/|/home/[a-z]+/")
+    named = [
+        path for path in tracked_files() if path != Path(__file__) and machine.search(path.read_text(errors="ignore"))
+    ]
+    assert not named
