@@ -34,9 +34,10 @@ def tracked_files() -> list[Path]:
 
 
 def table_under(heading: str) -> list[str]:
-    """The first cells, in backticks, of the table that follows a heading of the README."""
+    """The names in backticks in the first cells of the tables under a heading of the README."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"^\| `(\w+)`", section, flags=re.MULTILINE)
+    first_cells = re.findall(r"^\| (`[^|]+`) \|", section, flags=re.MULTILINE)
+    return [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
 
 
 def test_meltano_offers_exactly_the_settings_that_the_tap_reads() -> None:
