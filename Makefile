@@ -2,6 +2,10 @@
 PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# uv trusts only the certificates it brings along; behind a company's proxy the system's own are the right ones.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS := true
+endif
 
 VENV := .venv
 BIN := $(VENV)/bin
