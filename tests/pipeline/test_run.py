@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pipeline.api import served
+from tests.pipeline.api import ORG, served
 
 if TYPE_CHECKING:
     from tests.pipeline.project import Project
@@ -85,14 +85,24 @@ def test_granular_grades_bring_every_gradable_item_and_no_final_grade(ran: Proje
     ran.meltano("run", "dbt:build", "connect:publish")
 
 
-def test_credentials_in_env_files_never_reach_the_sandbox(ran: Project) -> None:
-    (ran.root / ".env").write_text(
-        "TAP_COURSERA_CLIENT_ID=real\nTAP_COURSERA_CLIENT_SECRET=real\nTAP_COURSERA_ORG_ID=real\n"
-    )
+def test_the_scheduled_jobs_run_on_credentials_from_the_env_file_which_the_sandbox_never_reads(ran: Project) -> None:
+    url = f"http://127.0.0.1:{ran.port}"
+    settings = {
+        "CLIENT_ID": "sandbox-client-id",
+        "CLIENT_SECRET": "sandbox-client-secret",
+        "ORG_ID": ORG,
+        "API_URL": f"{url}/ent/api",
+        "AUTH_URL": f"{url}/oauth2/client_credentials/token",
+    }
+    env_file = ran.root / ".env"
+    env_file.write_text("".join(f"TAP_COURSERA_{name}={value}\n" for name, value in settings.items()))
+    ran.meltano("run", "roster-sync", "grade-sync", environment="prod")
+    of_prod = ran.root / "output" / "prod" / "oneroster.zip"
+    assert of_prod.read_bytes() == ran.package.read_bytes()
+
+    env_file.write_text("".join(f"TAP_COURSERA_{name}=of-somebody-real\n" for name in settings))
     ran.meltano("run", "tap-coursera-roster", "target-duckdb")
-    prod = ran.meltano("config", "print", "tap-coursera-grades", environment="prod").stdout
-    (ran.root / ".env").unlink()
-    assert json.loads(prod)["client_id"] != "sandbox-client-id"
+    env_file.unlink()
 
 
 def test_a_wrong_secret_is_one_sentence_with_its_remedy_and_loses_nothing(ran: Project) -> None:
