@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -64,7 +65,9 @@ class Screen:
             return
         self.said.add(text)
         if self.live:
-            sys.stdout.write(f"\r\033[K[{self.number}/{len(STEPS)}] {STEPS[self.step]} ... {text}")
+            line = f"[{self.number}/{len(STEPS)}] {STEPS[self.step]} ... {text}"
+            # A line that wraps could not be written over.
+            sys.stdout.write(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}")
             sys.stdout.flush()
         else:
             self._write(f"      {text}")
