@@ -98,6 +98,26 @@ def test_a_few_percent_of_the_learners_are_active_on_a_day() -> None:
         assert 0.01 < len(active) / 4000 < 0.08
 
 
+def test_every_day_of_the_default_college_has_news() -> None:
+    here = campus(learners=120)
+    for _ in range(7):
+        before, here = here, here.at(here.now + DAY)
+        known, rows = (
+            {(r.id, r.program_id): r for r in enrollment_reports(c, c.find(c.report, ALL))} for c in (before, here)
+        )
+        assert rows.keys() - known.keys()
+        assert any(row.is_completed and not known[key].is_completed for key, row in rows.items() if key in known)
+        graded = [
+            sum(
+                i.item_grade is not None
+                for r in course_gradebooks(c, c.find(c.gradebook, ALL))
+                for i in r.item_gradebooks
+            )
+            for c in (before, here)
+        ]
+        assert graded[1] > graded[0]
+
+
 def test_three_days_bring_a_new_name_a_new_course_a_farewell_and_a_return(sandbox: RunningSandbox) -> None:
     def look() -> tuple[set[str], int, set[tuple[str, str]]]:
         programs = sandbox.all("/programs", excludeContent=False)

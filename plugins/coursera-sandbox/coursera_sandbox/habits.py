@@ -21,6 +21,12 @@ NEVER_ACCEPTS, LEAVES_SOON, RETURNS_SOON, IS_GONE, IS_ALLOW_LISTED, IS_INVITED_A
 SCRIPTED = (NEVER_ACCEPTS, LEAVES_SOON, RETURNS_SOON, IS_GONE, IS_ALLOW_LISTED, IS_INVITED_AGAIN)
 CURTAIN = START + 6 * HOUR
 
+# A few of the first learners are keen: a new course every three days around the start, each done within some days, so
+# that every day has news in the small colleges of demonstrations. Larger ones have these few, too, and no more.
+KEEN, KEEN_AMONG = (5, 18, 36), 150
+KEEN_FROM, KEEN_EVERY = START - 10 * DAY, 3 * DAY
+KEEN_STARTS_WITHIN, KEEN_GAP_LEAST, KEEN_GAP_SPREAD = 12 * HOUR, 8 * HOUR, 16 * HOUR
+
 # Enrolling: up to eight courses that were always there, sooner rather than later, and those that are added.
 BASE_PICKS, WISHES = 8, 16
 ENROLL_SPAN, TRIES_NEW_COURSE, NEW_COURSE_SPAN, TAKES_SERIES = 200 * DAY, 0.35, 30 * DAY, 0.35

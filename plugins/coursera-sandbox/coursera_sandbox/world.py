@@ -80,7 +80,8 @@ class World:
         when = self._chance("joined", learner, slot)
         kind = self._chance("joined kind", learner, slot)
         role = np.where(slot == 0, learner % habits.CAST, -1)
-        scripted = np.isin(role, habits.SCRIPTED)
+        keen = _keen(learner, slot)
+        scripted = np.isin(role, habits.SCRIPTED) | keen
         at_start = habits.SCHOOL_YEAR + when * habits.RUSH
         earlier = habits.EARLIER_YEAR + when * habits.EARLIER_SPAN
         later = habits.SCHOOL_YEAR + habits.RUSH + when * habits.TRICKLE
@@ -95,7 +96,7 @@ class World:
         leaves = (self._chance("leaves", learner, slot) < habits.LEAVES) & ~scripted & ~refuses
         after, again = self._chance("left", learner, slot), self._chance("back", learner, slot)
         left = np.where(leaves, joined + 20 * DAY + _span(240 * DAY, after), NEVER)
-        left = np.where(scripted & ~refuses, START - 40 * DAY + _span(30 * DAY, after), left)
+        left = np.where(scripted & ~keen & ~refuses, START - 40 * DAY + _span(30 * DAY, after), left)
         left = np.where(role == habits.LEAVES_SOON, habits.CURTAIN + _span(60 * HOUR, after), left)
         back = np.where(leaves & (again < habits.RETURNS), left + 5 * DAY + _span(90 * DAY, again), NEVER)
         back = np.where(role == habits.RETURNS_SOON, habits.CURTAIN + _span(60 * HOUR, again), back)
@@ -167,7 +168,12 @@ class World:
         course = np.where(is_base, tables.base[program, place], tables.added[program, extra])
         chance = self._chance("enroll", members.learner[:, None], members.slot[:, None], pick)
         joined = members.joined[:, None]
+        keen = _keen(members.learner, members.slot)
+        count = np.where(keen, base, count)
         early = joined + _span(habits.ENROLL_SPAN, chance**2) + 2 * MINUTE
+        early = np.where(
+            keen[:, None], habits.KEEN_FROM + ((pick + chance) * habits.KEEN_EVERY).astype(np.int64), early
+        )
         late = np.maximum(joined, tables.added_at[program, extra]) + _span(habits.NEW_COURSE_SPAN, chance) + 2 * MINUTE
         enrolled = _seconds(np.where(is_base, early, late))
         wanted = np.where(is_base, pick < count[:, None], chance < habits.TRIES_NEW_COURSE)
@@ -184,10 +190,8 @@ class World:
         tables = self.tables
         item = np.arange(tables.weight.shape[1])
         keys = key[:, None]
-        depth = np.searchsorted(habits.LADDER, self._chance("depth", key), side="right") - 1  # -1: never opened it
-        first = enrolled + 10 * MINUTE + _span(habits.FIRST_SESSION_WITHIN, self._chance("first session", key) ** 2)
-        gaps = habits.GAP_LEAST + _span(habits.GAP_SPREAD, self._chance("gap", keys, np.arange(3)))
-        sessions = np.concatenate([first[:, None], first[:, None] + np.cumsum(gaps, axis=1)], axis=1)
+        sessions, depth = self._sessions(_keen(members.learner, members.slot)[pair], enrolled, key)
+        first = sessions[:, 0]
         session, gradable = tables.session[course], tables.gradable[course]
         takes = (tables.nth[course] * habits.ITEM_TAKES) + _span(
             habits.ITEM_SPREAD, self._chance("minutes", keys, item)
@@ -233,6 +237,17 @@ class World:
         pace = 0.3 + self._chance("pace", key) * 2
         hours = np.round((seen_count + 0.5 * seen_two.sum(axis=1)) * pace + np.where(opens, 0.1, 0.0), 2)
         return Progress(grade, seen_one, completed, last, overall, percent, hours)
+
+    def _sessions(self, keen: Bools, enrolled: Ints, key: Hashes) -> tuple[Ints, Ints]:
+        """When a learner would sit down to work, a column per session; how many of these he does, or -1 for no look."""
+        depth = np.searchsorted(habits.LADDER, self._chance("depth", key), side="right") - 1
+        within = np.where(keen, habits.KEEN_STARTS_WITHIN, habits.FIRST_SESSION_WITHIN)
+        least = np.where(keen, habits.KEEN_GAP_LEAST, habits.GAP_LEAST)[:, None]
+        spread = np.where(keen, habits.KEEN_GAP_SPREAD, habits.GAP_SPREAD)[:, None]
+        first = enrolled + 10 * MINUTE + _span(within, self._chance("first session", key) ** 2)
+        gaps = least + _span(spread, self._chance("gap", key[:, None], np.arange(habits.ALL_SESSIONS - 1)))
+        later = first[:, None] + np.cumsum(gaps, axis=1)
+        return np.concatenate([first[:, None], later], axis=1), np.where(keen, habits.ALL_SESSIONS, depth)
 
     def _marks(self, keys: Hashes, item: Ints, gradable: Bools) -> tuple[Floats, Floats, Floats]:
         """Marks of first and second attempts, and how soon (0 to 1) the second one comes: better work takes longer."""
@@ -287,7 +302,13 @@ class World:
         return state, np.where(state == 1, members.left, ABSENT)
 
 
-def _span(length: int, share: Floats) -> Ints:
+def _keen(learner: Ints, slot: Ints) -> Bools:
+    """Who works all the time, in his first program."""
+    keen: Bools = (slot == 0) & (learner < habits.KEEN_AMONG) & np.isin(learner % habits.CAST, habits.KEEN)
+    return keen
+
+
+def _span(length: int | Ints, share: Floats) -> Ints:
     """Part of a span of time, whole milliseconds."""
     part: Ints = (share * length).astype(np.int64)
     return part
