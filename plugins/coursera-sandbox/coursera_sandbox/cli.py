@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coursera_sandbox import daemon
-from coursera_sandbox.clock import Clock
+from coursera_sandbox.clock import FURTHEST, Clock
 from coursera_sandbox.faults import FAULTS, Fault
 from coursera_sandbox.moments import DAY, HOUR, iso, moment
 
@@ -168,6 +168,8 @@ def advance(home: Path, hours: int, days: int) -> None:
     """Move the simulated clock on, whether the server runs or not, and print the new time."""
     if not hours and not days:
         raise click.UsageError("Say how far: --hours or --days.")
+    if hours * HOUR + days * DAY > FURTHEST:
+        raise click.UsageError("At most 366 days at once.")
     home = home.resolve()
     server = daemon.find(home)
     answer = server.call("POST", "advance", hours=hours, days=days) if server else None

@@ -6,10 +6,13 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from coursera_sandbox.moments import START, iso, moment
+from coursera_sandbox.moments import DAY, START, iso, moment
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+FURTHEST = 366 * DAY
 
 
 class Clock:
@@ -35,5 +38,7 @@ class Clock:
         return now
 
     def advance(self, milliseconds: int) -> int:
-        """Move on, and say where to."""
+        """Move on, and say where to; ValueError for a way that it cannot go."""
+        if not 0 <= milliseconds <= FURTHEST:
+            raise ValueError("The clock does not run backwards, nor more than 366 days at once.")
         return self.set(self.now + milliseconds)

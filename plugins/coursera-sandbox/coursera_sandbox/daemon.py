@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +89,17 @@ def find(home: Path) -> Server | None:
 
 def start(options: Options) -> tuple[Server, bool]:
     """A server for this home that answers, and whether it was running before."""
-    running = find(options.home)
-    if running and running.call("GET", "status"):
-        return running, True
     options.home.mkdir(parents=True, exist_ok=True)
+    with (options.home / "start.lock").open("w") as lock:  # two that start at the same time get one server
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        running = find(options.home)
+        if running and running.call("POST", "advance", hours=0):  # moves nothing, and starts its idle time anew
+            return running, True
+        return _launch(options), False
+
+
+def _launch(options: Options) -> Server:
+    """Start a server that outlives this process, and wait until it answers."""
     log = options.home / "server.log"
     with log.open("w") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own command
@@ -103,8 +112,9 @@ def start(options: Options) -> tuple[Server, bool]:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         server = find(options.home)
-        if server and server.call("GET", "status"):
-            return server, server.pid != process.pid
+        if server and server.pid == process.pid and server.call("GET", "status"):
+            process.returncode = 0  # it is meant to run on, which `subprocess` would warn of
+            return server
         if process.poll() is not None:
             raise SandboxError(
                 log.read_text().strip().splitlines()[-1].removeprefix("Error: ")
@@ -113,6 +123,7 @@ def start(options: Options) -> tuple[Server, bool]:
             )
         time.sleep(0.03)
     process.kill()
+    process.wait()
     raise SandboxError(f"The server did not answer within {_START_SECONDS} seconds; its messages are in {log}.")
 
 
@@ -120,13 +131,14 @@ def stop(home: Path) -> Server | None:
     """End the server of this home; None when there was none."""
     server = find(home)
     if server:
-        process = psutil.Process(server.pid)
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_SECONDS)
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            with suppress(psutil.NoSuchProcess):
+                end(psutil.Process(server.pid))
+            deadline = time.monotonic() + _STOP_SECONDS
+            while server.alive and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if not server.alive:
+                break
     (home / "server.json").unlink(missing_ok=True)
     return server
 

@@ -82,8 +82,11 @@ class Sandbox:
         self.rows = 0
 
     def advance(self, milliseconds: int) -> None:
-        """Move the simulated clock."""
-        self.campus = self.campus.at(self.clock.advance(milliseconds))
+        """Move the simulated clock; ValueError as of Clock. Moving by nothing is a sign of life, too."""
+        now = self.clock.advance(milliseconds)
+        if now != self.campus.now:
+            self.campus = self.campus.at(now)
+        self.touch()
 
     def reset_counts(self) -> None:
         """Start counting requests anew; which requests faults strike starts anew, too."""
@@ -92,11 +95,15 @@ class Sandbox:
         self.statuses.clear()
         self.rows = 0
 
+    def touch(self) -> None:
+        """Somebody is there: the idle time starts anew."""
+        self.last_request = time.monotonic()
+
     async def serve(
         self, request: Request, route: str, answer: Callable[[dict[str, Fault]], Awaitable[dict[str, Any]]]
     ) -> Response:
         """One request of the vendor's API: count it, let faults strike it, answer it."""
-        self.last_request = time.monotonic()
+        self.touch()
         self.number += 1
         self.routes[route] += 1
         try:
@@ -110,6 +117,7 @@ class Sandbox:
         except ApiError as error:
             response = json_response(error.body, error.status, error.headers)
         self.statuses[str(response.status_code)] += 1
+        self.touch()
         return response
 
     async def _answer(
@@ -208,7 +216,9 @@ class Sandbox:
             raise edge(404, "Not Found")
 
         routes.append(Route("/ent/api/{rest:path}", self.endpoint("unknown", lost, "naptime"), methods=_METHODS))
-        return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
+        application = Starlette(routes=routes, exception_handlers={HTTPException: _refused})
+        application.router.redirect_slashes = False  # one path, one resource
+        return application
 
 
 def _refused(_request: Request, error: Exception) -> Response:
