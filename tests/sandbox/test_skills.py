@@ -68,6 +68,7 @@ def test_a_learners_progress_is_the_same_everywhere(college: RunningSandbox) -> 
     [
         ("/programs/not-an-id/skillsets", {}, 400, "INVALID_ARGUMENT"),
         ("/programs/{program}/skillsets", {"limit": "x"}, 400, "INVALID_ARGUMENT"),
+        ("/programs/{program}/skillsets", {"limit": "9" * 5000}, 400, "INVALID_ARGUMENT"),
         ("/programs/{program}/skillsets", {"offset": "zzzz"}, 400, "INVALID_ARGUMENT"),
         ("/programs/{program}/skillsets/learner-progress", {"email": "x"}, 400, "INVALID_ARGUMENT"),
         ("/programs/{program}/skillsets/nope/recommendations", {}, 404, "NOT_FOUND"),

@@ -86,7 +86,7 @@ def enrollment_report(call: Call) -> dict[str, Any]:
     finder = params.finder("byProgramId", "byUserProgramId", without=True)
     query = Query(
         program=_program(campus, params.identifier("programId")) if finder else None,
-        learner=_learner(campus, params.required("externalId")) if finder == "byUserProgramId" else None,
+        learner=_called(campus, params.required("externalId")) if finder == "byUserProgramId" else None,
         series=params.flag("includeS12n"),
         deleted=params.flag("includeDeletedMembers"),
         expired=params.flag("includeExpiredContracts"),
@@ -123,9 +123,15 @@ def _program(campus: Campus, identifier: str) -> int:
 
 
 def _learner(campus: Campus, text: str) -> int:
-    """A learner as a filter: one that does not exist has no rows."""
+    """A learner as a filter, by e-mail or external id: one that does not exist has no rows."""
     found = find(campus.world.seed, campus.world.learners, text)
     return -1 if found is None else found
+
+
+def _called(campus: Campus, external_id: str) -> int:
+    """A learner as a filter, by external id alone."""
+    learner = _learner(campus, external_id)
+    return learner if learner >= 0 and person(campus.world.seed, learner).external_id == external_id else -1
 
 
 def program_number(call: Call) -> int:
@@ -169,12 +175,9 @@ def membership(call: Call) -> dict[str, Any]:
 
 
 def _members_called(campus: Campus, program: int, external_id: str) -> list[Any]:
-    learner = _learner(campus, external_id)
-    if learner < 0 or person(campus.world.seed, learner).external_id != external_id:
-        return []
-    roster = campus.roster
     rows = directory.roster_rows(campus, program, pending=False)
-    return directory.members(campus, rows[roster.learner[rows] == learner], pending=False)
+    mine = rows[campus.roster.learner[rows] == _called(campus, external_id)]
+    return directory.members(campus, mine, pending=False)
 
 
 def curriculum_collections(call: Call) -> dict[str, Any]:

@@ -100,10 +100,10 @@ class Params:
     @property
     def limit(self) -> int:
         """Rows per page. What is no positive number becomes the default; what is too much is cut to the maximum."""
-        value = self.text("limit")
-        if value is None or not value.isdecimal() or not int(value):
+        digits = (self.text("limit") or "").lstrip("0")
+        if not (digits.isascii() and digits.isdigit()):
             return DEFAULT_LIMIT
-        return min(int(value), MAX_LIMIT)
+        return min(int(digits[:9]), MAX_LIMIT)  # more digits than nine say no more
 
     @property
     def start(self) -> int:
@@ -131,4 +131,4 @@ def _from_cursor(value: str) -> int | None:
     except (binascii.Error, ValueError):
         return None
     digits = plain.removeprefix(_CURSOR)
-    return int(digits) if plain.startswith(_CURSOR) and digits.isdigit() else None
+    return int(digits) if plain.startswith(_CURSOR) and re.fullmatch(rb"\d{1,9}", digits) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _DEFAULT_LIMIT = 10
 _AT_MOST = 10
 _LABEL = b"page:"
+_NUMBER = "[0-9]{1,15}"
 
 
 def _path(call: Call) -> str:
@@ -49,7 +51,7 @@ def _integer(call: Call, name: str, default: int) -> int:
     text = _last(call, name)
     if text is None:
         return default
-    if not text.isdecimal():
+    if not re.fullmatch(_NUMBER, text):
         raise _invalid(call, f"{name} has to be an integer that is not negative")
     return int(text)
 
@@ -57,14 +59,14 @@ def _integer(call: Call, name: str, default: int) -> int:
 def _offset(call: Call) -> int:
     """Where the page starts: a number, or the label of a `nextPage`, in either parameter that the vendor names."""
     text = _last(call, "nextPage") or _last(call, "offset") or "0"
-    if text.isdecimal():
+    if re.fullmatch(_NUMBER, text):
         return int(text)
     try:
         plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         plain = b""
     digits = plain.removeprefix(_LABEL)
-    if not plain.startswith(_LABEL) or not digits.isdigit():
+    if not plain.startswith(_LABEL) or not re.fullmatch(_NUMBER.encode(), digits):
         raise _invalid(call, "offset is neither a number nor the nextPage of a previous answer")
     return int(digits)
 
