@@ -35,9 +35,12 @@ DBT_NODE = re.compile(r"\b(\d+) of (\d+) (?:OK|PASS|WARN|ERROR|FAIL|SKIP)")
 
 NEXT = """\
 Try next:
-  make demo                                          the next simulated day: only what changed is fetched
-  .venv/bin/meltano config list tap-coursera         every setting, its value and where it comes from
-  .venv/bin/meltano --environment=prod run roster-sync   your own organisation (README, "Real credentials")
+  make demo
+      the next simulated day: only what changed is fetched
+  CONNECT_GRADE_SYNC=granular_all .venv/bin/meltano run publish
+      the same day with every graded item in the gradebook instead of final grades
+  .venv/bin/meltano --environment=prod config test tap-coursera
+      your own organisation (README, "Real credentials")
 """
 
 
