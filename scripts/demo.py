@@ -23,6 +23,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 MELTANO = [str(Path(sys.executable).with_name("meltano")), "--environment=sandbox"]
 OUTPUT = PROJECT / "output" / "sandbox"
 LOG = OUTPUT / "demo.log"
+DAY_DONE = OUTPUT / "demo.done"
+"""Left by a run that ended well; after any other the same simulated day is tried again."""
 
 STEPS = {
     "coursera-sandbox": "Sandbox API: a made-up college on this machine",
@@ -156,7 +158,8 @@ def main() -> int:
     LOG.unlink(missing_ok=True)
     sandbox = [*MELTANO, "--log-level=disabled", "invoke"]
     try:
-        if (OUTPUT / "oneroster.zip").exists():
+        if DAY_DONE.exists():
+            DAY_DONE.unlink()
             subprocess.run([*sandbox, "coursera-sandbox:advance", "--days", "1"], cwd=PROJECT, check=True)
         if failed := run_job():
             return failed
@@ -164,6 +167,7 @@ def main() -> int:
         sys.stdout.flush()
         subprocess.run([*sandbox, "connect:summary"], cwd=PROJECT, check=True)
         sys.stdout.write("\n" + NEXT)
+        DAY_DONE.touch()
     except subprocess.CalledProcessError as error:
         sys.stdout.write(f"The command `{' '.join(map(str, error.cmd[1:]))}` failed.\n")
         return error.returncode
