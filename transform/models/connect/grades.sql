@@ -21,15 +21,7 @@ with final_grades as (
         and enrollments.completed_on is not null
 ),
 
--- The memory outlives the gradebook: only what the gradebook still says is a grade.
-reported as (
-    select distinct items.program_id, items.course_id, items.item_id, identities.person_key, items.item_grade_percent
-    from {{ ref("stg_coursera__item_grades") }} as items
-    inner join {{ ref("identities") }} as identities on items.external_id = identities.external_id
-    where '{{ grade_sync() }}' = 'granular_all'
-),
-
-item_grades as (
+graded_items as (
     select
         line_items.line_item_sourced_id,
         scores.program_id,
@@ -42,8 +34,9 @@ item_grades as (
         ]) }} as result_sourced_id,
         cast(scores.item_grade_percent as decimal(18, 12)) as score_percent,
         {{ school_day("scores.first_seen_at") }} as scored_on
+    -- The memory outlives the gradebook: only what the gradebook still says is a grade.
     from {{ ref("item_scores") }} as scores
-    inner join reported
+    inner join {{ ref("item_grades") }} as reported
         on scores.program_id = reported.program_id
         and scores.course_id = reported.course_id
         and scores.item_id = reported.item_id
@@ -61,4 +54,4 @@ item_grades as (
 
 select * from final_grades
 union all
-select * from item_grades
+select * from graded_items
