@@ -1,5 +1,10 @@
 {#- One line of text as a CSV cell may hold it: Unicode NFC, no line breaks or doubled blanks, at most 255 characters, null when empty. -#}
-{% macro one_line(text) %}nullif(rtrim(left(trim({{ without_breaks(text) }}), 255)), ''){% endmacro %}
+{% macro one_line(text) %}{{ cut(whole_line(text)) }}{% endmacro %}
+
+{#- The same at any length, for what is taken apart before it is cut. -#}
+{% macro whole_line(text) %}nullif(trim({{ without_breaks(text) }}), ''){% endmacro %}
+
+{% macro cut(line) %}rtrim(left({{ line }}, 255)){% endmacro %}
 
 {% macro without_breaks(text) %}{{ return(adapter.dispatch("without_breaks")(text)) }}{% endmacro %}
 

@@ -10,13 +10,18 @@ with named as (
     union all
     select course_id, course_name, null, 3, changed_at
     from {{ ref("stg_coursera__course_grades") }}
+    union all
+    -- A class with learners does not vanish because nobody tells its name.
+    select content_id, coalesce({{ one_line("content_slug") }}, content_id), content_slug, 4, report_refreshed_at
+    from {{ ref("stg_coursera__enrollments") }}
+    where content_type = 'Course'
 ),
 
 ranked as (
     select
         course_id,
         {{ one_line("course_name") }} as course_name,
-        course_slug,
+        {{ one_line("course_slug") }} as course_slug,
         row_number() over (partition by course_id order by source_rank, named_at desc nulls last, course_name, course_slug) as preference
     from named
     where {{ one_line("course_name") }} is not null

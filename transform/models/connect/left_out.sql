@@ -3,6 +3,18 @@ select 'enrollments' as what, 'content other than a course: it has no gradebook'
 from {{ ref("stg_coursera__enrollments") }}
 where content_type <> 'Course'
 union all
+select 'enrollments', 'neither external id nor e-mail: nobody can tell whose it is', count(*)
+from {{ ref("stg_coursera__enrollments") }}
+where external_id is null
+union all
+select 'program_memberships', 'neither external id nor e-mail: nobody can tell whose it is', count(*)
+from {{ ref("stg_coursera__program_memberships") }}
+where external_id is null
+union all
+select 'usernames', 'several people would have it, upper and lower case aside: each has the sourcedId instead', count(*)
+from {{ ref("people") }}
+where is_username_shared
+union all
 select 'program_contents', 'content other than a course: it makes no class', count(*)
 from {{ ref("stg_coursera__program_contents") }}
 where content_type <> 'Course'
@@ -18,7 +30,7 @@ select 'grades', 'completed, but Coursera does not show the grade yet', count(*)
 from {{ ref("enrollments") }}
 where is_completed and (grade_0_to_1 is null or completed_on is null)
 union all
-select 'classes', 'course without a name in any report', count(*)
+select 'classes', 'course without a name and without learners', count(*)
 from {{ ref("stg_coursera__program_contents") }} as offered
 left join {{ ref("courses") }} as courses on offered.content_id = courses.course_id
 where offered.content_type = 'Course' and courses.course_id is null

@@ -22,7 +22,7 @@ ranked as (
     select
         person_key,
         external_id,
-        {{ one_line("full_name") }} as full_name,
+        {{ whole_line("full_name") }} as full_name,
         {{ one_line("email") }} as email,
         row_number() over (
             partition by person_key
@@ -36,7 +36,9 @@ known as (
         *,
         {% if identity() == "coursera_id" %}person_key
         {%- elif identity() == "external_id" %}external_id
-        {%- else %}coalesce(lower(email), person_key)
+        {%- else %}
+        -- Accounts that share an address are not merged: each is known by itself.
+        coalesce(case when count(*) over (partition by lower(email)) = 1 then lower(email) end, person_key)
         {%- endif %} as identity_key
     from ranked
     where preference = 1
@@ -57,22 +59,33 @@ named as (
         case when told_apart.full_name like '% %' then regexp_replace(told_apart.full_name, ' [^ ]*$', '') else told_apart.full_name end
             as given_name,
         case when told_apart.full_name like '% %' then regexp_replace(told_apart.full_name, '^.* ', '') end as family_name,
-        told_apart.identity_key_part as identity_key
+        {% if username_source() == "email" %}coalesce(lower(told_apart.email), {{ one_line("told_apart.external_id") }})
+        {%- else %}{{ one_line("told_apart.external_id") }}
+        {%- endif %} as username,
+        told_apart.identity_key_part as identity_key,
+        {{ sourced_id("user", ["told_apart.identity_key_part"]) }} as user_sourced_id
     from members
     inner join told_apart on members.person_key = told_apart.person_key
+),
+
+shared as (
+    select *, count(*) over (partition by lower(username)) > 1 as is_username_shared
+    from named
 )
 
 select
     person_key,
     identity_key,
-    {{ sourced_id("user", ["identity_key"]) }} as user_sourced_id,
+    user_sourced_id,
     external_id,
 
     full_name,
-    coalesce(given_name, {{ placeholder }}) as given_name,
-    coalesce(family_name, {{ placeholder }}) as family_name,
+    coalesce({{ cut("given_name") }}, {{ placeholder }}) as given_name,
+    coalesce({{ cut("family_name") }}, {{ placeholder }}) as family_name,
     email,
-    {% if username_source() == "email" %}coalesce(lower(email), external_id){% else %}external_id{% endif %} as username,
+    -- Nobody can tell whom a reader knows by a name that several people would have, so none of them gets it.
+    case when is_username_shared then user_sourced_id else username end as username,
 
+    is_username_shared,
     is_member
-from named
+from shared

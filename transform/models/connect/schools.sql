@@ -1,19 +1,14 @@
-with districts as (
+-- Credentials belong to one organisation, and a test stops a warehouse that holds two: programs do not tell whose they are.
+with district as (
     select
         {{ sourced_id("district", ["organization_id"]) }} as org_sourced_id,
         coalesce({{ one_line("organization_name") }}, organization_id) as org_name,
         'district' as org_type,
-        organization_slug as org_identifier,
+        {{ one_line("organization_slug") }} as org_identifier,
         cast(null as text) as parent_sourced_id
     from {{ ref("stg_coursera__organizations") }}
 ),
 
--- Credentials belong to one organisation, so there is one district.
-district as (
-    select * from districts
-    order by org_sourced_id
-    limit 1
-),
 
 mapped_schools as (
     select

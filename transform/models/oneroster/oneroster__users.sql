@@ -14,12 +14,12 @@ select
     schools.school_sourced_ids as "orgSourcedIds",
     'student' as "role",
     people.username as "username",
-    -- A list of {type:id}, so what would end an element or the list cannot stay in the id.
-    '{Coursera:' || regexp_replace(people.external_id, '[,{}]', '', 'g') || '}' as "userIds",
+    -- A list of {type:id} cannot hold an id with its own punctuation, and an id without it would be another id.
+    case when translate(people.external_id, ',{}', '') = people.external_id then '{Coursera:' || {{ whole_line("people.external_id") }} || '}' end as "userIds",
     people.given_name as "givenName",
     people.family_name as "familyName",
     cast(null as text) as "middleName",
-    people.external_id as "identifier",
+    {{ whole_line("people.external_id") }} as "identifier",
     people.email as "email",
     cast(null as text) as "sms",
     cast(null as text) as "phone",

@@ -6,7 +6,7 @@ renamed as (
     select
         cast(program_id as text) as program_id,
         cast(id as text) as enrollment_id,
-        cast(coalesce(external_id, email) as text) as external_id,
+        cast({{ learner_id() }} as text) as external_id,
         cast(content_id as text) as content_id,
         cast(content_type as text) as content_type,
         cast(collection_id as text) as collection_id,

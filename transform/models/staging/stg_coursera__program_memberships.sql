@@ -6,7 +6,7 @@ renamed as (
     select
         cast(id as text) as membership_id,
         cast(program_id as text) as program_id,
-        cast(coalesce(external_id, email) as text) as external_id,
+        cast({{ learner_id() }} as text) as external_id,
 
         cast(full_name as text) as full_name,
         cast(email as text) as email,

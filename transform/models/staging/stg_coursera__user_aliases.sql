@@ -5,7 +5,7 @@ with known_rows as (
 
 ranked as (
     select
-        coalesce(external_id, email) as external_id,
+        {{ learner_id() }} as external_id,
         id as coursera_user_id,
 
         _sdc_deleted_at is not null as is_removed,
@@ -13,11 +13,11 @@ ranked as (
         cast(_sdc_extracted_at as timestamptz) as seen_at,
 
         row_number() over (
-            partition by coalesce(external_id, email)
+            partition by {{ learner_id() }}
             order by case when _sdc_deleted_at is null then 0 else 1 end, _sdc_extracted_at desc, id
         ) as preference
     from known_rows
-    where coalesce(external_id, email) is not null
+    where {{ learner_id() }} is not null
 )
 
 select external_id, coursera_user_id, is_removed, seen_at

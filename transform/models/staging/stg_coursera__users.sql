@@ -5,7 +5,7 @@ with current_rows as (
 renamed as (
     select
         cast(id as text) as coursera_user_id,
-        cast(coalesce(external_id, email) as text) as external_id,
+        cast({{ learner_id() }} as text) as external_id,
 
         cast(full_name as text) as full_name,
         cast(email as text) as email,
