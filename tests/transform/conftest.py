@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.transform.warehouse import RAW_COLUMNS, Warehouse
+from tests.transform.warehouse import RAW_COLUMNS, Dbt, Warehouse
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
-def dbt_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where dbt keeps what it has parsed, shared so that it parses the project once."""
-    return tmp_path_factory.mktemp("dbt")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
+    """dbt, which imports itself and parses the project once."""
+    made = Dbt(tmp_path_factory.mktemp("dbt"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory, dbt_home: Path) -> Warehouse:
+def warehouse(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Warehouse:
     """A file in which every raw table exists and is empty, as after a load without rows."""
-    made = Warehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb", dbt_home)
+    made = Warehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb", dbt)
     made.load("2026-02-02T06:00:00Z", **{stream: [] for stream in RAW_COLUMNS})
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.transform.college import completed, content, member, offers, program, user
+from tests.transform.college import completed, content, enrolled, member, offers, program, user
 
 if TYPE_CHECKING:
     from tests.transform.warehouse import Warehouse
@@ -29,7 +29,12 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
         program_contents=[offers("ProgA", "Course1"), offers("ProgA", "Course2")],
         contents=[content("Course1", "Writing"), content("Course2", "Reading")],
         users=[user("Ana1", "sso1", "Ana", "Ana@Mail.Example")],
-        program_memberships=[member("ProgA", "sso1")],
+        program_memberships=[
+            member("ProgA", "sso1"),
+            member("ProgA", "at 2026-03-28T22:59:59Z"),
+            member("ProgA", "at 2026-03-28T23:00:00Z"),
+            member("ProgA", "at 2026-03-29T22:00:00Z"),
+        ],
         program_invitations=[
             {
                 "id": "ProgA~inv@x.example",
@@ -48,7 +53,12 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
                 0.5,
                 enrolled_at="2025-03-31T22:30:00Z",
                 completed_at="2025-12-31T23:30:00Z",
-            )
+            ),
+            # The day in which Amsterdam's clocks go forward begins at 23:00 UTC and ends at 22:00.
+            *(
+                enrolled("ProgA", f"at {time}", "Course1", enrolled_at=time)
+                for time in ("2026-03-28T22:59:59Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
+            ),
         ],
     )
     warehouse.run(
@@ -65,7 +75,7 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
     users = warehouse.file("users")
     assert users["user.sso1"]["username"] == "sso1"
     assert users["user.sso1"]["familyName"] == "n/a"
-    assert sorted(row["enabledUser"] for row in users.values()) == ["false", "true"]
+    assert sorted(row["enabledUser"] for row in users.values()) == ["false", "true", "true", "true", "true"]
     assert [row["title"] for row in warehouse.file("classes").values()] == ["Writing (Business)"]
     assert warehouse.file("academicSessions")["schoolYear.2026"] == {
         "sourcedId": "schoolYear.2026",
@@ -77,15 +87,17 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
     }
     assert warehouse.file("results")["result.ProgA.Course1.sso1"]["scoreDate"] == "2026-01-01"
     assert "beginDate" not in warehouse.file("enrollments")["enrollment.ProgA.Course1.sso1"]
+    begun = sorted(row["beginDate"] for row in warehouse.file("enrollments").values() if "beginDate" in row)
+    assert begun == ["2026-03-28", "2026-03-29", "2026-03-30"]
 
 
 def test_a_setting_that_is_not_allowed_stops_the_run_and_says_what_is(warehouse: Warehouse) -> None:
     done = warehouse.dbt("parse", grade_sync="granular")
     assert done.returncode != 0
-    assert "grade_sync is 'granular'; allowed are: final, granular_all." in done.stdout
+    assert "grade_sync is 'granular'; allowed are: final, granular_all." in done.output
 
 
 def test_the_rules_hold_for_their_own_examples(warehouse: Warehouse) -> None:
     done = warehouse.dbt("test", "--select", "test_type:unit")
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert re.search(r"PASS=[1-9]", done.stdout)
+    assert done.returncode == 0, done.output[-6000:]
+    assert re.search(r"PASS=[1-9]", done.output)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
@@ -54,14 +54,61 @@ _METADATA = (
 Row = dict[str, Any]
 
 
-def _executable() -> str:
+def _executable() -> Path:
     """Where dbt is: DBT_EXECUTABLE, else Meltano's own venv, else the path."""
     named = os.environ.get("DBT_EXECUTABLE")
     venvs = [REPOSITORY / ".meltano" / kind / "dbt" / "venv" / "bin" / "dbt" for kind in ("utilities", "transformers")]
     found = named or next((str(path) for path in venvs if path.exists()), None) or shutil.which("dbt")
     if found is None:
         pytest.fail("dbt is not installed: run `meltano install` (or set DBT_EXECUTABLE) and start the tests again.")
-    return found
+    return Path(found)
+
+
+class Dbt:
+    """dbt, imported once for all runs; `home` is where it keeps what it has parsed."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        python = _executable().resolve().with_name("python")
+        server = Path(__file__).with_name("dbt_server.py")
+        self._process = subprocess.Popen([python, server], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, arguments: tuple[str, ...], database: Path, grade_sync: str) -> Finished:
+        """Run one dbt command on a DuckDB file."""
+        output = self.home / "output.txt"
+        job = {
+            "arguments": arguments,
+            "folder": str(database.parent),
+            "output": str(output),
+            "environment": {
+                "DBT_PROJECT_DIR": str(PROJECT),
+                "DBT_PROFILES_DIR": str(PROJECT),
+                "DBT_DUCKDB_PATH": str(database),
+                "DBT_TARGET_PATH": str(self.home / "target"),
+                "DBT_LOG_PATH": str(self.home / "logs"),
+                "DBT_WRITE_JSON": "false",  # nobody reads the artifacts of a test run
+                "DBT_LOG_LEVEL_FILE": "none",
+                "CONNECT_GRADE_SYNC": grade_sync,
+            },
+        }
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        return Finished(int(self._process.stdout.readline()), output.read_text("utf-8"))
+
+    def close(self) -> None:
+        """End the process."""
+        with self._process:
+            assert self._process.stdin
+            self._process.stdin.close()
+
+
+class Finished(NamedTuple):
+    """How a dbt command ended, and everything it printed."""
+
+    returncode: int
+    output: str
 
 
 @dataclass
@@ -69,7 +116,7 @@ class Warehouse:
     """One DuckDB file and the dbt runs on it."""
 
     path: Path
-    dbt_home: Path
+    runner: Dbt
 
     def load(self, read_at: str, **streams: list[Row] | None) -> None:
         """Replace the rows of the named streams by rows read at a moment.
@@ -94,27 +141,9 @@ class Warehouse:
                     values = [[_cell(row.get(name)) for name in names] for row in stamped]
                     database.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
 
-    def dbt(self, *arguments: str, grade_sync: str = "") -> subprocess.CompletedProcess[str]:
-        """Run one dbt command; standard output holds dbt's own log."""
-        environment = os.environ | {
-            "DBT_PROJECT_DIR": str(PROJECT),
-            "DBT_PROFILES_DIR": str(PROJECT),
-            "DBT_DUCKDB_PATH": str(self.path),
-            "DBT_TARGET_PATH": str(self.dbt_home / "target"),
-            "DBT_LOG_PATH": str(self.dbt_home / "logs"),
-            "DBT_WRITE_JSON": "false",  # nobody reads the artifacts of a test run
-            "DBT_LOG_LEVEL_FILE": "none",
-            "CONNECT_GRADE_SYNC": grade_sync,
-        }
-        return subprocess.run(
-            [_executable(), *arguments],
-            env=environment,
-            cwd=self.path.parent,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+    def dbt(self, *arguments: str, grade_sync: str = "") -> Finished:
+        """Run one dbt command."""
+        return self.runner.run(arguments, self.path, grade_sync)
 
     def build(self, *, grade_sync: str = "", **variables: Any) -> None:
         """What the jobs run: every model and every data test."""
@@ -126,7 +155,7 @@ class Warehouse:
 
     def _succeed(self, *arguments: str, grade_sync: str, variables: dict[str, Any]) -> None:
         done = self.dbt(*arguments, "--vars", json.dumps(variables), grade_sync=grade_sync)
-        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        assert done.returncode == 0, done.output[-8000:]
 
     def read(self, table: str) -> list[Row]:
         """All rows of a table, in order of their first column."""
