@@ -92,6 +92,14 @@ def test_an_inserted_row_makes_a_naive_reader_see_one_row_twice(sandbox: Running
     assert {str(row) for row in sandbox.all("/enrollmentReports", limit=100)} == {str(row) for row in whole}
 
 
+@pytest.mark.parametrize("spec", ["shifting-rows:times=1", "shifting-rows:rate=0.3"])
+def test_rows_that_shifted_once_stay_shifted(sandbox: RunningSandbox, spec: str) -> None:
+    whole = {str(row) for row in sandbox.all("/enrollmentReports")}
+    sandbox.faults([spec])
+    seen = [str(row) for row in sandbox.all("/enrollmentReports", limit=20)]
+    assert (set(seen), len(seen)) == (whole, len(whole) + 1)
+
+
 def test_a_removed_row_makes_a_naive_reader_miss_one(sandbox: RunningSandbox) -> None:
     whole = sandbox.all("/enrollmentReports")
     sandbox.faults(["shifting-rows:lose=1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -55,9 +56,12 @@ class Control:
 
     async def advance(self, request: Request) -> Response:
         """Move the simulated clock by `hours` and `days`."""
-        given = request.query_params
+        given = [request.query_params.get(unit, "0") for unit in ("hours", "days")]
+        if not all(re.fullmatch(r"-?[0-9]{1,9}", text) for text in given):
+            return json_response({"message": "hours and days are whole numbers"}, 400)
+        hours, days = map(int, given)
         try:
-            self._sandbox.advance(int(given.get("hours", "0")) * HOUR + int(given.get("days", "0")) * DAY)
+            self._sandbox.advance(hours * HOUR + days * DAY)
         except ValueError as error:
             return json_response({"message": str(error)}, 400)
         return await self.status()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -27,7 +28,9 @@ class Call:
     path: dict[str, str]
     faults: dict[str, Fault]
     url: str
-    """The path, for error bodies and links."""
+    """For error bodies and links."""
+    number: int
+    """Of the request, by which faults strike."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,18 @@ def window(call: Call, name: str, size: int, start: int, limit: int) -> Window:
 
 
 def _shifted(call: Call, name: str, size: int, start: int) -> Ints:
-    """The list's own order, or that order after a row was inserted ahead (a second copy of the first) or taken away."""
+    """The list's own order, or that order after a row was inserted ahead (a second copy of the first) or taken away.
+
+    It happens between two pages, once to a list, and stays so.
+    """
     order = np.arange(size)
     fault = call.faults.get("shifting-rows")
-    if fault is None or not size or (not start and name not in fault.shifted):
+    if fault is None or not size:
         return order
-    fault.shifted.add(name)
+    if name not in fault.shifted:
+        if not start or not fault.strikes(call.campus.world.seed, call.number, urlsplit(call.url).path):
+            return order
+        fault.shifted.add(name)
     return order[1:] if fault.number("lose") else np.concatenate([order[:1], order])
 
 

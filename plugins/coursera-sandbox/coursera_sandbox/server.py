@@ -149,11 +149,10 @@ class Sandbox:
             given = [Fault.parse(spec) for spec in header.split(";")] if header else []
         except ValueError as error:
             raise edge(400, f"X-Sandbox-Fault: {error}") from None
-        later = request.query_params.get("start", "0") != "0"
         for one in (*given, *self.faults):
-            # The first page of a list is never shifted, so it does not use up a `times`.
-            spared = one.name == "shifting-rows" and not later
-            if spared or one.strikes(self.campus.world.seed, self.number, request.url.path):
+            # Which list a page belongs to, and whether it shifted before, is known where pages are cut.
+            known_later = one.name == "shifting-rows"
+            if known_later or one.strikes(self.campus.world.seed, self.number, request.url.path):
                 struck[one.name] = one
         return struck
 
@@ -183,9 +182,8 @@ class Sandbox:
                     if layer == "skills"
                     else routing(405, f"'{_ACTIONS[request.method]}' not implemented")
                 )
-            return answer(
-                Call(self.campus, Params(request.query_params), request.path_params, struck, str(request.url))
-            )
+            params = Params(request.query_params)
+            return answer(Call(self.campus, params, request.path_params, struck, str(request.url), self.number))
 
         async def serve(request: Request) -> Response:
             return await self.serve(request, route, lambda struck: data(request, struck))
