@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from coursera_sandbox import directory
+from coursera_sandbox import directory, materials
 from coursera_sandbox.campus import Campus, Query
 from coursera_sandbox.moments import DAY, HOUR, START
 from coursera_sandbox.reports import course_gradebooks, enrollment_reports
@@ -67,6 +67,25 @@ def test_a_course_grade_is_the_weighted_mean_of_its_items(campus: Campus) -> Non
         else:
             assert row.overall_course_grade == (100 if row.is_completed else None)
         assert (row.risk_flags == ["INACTIVE"]) == (row.last_activity_at is None)
+
+
+@several
+@given(campus=some_campus)
+def test_items_of_the_gradebook_are_those_of_the_course_materials(campus: Campus) -> None:
+    courses = {row.course_id: row.item_gradebooks for row in gradebooks(campus)}
+    for number, course in enumerate(campus.catalogue.courses):
+        places = {
+            item["id"]: (module["id"], module["name"], lesson["id"], lesson["name"], item["weightPercentage"])
+            for module in materials.course_materials(campus, 0, number).modules
+            for lesson in module["lessons"]
+            for item in lesson["items"]
+            if "weightPercentage" in item
+        }
+        if course.id in courses:
+            assert places == {
+                item.item_id: (item.module_id, item.module_name, item.lesson_id, item.lesson_name, item.item_weight)
+                for item in courses[course.id]
+            }
 
 
 @several

@@ -37,8 +37,6 @@ class Item:
     type: str
     weight: float
     """Percent of the course grade; the weights of a course sum to 100."""
-    module: int
-    lesson: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,15 @@ class Course:
     """When its authors changed it; empty: the API gives no `lastUpdatedAt`."""
     bits: int
     """For choices that do not deserve a field."""
+
+    def module(self, lesson: int) -> tuple[str, str]:
+        """(id, name) of the module with this lesson, counted from 0."""
+        number = lesson // 3 + 1
+        return f"m{number}{self.id[:3]}", f"Week {number}"
+
+    def lesson(self, number: int) -> tuple[str, str]:
+        """(id, name) of this lesson, counted from 0; each gradable item has one of its own, in order."""
+        return f"l{number + 1}{self.id[3:6]}", f"Lesson {number + 1}"
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ def _items(seed: int, number: int, count: int, topic: str) -> tuple[Item, ...]:
     for order, tenth in enumerate(tenths):
         kind = GRADED_TYPES[(number + order) % len(GRADED_TYPES)]
         title = f"{topic}: {kind.replace('_', ' ').capitalize()} {order + 1}"
-        items.append(Item(_code(seed, f"item {number} {order}"), title, kind, tenth / 10, order // 3, order))
+        items.append(Item(_code(seed, f"item {number} {order}"), title, kind, tenth / 10))
     return tuple(items)
 
 

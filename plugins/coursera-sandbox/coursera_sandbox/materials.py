@@ -30,7 +30,7 @@ _TYPES = {
 def course_materials(campus: Campus, program: int, course: int) -> CourseMaterials:
     """Modules, lessons and items; each graded item comes after a video and a reading of its own."""
     plan, place = campus.catalogue.courses[course], campus.catalogue.programs[program]
-    lessons: dict[int, list[dict[str, Any]]] = {}
+    modules: dict[str, dict[str, Any]] = {}
     for order in range(max(len(plan.items), 3)):
         items = [
             _item(plan, place, f"v{order:02d}{plan.id[:2]}", f"Video {order + 1}", "VIDEO"),
@@ -43,26 +43,11 @@ def course_materials(campus: Campus, program: int, course: int) -> CourseMateria
             if order:
                 entry["prerequisiteItemId"] = plan.items[order - 1].id
             items.append(entry)
-        lessons.setdefault(order // 3, []).append(
-            {"id": lesson_id(plan, order), "name": f"Lesson {order + 1}", "items": items}
-        )
-    return CourseMaterials(
-        plan.id,
-        [
-            {"id": module_id(plan, module), "name": f"Week {module + 1}", "lessons": parts}
-            for module, parts in lessons.items()
-        ],
-    )
-
-
-def module_id(course: Course, module: int) -> str:
-    """The same id in gradebook and materials."""
-    return f"m{module + 1}{course.id[:3]}"
-
-
-def lesson_id(course: Course, lesson: int) -> str:
-    """The same id in gradebook and materials."""
-    return f"l{lesson + 1}{course.id[3:6]}"
+        lesson, lesson_name = plan.lesson(order)
+        module, module_name = plan.module(order)
+        modules.setdefault(module, {"id": module, "name": module_name, "lessons": []})
+        modules[module]["lessons"].append({"id": lesson, "name": lesson_name, "items": items})
+    return CourseMaterials(plan.id, list(modules.values()))
 
 
 def _item(course: Course, program: Program, identifier: str, name: str, kind: str) -> dict[str, Any]:

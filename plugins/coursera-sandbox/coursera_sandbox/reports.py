@@ -125,10 +125,8 @@ def _item_frames(course: Course) -> tuple[tuple[str, str, str, int, float, str, 
             item.type,
             order,
             item.weight,
-            f"m{item.module + 1}{course.id[:3]}",
-            f"Week {item.module + 1}",
-            f"l{item.lesson + 1}{course.id[3:6]}",
-            f"Lesson {item.lesson + 1}",
+            *course.module(order - 1),
+            *course.lesson(order - 1),
         )
         for order, item in enumerate(course.items, 1)
     )

@@ -66,7 +66,6 @@ class Progress:
     """Work on courses, one row per enrollment; grades have a column per item, and are NaN where there is none yet."""
 
     grade: Floats
-    submitted: Bools
     completed: Ints
     last: Ints
     overall: Floats
@@ -95,6 +94,5 @@ class Enrollments:
     """Index into STATES."""
     deleted: Ints
     items: Floats
-    submitted: Bools
     key: Hashes
     """Bits that belong to this enrollment alone, for choices made where it is shown."""

@@ -144,7 +144,6 @@ class World:
             state=state[pair],
             deleted=deleted[pair],
             items=progress.grade[columns["row"]],
-            submitted=progress.submitted[columns["row"]],
             key=self._bits("enrollment", members.learner[pair], members.slot[pair], pick),
         )
 
@@ -236,7 +235,7 @@ class World:
         percent = np.where(complete, 100 - unwatched, np.minimum(percent, 97))
         pace = 0.3 + self._chance("pace", key) * 2
         hours = np.round((seen_count + 0.5 * seen_two.sum(axis=1)) * pace + np.where(opens, 0.1, 0.0), 2)
-        return Progress(grade, seen_one, completed, last, overall, percent, hours)
+        return Progress(grade, completed, last, overall, percent, hours)
 
     def _sessions(self, keen: Bools, enrolled: Ints, key: Hashes) -> tuple[Ints, Ints]:
         """When a learner would sit down to work, a column per session; how many of these he does, or -1 for no look."""
