@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect import binding, checks, warehouse
+from coursera_connect import binding, checks, screen, warehouse
+from coursera_connect.publish import Settings, publish
 from coursera_connect.rules import RULES
 from tests.connect.warehouse import ROWS
 
@@ -29,7 +31,7 @@ BROKEN = [
     ("header-missing", "users", "sms", None, "alter table users drop column sms"),
     ("header-extra", "users", "shoeSize", None, 'alter table users add column "shoeSize" text'),
     ("header-order", "categories", "title", None, TURNED),
-    ("together", "results", "file.lineItems", None, 'delete from "lineItems"'),
+    ("together", "manifest", "file.enrollments", None, NO_RESULTS + "delete from enrollments"),
     ("required", "users", "givenName", 2, put("users", "givenName", " ", "u2")),
     ("bulk-blank", "users", "status", 1, put("users", "status", "active", "u1")),
     ("control-character", "orgs", "name", 2, "update orgs set name = 'a' || chr(10) || 'b' where type = 'school'"),
@@ -54,6 +56,8 @@ BROKEN = [
     ("outside-term", "enrollments", "endDate", 2, put("enrollments", "endDate", "2026-08-02", "e2")),
     ("learner-twice", "enrollments", "userSourcedId", 1, TWICE),
     ("username-unique", "users", "username", 1, put("users", "username", "U1@example.org", "u2")),
+    ("date-order", "lineItems", "dueDate", 1, put("lineItems", "dueDate", "2025-07-31", "l1")),
+    ("email-shared", "users", "email", 1, "update users set email = 'Ada.Zed@example.org'"),
     ("score-range", "results", "score", 1, put("results", "score", "100.01", "r1")),
     ("score-range", "lineItems", "resultValueMax", 1, NO_RESULTS + put("lineItems", "resultValueMax", "0", "l1")),
     ("score-scale", "results", "score", 1, put("results", "score", "0.92", "r1")),
@@ -73,18 +77,29 @@ def test_the_good_package_breaks_no_rule(place: Place) -> None:
 @pytest.mark.parametrize(
     ("rule", "file", "field", "row", "statement"), BROKEN, ids=[f"{b[0]}-{b[1]}-{b[2]}" for b in BROKEN]
 )
-def test_one_broken_thing_is_named(  # noqa: PLR0917 - the columns of the table above
+def test_one_broken_thing_is_named_and_refused_or_warned_about_without_names(  # noqa: PLR0917 - the columns above
     place: Place, rule: str, file: str, field: str, row: int | None, statement: str
 ) -> None:
     place.sql(*statement.split("; "))
-    found = findings(place)
-    assert (rule, file, field, row) in {(f.rule, f.file, f.field, f.row) for f in found}
-    if rule not in {"together", "header-order"}:
-        assert {f.rule for f in found} == {rule}
+    returned = publish(Settings(place.database, place.package), lambda _what, _rows: None)
+    report = place.report()
+    assert returned == report
+    found = [(f["rule"], f["file"], f["field"], f["row"], f["severity"]) for f in report["findings"]]
+    assert (rule, f"{file}.csv", field, row, RULES[rule].severity) in found
+    if rule != "header-order":
+        assert {problem["rule"] for problem in report["problems"]} == {rule}
+    assert (report["published"], place.package.exists()) == ((not RULES[rule].refuses,) * 2)
+    shown = json.dumps(report) + screen.refused(report, place.package) + screen.published(report)
+    assert [private for private in ("Ada", "Zed", "example.org") if private in shown] == []
 
 
 def test_every_rule_has_a_test() -> None:
     assert {broken[0] for broken in BROKEN} | {"package-empty"} == set(RULES)
+
+
+def test_what_is_absent_and_referred_to_is_an_error_and_not_only_a_warning(place: Place) -> None:
+    place.sql('delete from "lineItems"')
+    assert {RULES[finding.rule].severity for finding in findings(place)} == {"warning", "error"}
 
 
 def test_a_package_without_any_row_is_refused(place: Place) -> None:
@@ -116,6 +131,7 @@ def test_findings_are_bounded_but_counted_in_full(place: Place) -> None:
     assert len(outcome.findings) == checks.FINDINGS_PER_CHECK
 
 
-def test_the_report_shows_no_email_even_where_an_id_is_one(place: Place) -> None:
-    place.sql("insert into categories values ('ada@example.org', null, null, '')")
-    assert [(finding.row, finding.sourced_id) for finding in findings(place)] == [(1, None)]
+@pytest.mark.parametrize("sourced_id", ["ada@example.org", "Ada Zed"])
+def test_an_id_that_may_be_a_name_is_not_reported(place: Place, sourced_id: str) -> None:
+    place.sql(f"insert into categories values ('{sourced_id}', null, null, '')")
+    assert {(finding.row, finding.sourced_id) for finding in findings(place)} == {(1, None)}

@@ -97,8 +97,9 @@ class Place:
         where = ["--database", str(self.database), "--package", str(self.package)]
         return [sys.executable, "-m", "coursera_connect", arguments[0], *where, *arguments[1:]]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=120, check=False)
+    def run(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        command = self.command(*arguments)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=folder)
 
     def report(self) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self.package.with_name("publish-report.json").read_text())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,11 @@ class Check:
     rule: str
     where: str
     source: str = "{rows}"
+
+    @property
+    def of_one_row(self) -> bool:
+        """Whether the condition looks at a single row, so that one scan of the file can answer all such checks."""
+        return self.source == "{rows}" and "select" not in self.where
 
 
 @dataclass
@@ -122,10 +128,10 @@ def _check_header(outcome: Outcome, file: str, expected: list[str], found: list[
 def _check_together(outcome: Outcome, binding: Binding) -> None:
     if not any(outcome.rows.values()):
         outcome.add("package-empty", "manifest", "file.*")
-    for file, others in binding.together.items():
-        for other in others:
-            if outcome.rows[file] and not outcome.rows[other]:
-                outcome.add("together", file, f"file.{other}")
+    expected = {other for file, others in binding.together.items() if outcome.rows[file] for other in others}
+    for file in binding.files:
+        if file in expected and not outcome.rows[file]:
+            outcome.add("together", "manifest", f"file.{file}")
 
 
 def _cell_checks(file: str, binding: Binding, columns: list[str]) -> Iterator[Check]:
@@ -188,6 +194,11 @@ def _reference_checks(file: str, column: Column) -> Iterator[Check]:
         yield Check(file, column.name, "reference-type", other, source)
 
 
+def _shared(column: str) -> str:
+    folded = f"lower(r.{quoted(column)})"
+    return f"{folded} <> '' and {folded} in (select {folded} from {{rows}} as r group by {folded} having count(*) > 1)"
+
+
 _TERMS = (
     f'(select r.*, s.first_day, s.last_day from {{rows}} as r inner join (select c."sourcedId", '
     f'min(a."startDate") as first_day, max(a."endDate") as last_day '
@@ -208,13 +219,8 @@ _FILE_CHECKS = {
         Check("academicSessions", "endDate", "date-order", 'r."endDate" <> \'\' and r."endDate" <= r."startDate"')
     ],
     "users": [
-        Check(
-            "users",
-            "username",
-            "username-unique",
-            'r."username" <> \'\' and lower(r."username") in '
-            '(select lower(r."username") from {rows} as r group by lower(r."username") having count(*) > 1)',
-        )
+        Check("users", "username", "username-unique", _shared("username")),
+        Check("users", "email", "email-shared", _shared("email")),
     ],
     "enrollments": [
         Check(
@@ -252,7 +258,8 @@ _FILE_CHECKS = {
             "resultValueMax",
             "score-range",
             f"{number('r.resultValueMax')} <= {number('r.resultValueMin')}",
-        )
+        ),
+        Check("lineItems", "dueDate", "date-order", 'r."dueDate" <> \'\' and r."dueDate" < r."assignDate"'),
     ],
     "results": [
         Check("results", "score", "score-range", "r.points < r.low or r.points > r.high", _SCORES),
@@ -279,15 +286,11 @@ _FILE_CHECKS = {
 
 def _run(warehouse: Warehouse, outcome: Outcome, columns: list[str], checks: list[Check]) -> None:
     file = checks[0].file
-    plain = [
-        check
-        for check in checks
-        if check.source == "{rows}" and "(select " not in check.where and "exists" not in check.where
-    ]
+    plain = [check for check in checks if check.of_one_row]
     sums = ", ".join(f"count(case when {check.where} then 1 end)" for check in plain)
     counted = list(zip(plain, warehouse.row(f"select {sums} from {rows_of(file)} as r"), strict=True))
     for check in checks:
-        if check not in plain:
+        if not check.of_one_row:
             query = f"select count(*) from {check.source} as r where {check.where}"
             counted.append((check, warehouse.row(query.replace("{rows}", rows_of(file)))[0]))
     numbered = f"(select *, row_number() over (order by {order_of(columns)}) as row_number from {rows_of(file)})"
@@ -297,6 +300,6 @@ def _run(warehouse: Warehouse, outcome: Outcome, columns: list[str], checks: lis
         outcome.counts[check.rule, file, check.field] = count
         query = f'select r.row_number, r."sourcedId" from {check.source} as r where {check.where} order by 1'
         for row, sourced_id in warehouse.rows(f"{query} limit {FINDINGS_PER_CHECK}".replace("{rows}", numbered)):
-            # An id made from an e-mail is an e-mail; the row number finds it as well.
-            shown = sourced_id if sourced_id and "@" not in sourced_id else None
+            # What is no GUID or holds an e-mail may name a person; the row number finds it as well.
+            shown = sourced_id if re.fullmatch(_GUID, sourced_id) and "@" not in sourced_id else None
             outcome.findings.append(Finding(file, row, shown, check.field, check.rule))

@@ -112,8 +112,9 @@ def publish(as_json: bool, **options: Any) -> None:
     r"""Check the OneRoster 1.1 tables and publish them as one zip, all or nothing.
 
     A package that breaks a rule is not published: the previous one stays as it is. Every broken rule is in
-    publish-report.json beside the package, with file, row, field and reason (ids, no names or e-mails). The same
-    tables give the same bytes, so an unchanged night leaves the package untouched.
+    publish-report.json beside the package, with file, row, field and reason (ids, no names or e-mails); a warning is
+    shown and reported, and does not stop the package. The same tables give the same bytes, so an unchanged night
+    leaves the package untouched.
 
     \b
     Exit codes: 0 published (or unchanged)
@@ -130,7 +131,7 @@ def publish(as_json: bool, **options: Any) -> None:
     elif report["published"]:
         click.echo(screen.published(report))
     else:
-        click.echo(screen.refused(report, str(settings.package.with_name(REPORT))), err=True)
+        click.echo(screen.refused(report, settings.package.with_name(REPORT)), err=True)
     if not report["published"]:
         sys.exit(1)
 
@@ -146,7 +147,7 @@ def publish(as_json: bool, **options: Any) -> None:
     help="Schema of the streams.",
 )
 def summary(as_json: bool, database: Path, package: Path, raw_schema: str, wait: float) -> None:
-    """Show rows per stream and the package, as the last run left them."""
+    """Show what the last run left: rows per stream, and the package, or why the last publish was refused."""
     facts = run_summary(database, package, raw_schema, wait)
     if as_json:
         click.echo(json.dumps(facts))

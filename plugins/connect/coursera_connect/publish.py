@@ -60,6 +60,7 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
                 after = package.digest(settings.package)
                 report |= {
                     "published": True,
+                    "first": not before,
                     "unchanged": before == after,
                     "bytes": settings.package.stat().st_size,
                     "sha256": after,
@@ -77,6 +78,7 @@ def _now() -> str:
 def _report(settings: Settings, outcome: checks.Outcome) -> dict[str, Any]:
     return {
         "published": False,
+        "first": False,
         "unchanged": False,
         "package": str(settings.package),
         "database": str(settings.database),
@@ -87,7 +89,7 @@ def _report(settings: Settings, outcome: checks.Outcome) -> dict[str, Any]:
         "problems": [
             {
                 "rule": rule,
-                "refuses": RULES[rule].refuses,
+                "severity": RULES[rule].severity,
                 "file": f"{file}.csv",
                 "field": field,
                 "count": count,
@@ -97,7 +99,12 @@ def _report(settings: Settings, outcome: checks.Outcome) -> dict[str, Any]:
             for (rule, file, field), count in outcome.counts.items()
         ],
         "findings": [
-            {**asdict(finding), "file": f"{finding.file}.csv", "reason": RULES[finding.rule].sentence}
+            {
+                **asdict(finding),
+                "file": f"{finding.file}.csv",
+                "severity": RULES[finding.rule].severity,
+                "reason": RULES[finding.rule].sentence,
+            }
             for finding in outcome.findings
         ],
     }

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. A finding of a rule that does not `refuse` is reported and the package is published all the same."""
+    """One rule. Where it does not `refuse`, a finding is a warning: shown, reported, and the package is published."""
 
     id: str
     sentence: str
     remedy: str
     refuses: bool = True
+
+    @property
+    def severity(self) -> str:
+        """`error` refuses the package, `warning` does not."""
+        return "error" if self.refuses else "warning"
 
 
 _MODEL = "Correct the OneRoster model that makes the field, and run the transforms again."
@@ -33,7 +38,13 @@ RULES = {
             "No file has a row, and a reader would take that for no news.",
             "Load the organisation first.",
         ),
-        Rule("together", "A bulk file lacks the files it must travel with.", "Load all streams before you publish."),
+        # No reference is broken by it (that would be `reference`): an organisation with members and no enrollments yet.
+        Rule(
+            "together",
+            "A file that readers expect beside the others has no rows, so it is absent.",
+            "Nothing to do if there is nothing of the kind yet; else load all streams.",
+            refuses=False,
+        ),
         Rule("required", "A required field is blank.", _MODEL),
         Rule("bulk-blank", "status and dateLastModified must be blank in a bulk file.", _MODEL),
         Rule(
@@ -62,7 +73,11 @@ RULES = {
         Rule("date", "A date is YYYY-MM-DD and a day of the calendar.", _MODEL),
         Rule("year", "A year is YYYY.", _MODEL),
         Rule("number", "A number is plain decimal, without an exponent.", _MODEL),
-        Rule("date-order", "endDate (exclusive) must be after the first day.", "Correct the calendar or the dates."),
+        Rule(
+            "date-order",
+            "endDate (exclusive) must be after the first day, and dueDate not before assignDate.",
+            "Correct the calendar or the dates.",
+        ),
         Rule(
             "outside-term",
             "An enrollment's dates lie outside the terms of its class.",
@@ -72,7 +87,13 @@ RULES = {
         Rule(
             "username-unique",
             "Two users have the same username, upper and lower case aside.",
-            "Merge them in Coursera.",
+            _MODEL,
+        ),
+        Rule(
+            "email-shared",
+            "Two users have the same e-mail, upper and lower case aside: a reader that matches by it may merge them.",
+            "If it is one person with two accounts, merge them in Coursera.",
+            refuses=False,
         ),
         Rule(
             "score-range", "A score lies outside resultValueMin to resultValueMax of its line item.", "Check the scale."

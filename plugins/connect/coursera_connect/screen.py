@@ -1,12 +1,12 @@
-"""What the commands print: a screen on a terminal, one line elsewhere."""
+"""What the commands print: progress on a terminal only, plain lines and tables everywhere."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -45,29 +45,17 @@ def progress() -> Iterator[Callable[[str, int], None]]:
 
 
 def published(report: dict[str, Any]) -> str:
-    """Return the line that says what was published."""
+    """Return the lines that say what was published, and every warning."""
     files = [f"{name} {file['rows']:,}" for name, file in report["files"].items() if file["rows"]]
     what = "is unchanged" if report["unchanged"] else "published"
-    warnings = sum(problem["count"] for problem in report["problems"])
-    return f"{report['package']} {what}: {', '.join(files)}." + (f" Warnings: {warnings:,}." if warnings else "")
+    return "\n".join([f"{_near(report['package'])} {what}: {', '.join(files)}.", *_warnings(report)])
 
 
-def refused(report: dict[str, Any], where: str) -> str:
+def refused(report: dict[str, Any], where: Path) -> str:
     """Return the lines that say why a package was refused: counts per rule and field, and the first rows of each."""
-    problems = [problem for problem in report["problems"] if problem["refuses"]]
-    lines = []
-    for problem in problems[:_PROBLEMS_SHOWN]:
-        lines.append(
-            f"{problem['file']} {problem['field']}: {problem['reason']} ({problem['count']:,} times) "
-            f"{problem['remedy']}"
-        )
-        same = [f for f in report["findings"] if all(f[key] == problem[key] for key in ("rule", "file", "field"))]
-        rows = [finding for finding in same if finding["row"] is not None]
-        lines += [f"  row {finding['row']:,}  {finding['sourced_id'] or ''}".rstrip() for finding in rows[:_ROWS_SHOWN]]
-    if len(problems) > _PROBLEMS_SHOWN:
-        lines.append(f"and {len(problems) - _PROBLEMS_SHOWN} more, all in the report.")
-    lines.append(f"Not published, the previous package stays. All findings: {where}")
-    return "\n".join(lines)
+    lines = _problems(report, "error")
+    lines += _warnings(report)
+    return "\n".join([*lines, f"Not published, the previous package stays. All findings: {_near(where)}"])
 
 
 def summary(facts: dict[str, Any]) -> None:
@@ -82,20 +70,64 @@ def summary(facts: dict[str, Any]) -> None:
         )
         table.add_row(name, *cells)
     console.print(table)
-    package = facts["package"]
-    if package is None:
-        console.print("\nOneRoster: not published yet")
-        return
-    console.print(
-        f"\nOneRoster: {escape(package['path'])} ({package['bytes']:,} bytes)", soft_wrap=True, highlight=False
+    rows, received = (
+        sum(counts[key] for counts in facts["streams"].values() if counts) for key in ("rows", "received")
     )
-    if not package.get("published"):
-        console.print("The last publish was refused or left no report; this is the package before it.")
-        return
-    state = "unchanged since the previous publish" if package["unchanged"] else "changed since the previous publish"
-    console.print(f"published {package['finished_at']}, {state}")
-    files = Table("file", "mode", box=None)
-    files.add_column("rows", justify="right")
-    for name, file in package["files"].items():
-        files.add_row(f"{name}.csv", file["mode"], f"{file['rows']:,}")
-    console.print(files)
+    lines = [""]
+    if received < rows:
+        lines += [f"The last load brought {received:,} of {rows:,} rows; what did not change was not sent again.", ""]
+    console.print("\n".join(lines + _package(facts["package"])), soft_wrap=True, highlight=False, markup=False)
+    if facts["package"]["published"] and facts["package"]["bytes"]:
+        files = Table("file", "mode", box=None)
+        files.add_column("rows", justify="right")
+        for name, file in facts["package"]["files"].items():
+            files.add_row(f"{name}.csv", file["mode"], f"{file['rows']:,}")
+        console.print(files)
+
+
+def _package(package: dict[str, Any]) -> list[str]:
+    path, size = _near(package["path"]), package["bytes"]
+    there = f"{path} ({size:,} bytes)"
+    if package["published"] is None:
+        if not size:
+            return ["OneRoster: not published yet"]
+        return [f"OneRoster: {there}", f"There is no report beside it ({_near(package['report'])})."]
+    if not package["published"]:
+        kept = f"the last good package stays: {there}" if size else "there is no earlier package"
+        return [
+            f"OneRoster: the publish of {package['finished_at']} was refused; {kept}",
+            *_problems(package, "error"),
+            f"All findings: {_near(package['report'])}",
+        ]
+    if not size:
+        return [f"OneRoster: {path} is gone since it was published; publish again"]
+    state = "changed since the previous publish"
+    if package["first"]:
+        state = "first package"
+    elif package["unchanged"]:
+        state = "unchanged since the previous publish"
+    return [f"OneRoster: {there}", f"published {package['finished_at']}, {state}", *_warnings(package)]
+
+
+def _near(path: str | Path) -> str:
+    """A path as seen from the current folder, if it is below it."""
+    absolute, here = Path(path).absolute(), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
+
+
+def _warnings(report: dict[str, Any]) -> list[str]:
+    return [f"Warning: {line}" if line[:1] != " " else line for line in _problems(report, "warning")]
+
+
+def _problems(report: dict[str, Any], severity: str) -> list[str]:
+    problems = [problem for problem in report["problems"] if problem["severity"] == severity]
+    lines = []
+    for problem in problems[:_PROBLEMS_SHOWN]:
+        times = "once" if problem["count"] == 1 else f"{problem['count']:,} times"
+        lines.append(f"{problem['file']} {problem['field']}: {problem['reason']} ({times}) {problem['remedy']}")
+        same = [f for f in report["findings"] if all(f[key] == problem[key] for key in ("rule", "file", "field"))]
+        rows = [finding for finding in same if finding["row"] is not None]
+        lines += [f"  row {finding['row']:,}  {finding['sourced_id'] or ''}".rstrip() for finding in rows[:_ROWS_SHOWN]]
+    if len(problems) > _PROBLEMS_SHOWN:
+        lines.append(f"and {len(problems) - _PROBLEMS_SHOWN} more, all in the report.")
+    return lines

@@ -30,7 +30,10 @@ STREAMS = (
 
 
 def summary(database: Path, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
-    """Return rows per stream (None: not loaded yet) and the facts of the last publish (None before the first)."""
+    """Return rows per stream (None: not loaded yet) and the last publish.
+
+    The package's `bytes` are 0 where there is none; its `published` is None without a report, else false when refused.
+    """
     streams: dict[str, Any] = dict.fromkeys(STREAMS)
     try:
         with warehouse.opened(database, wait) as open_database:
@@ -59,13 +62,17 @@ def _count(database: warehouse.Warehouse, schema: str, streams: dict[str, Any]) 
         streams[name] = {"rows": rows, "received": received, "removed": removed}
 
 
-def _package(package: Path) -> dict[str, Any] | None:
-    if not package.is_file():
-        return None
-    facts: dict[str, Any] = {"path": str(package), "bytes": package.stat().st_size}
+def _package(package: Path) -> dict[str, Any]:
+    report_path = package.with_name(REPORT)
+    facts: dict[str, Any] = {
+        "path": str(package),
+        "bytes": package.stat().st_size if package.is_file() else 0,
+        "report": str(report_path),
+        "published": None,
+    }
+    wanted = ("published", "first", "unchanged", "finished_at", "files", "problems", "findings")
     try:
-        report = json.loads(package.with_name(REPORT).read_text("utf-8"))
-    except (OSError, ValueError):
+        report = json.loads(report_path.read_text("utf-8"))
+        return facts | {name: report[name] for name in wanted}
+    except (OSError, ValueError, TypeError, KeyError):
         return facts
-    wanted = ("published", "unchanged", "finished_at", "files")
-    return facts | {name: report[name] for name in wanted if name in report} if isinstance(report, dict) else facts
