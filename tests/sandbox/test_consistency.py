@@ -112,7 +112,7 @@ def test_everybody_with_an_enrollment_is_or_was_a_member(campus: Campus) -> None
         for program in range(8)
         for row in directory.members(campus, directory.roster_rows(campus, program, pending=False), pending=False)
     }
-    users = {user.external_id: user for user in directory.users(campus, directory.member_numbers(campus))}
+    users = {user.external_id: user for user in directory.users(campus, campus.users)}
     for row in reports(campus.at(campus.now)):
         if row.deleted_at is None and row.membership_state == "MEMBER" and row.updated_at == campus.now:
             assert (row.external_id, row.program_id) in roster

@@ -36,7 +36,7 @@ def organization(_call: Call) -> dict[str, Any]:
 def users(call: Call) -> dict[str, Any]:
     """`/{orgId}/users`: members of at least one program."""
     campus = call.campus
-    return Listing("users", directory.member_numbers(campus), lambda rows: directory.users(campus, rows)).page(call)
+    return Listing("users", campus.users, lambda rows: directory.users(campus, rows)).page(call)
 
 
 def programs(call: Call) -> dict[str, Any]:

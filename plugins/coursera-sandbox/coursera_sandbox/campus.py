@@ -210,6 +210,11 @@ class Campus:
 
         return Roster(**self._in_blocks(part))
 
+    @cached_property
+    def users(self) -> Ints:
+        """Learners who are a member of at least one program."""
+        return np.unique(self.roster.learner[self.roster.member])
+
     def _in_blocks(self, part: Callable[[Ints, Ints], dict[str, Ints]]) -> dict[str, Ints]:
         """Columns of the whole college, computed for a few thousand learners at a time so that memory stays flat."""
         parts = []

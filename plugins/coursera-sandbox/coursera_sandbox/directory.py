@@ -43,11 +43,6 @@ def programs(campus: Campus, numbers: list[int], *, contents: bool) -> list[Prog
     return page
 
 
-def member_numbers(campus: Campus) -> Ints:
-    """Learners who are a member of at least one program."""
-    return np.unique(campus.roster.learner[campus.roster.member])
-
-
 def users(campus: Campus, learners: Ints) -> list[User]:
     """Members, each with the programs he is in and those he is invited to."""
     roster = campus.roster

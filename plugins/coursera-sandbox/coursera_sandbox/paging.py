@@ -46,27 +46,27 @@ class Window:
 
 def window(call: Call, name: str, size: int, start: int, limit: int) -> Window:
     """Cut a page out of a list of `size` rows; `name` tells lists apart."""
-    order = _shifted(call, name, size, start)
+    shift = _shift(call, name, size, start)
     if "short-pages" in call.faults and limit > 1:
         limit = max(1, limit - 1 - (start * 7919 + size) % limit)
-    end = start + limit
-    return Window(order[start:end], len(order), end if end < len(order) else None)
+    end, total = start + limit, size + shift
+    places = np.maximum(np.arange(start, min(end, total)) - shift, 0)
+    return Window(places, total, end if end < total else None)
 
 
-def _shifted(call: Call, name: str, size: int, start: int) -> Ints:
-    """The list's own order, or that order after a row was inserted ahead (a second copy of the first) or taken away.
+def _shift(call: Call, name: str, size: int, start: int) -> int:
+    """1 when a row (a second copy of the first) was inserted ahead of a list, -1 when its first was removed, else 0.
 
     It happens between two pages, once to a list, and stays so.
     """
-    order = np.arange(size)
     fault = call.faults.get("shifting-rows")
     if fault is None or not size:
-        return order
+        return 0
     if name not in fault.shifted:
         if not start or not fault.strikes(call.campus.world.seed, call.number, urlsplit(call.url).path):
-            return order
+            return 0
         fault.shifted.add(name)
-    return order[1:] if fault.number("lose") else np.concatenate([order[:1], order])
+    return -1 if fault.number("lose") else 1
 
 
 @dataclass(frozen=True)
