@@ -83,7 +83,7 @@ def college(warehouse: Warehouse) -> Warehouse:
             item("ProgA", ODD_IDS[0], "Course1", "x,{y}", 1e-9, item_name=None, module_name=" ", item_type=None),
         ],
     )
-    warehouse.build()
+    warehouse.run()
     return warehouse
 
 
@@ -174,7 +174,7 @@ def test_what_belongs_to_nobody_is_in_no_file_and_counted(college: Warehouse) ->
 
 
 def test_items_whose_ids_differ_by_case_are_two_columns_and_two_organisations_are_refused(college: Warehouse) -> None:
-    college.run(grade_sync="granular_all")
+    college.build(grade_sync="granular_all")  # with all data tests: none of it may stop a night
     assert publish(college).returncode == 0
     items = college.file("lineItems")
     assert len(items) == 3

@@ -11,6 +11,7 @@ from tests.transform.college import content, enrolled, item, member, offers, pro
 if TYPE_CHECKING:
     from tests.transform.warehouse import Row, Warehouse
 
+FILES = ("--select", "+oneroster__results", "+oneroster__enrollments")
 FIRST, SECOND, THIRD = "2026-02-02T06:00:00Z", "2026-02-03T06:00:00Z", "2026-02-04T06:00:00Z"
 
 
@@ -34,21 +35,21 @@ def three_days(warehouse: Warehouse) -> list[dict[str, Row]]:
         contents=[content("Course1", "Writing")],
     )
     warehouse.load(FIRST, **everyone("ana@mail.example", same=70.0, better=50.0, reset=40.0))
-    warehouse.run(grade_sync="granular_all")
+    warehouse.run(*FILES, grade_sync="granular_all")
     days = [warehouse.file("results")]
 
     second = everyone("sso1", same=70.0, better=60.0, reset=None, late=90.0)
     # The tap reads changes only, so the rows under the old external id stay as they were.
     second["enrollments"] += [enrolled("ProgA", "ana@mail.example", "Course1", updated_at="2026-02-01T04:00:00Z")]
     warehouse.load(SECOND, **second)
-    warehouse.run(grade_sync="granular_all")
+    warehouse.run(*FILES, grade_sync="granular_all")
     days.append(warehouse.file("results"))
 
     third = everyone("sso1", same=70.0, better=60.0, late=90.0)
     third["users"].pop()
     third["item_grades"] += [item("ProgA", "sso4", "Course1", "same", 33.0)]
     warehouse.load(THIRD, **third)
-    warehouse.run("--full-refresh", grade_sync="granular_all")  # which must not forget anything either
+    warehouse.run(*FILES, "--full-refresh", grade_sync="granular_all")  # which must not forget anything either
     days.append(warehouse.file("results"))
     return days
 

@@ -108,7 +108,7 @@ def college(warehouse: Warehouse) -> Warehouse:
 @pytest.fixture(scope="module")
 def every_item(college: Warehouse) -> Warehouse:
     """The same college once more, with every gradable item; only for tests at the end of this file."""
-    college.build(grade_sync="granular_all")
+    college.run(grade_sync="granular_all")
     return college
 
 

@@ -55,7 +55,8 @@ def refused(report: dict[str, Any], where: Path) -> str:
     """Return the lines that say why a package was refused: counts per rule and field, and the first rows of each."""
     lines = _problems(report, "error")
     lines += _warnings(report)
-    return "\n".join([*lines, f"Not published, the previous package stays. All findings: {_near(where)}"])
+    stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
+    return "\n".join([*lines, f"Not published, {stays}. All findings: {_near(where)}"])
 
 
 def summary(facts: dict[str, Any]) -> None:
