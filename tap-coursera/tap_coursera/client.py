@@ -35,7 +35,7 @@ BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
 RETRY_AFTER_CAP = 300.0
 """Seconds."""
-_OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY, _SERVER_ERROR = 200, 300, 400, 429, 500
+_OK, _REDIRECT, _BAD_REQUEST, _TIMEOUT, _TOO_MANY, _SERVER_ERROR = 200, 300, 400, 408, 429, 500
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Client:
                 "later or less often.",
                 retry_after(response.headers.get("Retry-After")),
             )
-        if status >= _SERVER_ERROR:
+        if status >= _SERVER_ERROR or status == _TIMEOUT:
             raise TransientError(
                 f"{errors.host(target.url)} keeps failing (HTTP {status}): run again later; no bookmark was moved.",
                 retry_after(response.headers.get("Retry-After")),

@@ -3,8 +3,8 @@
 The vendor pages by row index over a moving set: a row that appears or vanishes ahead of the reader pushes another one
 over a page border, where it is seen twice or not at all. A listing therefore counts as read only when `total` stayed
 the same from the first page to the last and as many different rows came as it said; otherwise it is read again, at
-most `READS` times in all. A re-read that still shows a row twice counts too, when `total` stood still, everything it
-announced was received, and no row was new. Where the vendor sends no `total`, only rows seen twice give a shift away.
+most `READS` times in all. A list that really holds a row twice counts when two readings in a row brought the very same
+rows in the same order. Where the vendor sends no `total`, only rows seen twice give a shift away.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tap_coursera.errors import TapError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tap_coursera.client import Client
 
@@ -35,30 +35,35 @@ Seen = dict[int, int]
 class _Reading:
     """One pass from the first page to the last."""
 
-    number: int
     received: int = 0
     repeated: int = 0
-    fresh: int = 0
+    order: int = 0
+    """A hash of all rows in their order."""
     totals: set[int | None] = field(default_factory=set)
 
-    def is_complete(self) -> bool:
-        announced = next(iter(self.totals)) if len(self.totals) == 1 else None
-        if len(self.totals) > 1 or (announced is not None and self.received < announced):
+    def is_complete(self, before: _Reading | None) -> bool:
+        if len(self.totals) > 1 or not self.has_all():
             return False
-        if announced is not None and self.received - self.repeated >= announced:
-            return True
-        return not self.repeated or (self.number > 1 and not self.fresh)
+        return not self.repeated or (before is not None and before.order == self.order)
+
+    def has_all(self) -> bool:
+        """Whether as many rows came as the newest page announced, or it announced nothing."""
+        return all(total is None or self.received >= total for total in self.totals)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A list endpoint: `path` and `params` as the vendor names them, `stream` for messages, `page_size` in rows."""
+    """A list endpoint: `path` and `params` as the vendor names them, `stream` for messages.
+
+    `page_size` is in rows, None where the address takes no limit; `id_parts` name the fields that make up a row's `id`.
+    """
 
     client: Client
     stream: str
     path: str
     params: Mapping[str, str]
-    page_size: int
+    page_size: int | None
+    id_parts: Sequence[str] = ()
 
     def rows(self, seen: Seen | None = None) -> Iterator[dict[str, Any]]:
         """Every row once, by its `id`.
@@ -71,11 +76,13 @@ class Listing:
         """
         seen = {} if seen is None else seen
         first = max(seen.values(), default=0) + 1
+        before: _Reading | None = None
         for number in range(1, READS + 1):
-            reading = _Reading(number)
+            reading = _Reading()
             yield from self._read(reading, seen, first + number - 1)
-            if reading.is_complete():
+            if reading.is_complete(before):
                 return
+            before = reading
             logger.info("Rows of %s moved while they were read (reading %d of %d)", self.stream, number, READS)
         raise TapError(
             f"The list behind {self.stream} changed during each of {READS} readings, so rows may be missing: run "
@@ -87,7 +94,8 @@ class Listing:
         for page in self._pages(reading):
             new_here = 0
             for row in page:
-                key = hash(self._id(row))
+                key = self._key(row)
+                reading.order = hash((reading.order, key))
                 before = seen.get(key)
                 seen[key] = mark
                 if before == mark:
@@ -95,7 +103,6 @@ class Listing:
                     continue
                 new_here += 1
                 if before is None:
-                    reading.fresh += 1
                     yield row
             barren = 0 if new_here else barren + 1
             if barren >= BARREN_PAGES:
@@ -105,7 +112,9 @@ class Listing:
         start = "0"
         visited = {start}
         while True:
-            params = {**self.params, "limit": str(self.page_size)}
+            params = dict(self.params)
+            if self.page_size is not None:
+                params["limit"] = str(self.page_size)
             if start != "0":
                 params["start"] = start
             answer = self.client.get(self.stream, self.path, params)
@@ -124,18 +133,27 @@ class Listing:
             following = str(following)
             backwards = following.isdecimal() and start.isdecimal() and int(following) <= int(start)
             if following in visited or backwards:
+                if total is not None and reading.has_all():
+                    return
                 raise self._circles()
             visited.add(following)
             start = following
 
-    def _id(self, row: object) -> str:
-        key = row.get("id") if isinstance(row, dict) else None
-        if key is None:
-            raise TapError(
-                f"A row of {self.stream} came without an id, so it cannot be told from others: check that api_url is "
-                "the Coursera API, and report it if it is."
-            )
-        return str(key)
+    def _key(self, row: object) -> int:
+        """A hash that tells the row from others; ids of reports are unique only within their program.
+
+        Composes the id of a row that came without, as the vendor does.
+        """
+        if isinstance(row, dict):
+            if row.get("id") is None and self.id_parts:
+                parts = [row.get(name) for name in self.id_parts]
+                row["id"] = None if None in parts else "~".join(map(str, parts))
+            if row.get("id") is not None:
+                return hash((str(row["id"]), row.get("programId")))
+        raise TapError(
+            f"A row of {self.stream} came without an id, so it cannot be told from others: check that api_url is "
+            "the Coursera API, and report it if it is."
+        )
 
     def _circles(self) -> TapError:
         return TapError(

@@ -92,10 +92,7 @@ class RowReader:
                 latest = self.moment(outer if of_outer and outer is not None else raw)
                 row[name] = None if latest is None else rfc3339(latest)
         except (TypeError, ValueError, OverflowError, AttributeError):
-            raise TapError(
-                f"The field {source} of {self._stream} holds something else than Coursera documents: check that "
-                "api_url is the Coursera API, and report it if it is."
-            ) from None
+            raise self._strange(source) from None
         if not self._known.issuperset(raw):
             self.unknown.update(raw.keys() - self._known)
         return row
@@ -104,8 +101,22 @@ class RowReader:
         """Epoch milliseconds of the newest of the fields in `x-newest-of`; None when the row has none of them."""
         if self._newest is None:
             return None
-        times = [int(value) for name in self._newest[1] if (value := raw.get(name)) is not None]
-        return max(times) if times else None
+        latest = None
+        for name in self._newest[1]:
+            value = raw.get(name)
+            if value is not None:
+                try:
+                    moment = int(value)
+                except (TypeError, ValueError, OverflowError):
+                    raise self._strange(name) from None
+                latest = moment if latest is None or moment > latest else latest
+        return latest
+
+    def _strange(self, source: str) -> TapError:
+        return TapError(
+            f"The field {source} of {self._stream} holds something else than Coursera documents: check that "
+            "api_url is the Coursera API, and report it if it is."
+        )
 
 
 def _right_type(spec: Mapping[str, Any]) -> type | None:
@@ -121,13 +132,19 @@ def _converter(spec: Mapping[str, Any]) -> Convert:
     kind = next(kind for kind in spec["type"] if kind != "null")
     if kind == "array":
         each = _converter(spec["items"])
-        return lambda values: [each(value) for value in values if value is not None]
+        return lambda values: [each(value) for value in _list(values) if value is not None]
     if kind == "object":
         members = [(name, inner["x-source"], _converter(inner)) for name, inner in spec["properties"].items()]
         return lambda value: {
             name: convert(value[source]) for name, source, convert in members if value.get(source) is not None
         }
     return {"string": _text, "integer": _integer, "number": _number, "boolean": _boolean}[kind]
+
+
+def _list(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise TypeError
+    return value
 
 
 def _text(value: Any) -> str:

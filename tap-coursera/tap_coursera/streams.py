@@ -1,13 +1,18 @@
-"""The streams: what each is called, where it comes from, what makes its rows unique.
+"""The streams that are read whole: what each is called, where it comes from, what makes its rows unique.
 
-`CourseraStream` holds what they share. Programs lead to the streams that exist once per program.
+`CourseraStream` holds what they share with the reports. Programs lead to the streams that exist once per program.
+
+The SDK offers no hook for some of what happens here, so these of its internals are relied upon, and
+`test_sdk_internals.py` fails when one of them changes: `_write_schema_message`, `_write_activate_version_message`,
+`_write_record_message`, `_increment_stream_state`, `finalize_state_progress_markers`, `_stream_version` and
+`_initialized_at` of a stream; `_validate_config`, `_config` and `_handle_termination` of a tap.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -17,10 +22,10 @@ from typing_extensions import override
 from tap_coursera import schemas
 from tap_coursera.errors import TapError
 from tap_coursera.paging import Listing
-from tap_coursera.records import RowReader, milliseconds, rfc3339
+from tap_coursera.records import RowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
 
@@ -28,9 +33,6 @@ if TYPE_CHECKING:
     from tap_coursera.tap import TapCoursera
 
     Raw = dict[str, Any]
-
-HOUR = 3_600_000
-"""Milliseconds."""
 
 
 class CourseraStream(Stream):
@@ -41,6 +43,10 @@ class CourseraStream(Stream):
     schema: ClassVar[StreamSchema] = StreamSchema(SchemaDirectory(resources.files(schemas)))
     known_elsewhere: ClassVar[frozenset[str]] = frozenset()
     """Fields of the vendor's rows that belong to another stream."""
+    id_parts: ClassVar[tuple[str, ...]] = ()
+    """Fields that make up the vendor's `id`, joined by `~`; used for rows that come without one."""
+    program_field: ClassVar[str] = "programId"
+    """Field of the vendor's rows that holds the program."""
 
     # RowReader has given every value its type, at a tenth of the price.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
@@ -60,21 +66,31 @@ class CourseraStream(Stream):
 
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         """The vendor's rows, each once."""
-        seen: Seen = {}
+        return self.listed(context, [{}], {})
+
+    def listed(self, context: Context | None, filters: Sequence[Mapping[str, str]], seen: Seen) -> Iterator[Raw]:
+        """The vendor's rows that at least one of the filters finds and that are not in `seen`."""
         program = {} if context is None else dict(context)
-        for extra in self.passes(context):
+        address = {name: quote(value, safe="") for name, value in program.items()}
+        for one in filters:
             listing = Listing(
                 self._coursera.client,
                 self.name,
-                self.path.format(**program),
-                {name: value.format(**program) for name, value in self.params.items()} | dict(extra),
-                self.config["page_size"],
+                self.path.format(**address),
+                {name: value.format(**program) for name, value in self.params.items()} | dict(one),
+                self.page_size,
+                self.id_parts,
             )
-            yield from listing.rows(seen)
+            for raw in listing.rows(seen):
+                # A server that ignores the filter shows rows of other programs, too.
+                if not program or str(raw.get(self.program_field) or program["program_id"]) == program["program_id"]:
+                    yield raw
 
-    def passes(self, context: Context | None) -> Sequence[Mapping[str, str]]:  # noqa: ARG002 - reports look at it
-        """Parameters of each listing that it takes to get all rows."""
-        return [{}]
+    @property
+    def page_size(self) -> int | None:
+        """Rows per request; None for an address that takes no `limit`."""
+        size: int = self.config["page_size"]
+        return size
 
     def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:
         """The stream's rows in one row of the vendor's."""
@@ -84,6 +100,12 @@ class CourseraStream(Stream):
         """The row with its program, which Coursera documents but does not promise to repeat in every row."""
         if context is not None and row["program_id"] is None:
             row["program_id"] = context["program_id"]
+        for key in self.primary_keys:
+            if row.get(key) is None:
+                raise TapError(
+                    f"A row of {self.name} came without {key}, so it cannot be told from others: check that api_url "
+                    "is the Coursera API, and report it if it is."
+                )
         return row
 
     def tell_unknown_fields(self) -> None:
@@ -133,6 +155,7 @@ class Organizations(CourseraStream):
     name = "organizations"
     path = ""
     primary_keys = ("id",)
+    page_size = None
 
 
 class Users(CourseraStream):
@@ -150,6 +173,7 @@ class Contents(CourseraStream):
     path = "/contents"
     primary_keys = ("id",)
     known_elsewhere = frozenset({"changes"})
+    id_parts = ("contentType", "contentId")
 
 
 class Programs(CourseraStream):
@@ -161,13 +185,18 @@ class Programs(CourseraStream):
     primary_keys = ("id",)
     known_elsewhere = frozenset({"contentIds"})
 
+    def __init__(self, tap: TapCoursera) -> None:
+        super().__init__(tap)
+        self.names: dict[str, str | None] = {}
+        """Of the programs read so far."""
+
     @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         wanted = set(self.config.get("program_ids") or [])
         missing = set(wanted)
         for raw in super().raw_rows(context):
-            if not wanted or raw["id"] in wanted:
-                missing.discard(raw["id"])
+            if not wanted or str(raw["id"]) in wanted:
+                missing.discard(str(raw["id"]))
                 yield raw
         if missing:
             raise TapError(
@@ -177,6 +206,7 @@ class Programs(CourseraStream):
 
     @override
     def get_child_context(self, record: Record, context: Context | None) -> Context:
+        self.names[record["id"]] = record["name"]
         return {"program_id": record["id"]}
 
 
@@ -189,11 +219,12 @@ class ProgramContents(CourseraStream):
     parent_stream_type = Programs
     primary_keys = ("program_id", "content_type", "content_id")
     known_elsewhere = frozenset({"id"})
+    program_field = "id"
 
     @override
     def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:
         for content in raw.get("contentIds") or []:
-            yield self.reader.read(content, raw)
+            yield self.placed(self.reader.read(content, raw), context)
 
 
 class ProgramMemberships(CourseraStream):
@@ -203,6 +234,7 @@ class ProgramMemberships(CourseraStream):
     path = "/programs/{program_id}/memberships"
     parent_stream_type = Programs
     primary_keys = ("id",)
+    id_parts = ("programId", "externalId")
 
 
 class ProgramInvitations(CourseraStream):
@@ -212,160 +244,4 @@ class ProgramInvitations(CourseraStream):
     path = "/programs/{program_id}/invitations"
     parent_stream_type = Programs
     primary_keys = ("id",)
-
-
-class IncrementalStream(CourseraStream):
-    """A report with a bookmark per program: the newest `changed_at` among the rows that were written."""
-
-    parent_stream_type = Programs
-    replication_key = "changed_at"
-
-    @override
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        since = self.since(context)
-        latest = 0
-        for raw in self.raw_rows(context):
-            changed = self.reader.moment(raw)
-            if self.wants(changed, since):
-                for row in self.rows(raw, context):
-                    yield row
-                    latest = max(latest, changed or 0)
-        self.tell_unknown_fields()
-        self.advance(context, latest)
-
-    def since(self, context: Context | None) -> int | None:
-        """Epoch milliseconds from which on rows are wanted: bookmark less look-back, or `start_date`, or None."""
-        if self.replication_method == "FULL_TABLE":
-            return None
-        if bookmark := self._bookmark(context):
-            return max(1, bookmark - int(self.config["report_lag_hours"]) * HOUR)
-        start: str | None = self.config.get("start_date")
-        return milliseconds(start) if start else None
-
-    def wants(self, changed: int | None, since: int | None) -> bool:  # noqa: ARG002 - Coursera has filtered already
-        """Whether a row that changed then is to be written."""
-        return True
-
-    def advance(self, context: Context | None, latest: int) -> None:
-        """Move the program's bookmark once all of its rows are written; never backwards."""
-        if self.replication_method != "FULL_TABLE" and latest > self._bookmark(context):
-            state = self.get_context_state(context)
-            state |= {"replication_key": self.replication_key, "replication_key_value": rfc3339(latest)}
-
-    def _bookmark(self, context: Context | None) -> int:
-        value: str | None = self.get_context_state(context).get("replication_key_value")
-        return milliseconds(value) if value else 0
-
-    @override
-    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
-        # `advance` does it, when the program is complete: the SDK compares times as text and may step backwards.
-        pass
-
-    @override
-    def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        # The SDK would cap bookmarks at the local clock, which no report keeps to.
-        return None
-
-
-class Enrollments(IncrementalStream):
-    """Progress of each learner in each content of each program."""
-
-    name = "enrollments"
-    path = "/enrollmentReports"
-    params: ClassVar[Mapping[str, str]] = {
-        "q": "byProgramId",
-        "programId": "{program_id}",
-        "includeDeletedMembers": "true",
-        "includeS12n": "false",
-    }
-    primary_keys = ("program_id", "id")
-
-    @override
-    def passes(self, context: Context | None) -> Sequence[Mapping[str, str]]:
-        since = self.since(context)
-        if since is None:
-            return [{}]
-        # lastActivityAfter excludes the moment itself, the other two include it. None of them sees deletions.
-        return [
-            {"lastActivityAfter": str(since - 1)},
-            {"enrollAtAfter": str(since)},
-            {"completedAtAfter": str(since)},
-        ]
-
-
-class GradebookStream(IncrementalStream):
-    """A part of the gradebook, which has no filter by time: all of a program is read, and what changed is written."""
-
-    path = "/courseGradebookReports"
-    params: ClassVar[Mapping[str, str]] = {"q": "search", "programId": "{program_id}", "includeDeletedMembers": "true"}
-
-    @override
-    def wants(self, changed: int | None, since: int | None) -> bool:
-        return self.config["grade_sync"] == "full" or since is None or changed is None or changed >= since
-
-
-class CourseGrades(GradebookStream):
-    """Grade of each learner in each course of each program; hands what it reads on to `item_grades`."""
-
-    name = "course_grades"
-    primary_keys = ("program_id", "id")
-    known_elsewhere = frozenset({"itemGradebooks"})
-
-    @override
-    def raw_rows(self, context: Context | None) -> Iterator[Raw]:
-        items = self._coursera.streams[ItemGrades.name]
-        # Batch files are written by each stream alone, so there item_grades reads for itself.
-        if not isinstance(items, ItemGrades) or not items.selected or self.config.get("batch_config"):
-            yield from super().raw_rows(context)
-            return
-        with items.fed(context) as take:
-            for raw in super().raw_rows(context):
-                take(raw)
-                yield raw
-
-
-class ItemGrades(GradebookStream):
-    """Grade of each learner in each graded item; reads the gradebook only where `course_grades` has not done so."""
-
-    name = "item_grades"
-    primary_keys = ("program_id", "external_id", "course_id", "item_id")
-
-    def __init__(self, tap: TapCoursera) -> None:
-        super().__init__(tap)
-        self._fed: tuple[Context | None, int] | None = None
-
-    @contextmanager
-    def fed(self, context: Context | None) -> Iterator[Callable[[Raw], None]]:
-        """Write the items of gradebook rows that another stream reads; counts once that stream has read all of them."""
-        since = self.since(context)
-        latest = 0
-        self._write_schema_message()
-        with self.get_record_counter() as counter:
-            counter.with_context(dict(context or {}))
-
-            def take(raw: Raw) -> None:
-                nonlocal latest
-                changed = self.reader.moment(raw)
-                if self.wants(changed, since):
-                    for row in self.rows(raw, context):
-                        self._write_record_message(row)
-                        counter.increment()
-                        latest = max(latest, changed or 0)
-
-            yield take
-        self._fed = (context, latest)
-
-    @override
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        if self._fed is None or self._fed[0] != context:
-            yield from super().get_records(context)
-            return
-        _, latest = self._fed
-        self._fed = None
-        self.tell_unknown_fields()
-        self.advance(context, latest)
-
-    @override
-    def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:
-        for item in raw.get("itemGradebooks") or []:
-            yield self.placed(self.reader.read(item, raw), context)
+    id_parts = ("programId", "externalId")

@@ -14,7 +14,7 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from tap_coursera import streams
+from tap_coursera import reports, streams
 from tap_coursera.client import Client
 from tap_coursera.errors import TapError
 from tap_coursera.records import milliseconds
@@ -31,9 +31,9 @@ STREAMS: tuple[type[streams.CourseraStream], ...] = (
     streams.ProgramContents,
     streams.ProgramMemberships,
     streams.ProgramInvitations,
-    streams.Enrollments,
-    streams.CourseGrades,  # before ItemGrades, which it feeds
-    streams.ItemGrades,
+    reports.Enrollments,
+    reports.CourseGrades,  # before ItemGrades, which it feeds
+    reports.ItemGrades,
     streams.Users,
     streams.Contents,
 )

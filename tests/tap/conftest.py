@@ -9,15 +9,39 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from singer_sdk.singerlib import Catalog
 
+from coursera_sandbox.testing import RunningSandbox
 from tap_coursera import client
 from tap_coursera.tap import STREAMS, TapCoursera
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from singer_sdk.singerlib import Message
 
+    from tests.conftest import StartSandbox
+
 Json = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def standing_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """A college of 120 learners in which time stands still, for all tests that leave its clock alone."""
+    running = RunningSandbox(tmp_path_factory.mktemp("sandbox"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def sandbox(standing_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
+    """The standing college, without faults; not to be advanced."""
+    yield standing_sandbox
+    standing_sandbox.clear_faults()
+
+
+@pytest.fixture
+def moving_sandbox(start_sandbox: StartSandbox) -> RunningSandbox:
+    """A college of 120 learners of the test's own, to be advanced."""
+    return start_sandbox()
 
 
 @dataclass

@@ -69,6 +69,7 @@ def test_credentials_may_hold_any_character(requests_mock: Mocker) -> None:
 @pytest.mark.parametrize(
     "trouble",
     [
+        {"status_code": 408},
         {"status_code": 429},
         {"status_code": 500},
         {"status_code": 503, "text": "<html>"},

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.exceptions import ConfigValidationError
+
+from tap_coursera.tap import TapCoursera
 
 if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
@@ -112,12 +115,18 @@ def test_a_wrong_setting_ends_with_exit_code_1_and_one_sentence(
         ({"client_secret": 90125}, "client_secret"),
     ],
 )
-def test_a_setting_out_of_bounds_is_refused_before_anything_is_asked(
-    tmp_path: Path, change: Json, sentence: str
-) -> None:
-    failed = run("--config", stored(tmp_path / "config.json", CONFIG | change))
+def test_a_setting_out_of_bounds_is_refused_before_anything_is_asked(change: Json, sentence: str) -> None:
+    with pytest.raises(ConfigValidationError) as caught:
+        TapCoursera(config=CONFIG | change)
+    text = str([caught.value, caught.value.errors])
+    assert sentence in text
+    assert "90125" not in text
+
+
+def test_a_refused_setting_ends_with_exit_code_1_and_no_traceback(tmp_path: Path) -> None:
+    failed = run("--config", stored(tmp_path / "config.json", CONFIG | {"client_secret": 90125}))
     assert failed.returncode == 1
-    assert sentence in failed.stderr
+    assert "client_secret" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert "90125" not in failed.stderr
 

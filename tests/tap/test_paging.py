@@ -122,6 +122,20 @@ def test_a_list_that_really_holds_a_row_twice_is_read_twice_and_then_believed() 
     assert len(api.starts) == 4
 
 
+def test_pages_in_a_new_order_each_time_are_an_error_and_not_a_short_list() -> None:
+    # Nothing new in the second reading, and yet a row may be missing.
+    pages = [list("abc"), list("aad"), list("dcb"), list("dda")] * 4
+    with pytest.raises(TapError, match="rows may be missing"):
+        read(lambda number, start, _: (pages[number - 1], "3" if start == 0 else None, 6))
+
+
+@pytest.mark.parametrize("end", ["10", 10, "0", 0])
+def test_a_next_that_leads_nowhere_after_the_last_row_ends_the_list(end: object) -> None:
+    got, api = read(lambda _, start, __: (list("abcdefghij")[start:], end, 10))
+    assert got == "abcdefghij"
+    assert len(api.starts) <= 2
+
+
 def test_a_list_that_never_stands_still_is_an_error_and_not_a_short_list() -> None:
     with pytest.raises(TapError, match="changed during each"):
         read(lambda number, start, limit: cut("abcdefghijkl"[: 8 + number % 2], start, limit))
@@ -154,3 +168,24 @@ def test_a_row_without_id_is_an_error() -> None:
 
     with pytest.raises(TapError, match="without an id"):
         list(Listing(cast("Client", Nameless(lambda *_: ([], None, None))), "users", "/users", {}, 4).rows())
+
+
+def listing(*elements: dict[str, Any], parts: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    class One(Api):
+        def get(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG002
+            assert "limit" not in params
+            return {"elements": [dict(element) for element in elements], "paging": None}
+
+    api = cast("Client", One(lambda *_: ([], None, None)))
+    return list(Listing(api, "users", "/users", {}, None, parts).rows())
+
+
+def test_the_id_of_a_row_that_came_without_is_made_of_its_parts() -> None:
+    rows = listing({"externalId": 7, "courseId": "c"}, {"id": "own", "courseId": "c"}, parts=("externalId", "courseId"))
+    assert [row["id"] for row in rows] == ["7~c", "own"]
+    with pytest.raises(TapError, match="without an id"):
+        listing({"externalId": None, "courseId": "c"}, parts=("externalId", "courseId"))
+
+
+def test_the_same_id_in_two_programs_is_two_rows() -> None:
+    assert len(listing({"id": "a", "programId": "p"}, {"id": "a", "programId": "q"})) == 2

@@ -86,10 +86,23 @@ def test_changed_at_is_the_newest_time_of_the_row_or_null() -> None:
     assert rows.read({"deletedAt": None})["changed_at"] is None
 
 
-@pytest.mark.parametrize(("spec", "value"), [(TIME, "yesterday"), (TIME, [1]), (TIME, 1e300), (TEXT, {"a": 1})])
+LIST = {"type": ["array", "null"], "items": TEXT}
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [(TIME, "yesterday"), (TIME, [1]), (TIME, 1e300), (TEXT, {"a": 1}), (LIST, "yesterday"), (LIST, {"a": 1})],
+)
 def test_a_value_that_cannot_be_is_an_error_that_names_the_field_and_not_the_value(
     spec: dict[str, Any], value: Any
 ) -> None:
     with pytest.raises(TapError, match="field x of things") as caught:
         reader(x={**spec, "x-source": "x"}).read({"x": value})
     assert str(value) not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["2026-01-31T09:15:00Z", [1], float("inf")])
+def test_a_time_that_is_none_is_an_error_also_when_the_newest_is_looked_for(value: object) -> None:
+    rows = reader(changed_at={**TEXT, "x-newest-of": ["enrolledAt"]})
+    with pytest.raises(TapError, match="field enrolledAt of things"):
+        rows.moment({"enrolledAt": value})
