@@ -59,6 +59,9 @@ def test_next_is_a_string_and_absent_at_the_end(college: RunningSandbox) -> None
     assert first["paging"]["next"] == "2"
     assert first["linked"] == {}
     assert college.get("/users", limit=1000)["paging"] == {"total": first["paging"]["total"]}
+    total = first["paging"]["total"]
+    assert college.get("/users", limit=total)["paging"] == {"total": total}
+    assert college.get("/users", limit=total - 1)["paging"]["next"] == str(total - 1)
     assert college.get("/users", start="999999")["elements"] == []
     assert college.get("")["paging"] == {}
 
@@ -241,6 +244,8 @@ def test_contents_tell_what_changed_since_a_second(sandbox: RunningSandbox) -> N
     removed = {row["id"] for row in changed if row["changes"][0]["changeType"] == "REMOVED"}
     assert removed < clips
     assert not removed & {row["id"] for row in sandbox.all("/contents")}
+    programs = sandbox.all("/programs", excludeContent=False)
+    assert not removed & {f"Video~{content['contentId']}" for p in programs for content in p["contentIds"]}
 
 
 def test_the_organisation_has_what_trips_up_software(college: RunningSandbox) -> None:

@@ -133,6 +133,14 @@ def test_an_idle_server_ends_by_itself_whoever_asks_for_its_status_but_not_when_
     assert not (tmp_path / "server.json").exists()
 
 
+def test_a_server_that_does_not_react_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, _ = daemon.start(daemon.Options(tmp_path, port=0))
+    os.kill(server.pid, signal.SIGSTOP)
+    monkeypatch.setattr(daemon, "_STOP_SECONDS", 0.5)
+    assert daemon.stop(tmp_path) == server
+    assert has_ended(server.pid)
+
+
 def test_starting_leaves_no_warning_behind(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "once")  # as Meltano does
     assert len(command("start").splitlines()) == 1

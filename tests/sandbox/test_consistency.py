@@ -45,6 +45,7 @@ def test_times_and_grades_of_an_enrollment_fit_each_other(campus: Campus) -> Non
         assert row.enrolled_at <= (row.last_activity_at or row.updated_at) <= row.updated_at <= campus.now
         assert row.is_completed == (row.completed_at is not None) == (row.grade is not None)
         assert (row.membership_state == "DELETED_MEMBER") == (row.deleted_at is not None)
+        assert row.deleted_at is None or max(row.enrolled_at, row.last_activity_at or 0) < row.deleted_at
         assert 0 <= row.overall_progress <= 100
         if row.grade is not None:
             assert 0 <= row.grade <= 1

@@ -45,6 +45,12 @@ def test_credentials_may_come_in_the_form_and_extra_headers_are_ignored(college:
     assert answer.status_code == 200
 
 
+def test_the_token_endpoint_is_one_path_and_one_method(college: RunningSandbox) -> None:
+    auth = (college.client_id, college.client_secret)
+    assert college.client.post(f"{college.auth_url}/", auth=auth, data=GRANT).status_code == 404
+    assert college.client.get(college.auth_url, auth=auth).status_code == 405
+
+
 @pytest.mark.parametrize("auth", [("sandbox-client-id", "wrong"), ("nobody", "sandbox-client-secret"), ("", "")])
 def test_a_wrong_client_is_an_invalid_client(college: RunningSandbox, auth: tuple[str, str]) -> None:
     answer = college.client.post(college.auth_url, auth=auth, data=GRANT)
