@@ -131,6 +131,18 @@ def test_findings_are_bounded_but_counted_in_full(place: Place) -> None:
     assert len(outcome.findings) == checks.FINDINGS_PER_CHECK
 
 
+def test_a_date_between_two_terms_of_a_class_is_outside(place: Place) -> None:
+    place.sql(
+        'insert into "academicSessions" values '
+        "('t0', null, null, '2023', 'term', '2023-08-01', '2024-08-01', '', '2024')",
+        "update classes set \"termSourcedIds\" = 't0,t1'",
+        put("enrollments", "beginDate", "2024-01-01", "e1"),
+    )
+    assert findings(place) == []
+    place.sql(put("enrollments", "beginDate", "2025-01-01", "e1"))
+    assert [(finding.rule, finding.row) for finding in findings(place)] == [("outside-term", 1)]
+
+
 @pytest.mark.parametrize("sourced_id", ["ada@example.org", "Ada Zed"])
 def test_an_id_that_may_be_a_name_is_not_reported(place: Place, sourced_id: str) -> None:
     place.sql(f"insert into categories values ('{sourced_id}', null, null, '')")

@@ -200,13 +200,21 @@ def _shared(column: str) -> str:
 
 
 _TERMS = (
-    f'(select r.*, s.first_day, s.last_day from {{rows}} as r inner join (select c."sourcedId", '
-    f'min(a."startDate") as first_day, max(a."endDate") as last_day '
-    f'from (select c."sourcedId", {items("c.termlist")} as term '
-    f'from (select "sourcedId", "termSourcedIds" as termlist from {rows_of("classes")}) as c) as c '
-    f'inner join {rows_of("academicSessions")} as a on a."sourcedId" = c.term group by c."sourcedId") as s '
-    f'on s."sourcedId" = r."classSourcedId")'
+    f'(select c."sourcedId", a."startDate", a."endDate" '
+    f'from (select "sourcedId", {items(quoted("termSourcedIds"))} as term from {rows_of("classes")}) as c '
+    f'inner join {rows_of("academicSessions")} as a on a."sourcedId" = c.term)'
 )
+
+
+def _outside(column: str, after_start: str, before_end: str) -> str:
+    day = f"r.{quoted(column)}"
+    return (
+        f'{day} <> \'\' and r."classSourcedId" in (select t."sourcedId" from {_TERMS} as t) '
+        f'and not exists (select 1 from {_TERMS} as t where t."sourcedId" = r."classSourcedId" '
+        f'and {day} {after_start} t."startDate" and {day} {before_end} t."endDate")'
+    )
+
+
 _SCORES = (
     f"(select r.*, {number('r.score')} as points, {number('i.low')} as low, {number('i.high')} as high, "
     f'i."classSourcedId" '
@@ -229,20 +237,8 @@ _FILE_CHECKS = {
             "date-order",
             'r."endDate" <> \'\' and r."beginDate" <> \'\' and r."endDate" <= r."beginDate"',
         ),
-        Check(
-            "enrollments",
-            "beginDate",
-            "outside-term",
-            'r."beginDate" <> \'\' and (r."beginDate" < r.first_day or r."beginDate" >= r.last_day)',
-            _TERMS,
-        ),
-        Check(
-            "enrollments",
-            "endDate",
-            "outside-term",
-            'r."endDate" <> \'\' and (r."endDate" > r.last_day or r."endDate" <= r.first_day)',
-            _TERMS,
-        ),
+        Check("enrollments", "beginDate", "outside-term", _outside("beginDate", ">=", "<")),
+        Check("enrollments", "endDate", "outside-term", _outside("endDate", ">", "<=")),
         Check(
             "enrollments",
             "userSourcedId",

@@ -80,7 +80,7 @@ RULES = {
         ),
         Rule(
             "outside-term",
-            "An enrollment's dates lie outside the terms of its class.",
+            "A date of an enrollment lies in none of the terms of its class.",
             "Correct the terms or leave it blank.",
         ),
         Rule("learner-twice", "The same person is enrolled in a class twice in the same role.", _MODEL),
