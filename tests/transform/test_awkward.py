@@ -182,4 +182,4 @@ def test_items_whose_ids_differ_by_case_are_two_columns_and_two_organisations_ar
     college.load(READ, organizations=[{"id": "Org_A", "name": "One"}, {"id": "Org_B", "name": "Two"}])
     done = college.dbt("build", "--select", "stg_coursera__organizations")
     assert done.returncode == 1
-    assert "at_most_one_row_stg_coursera__organizations" in done.output
+    assert "only_one_organization_else_run_full_reconcile" in done.output
