@@ -157,3 +157,39 @@ def test_the_settings_are_described() -> None:
     assert about.name == "target-duckdb"
     assert about.settings["required"] == ["filepath"]
     assert all(setting.get("description") for setting in about.settings["properties"].values())
+
+
+@pytest.mark.parametrize(
+    "bookmark",
+    [
+        {"replication_key": "at", "replication_key_value": "2026-01-01"},
+        {"partitions": [{"context": {"p": 1}}, {"context": {"p": 2}, "replication_key_value": "2026-01-01"}]},
+    ],
+)
+def test_a_tap_that_resumes_into_a_file_without_the_earlier_rows_is_stopped(
+    loader: Loader, bookmark: dict[str, Any]
+) -> None:
+    resumed = (
+        loader.state({"bookmarks": {"s": bookmark, "whole": {}}}),
+        loader.schema("whole", {"id": "integer"}, ["id"]),
+        loader.schema("s", {"id": "integer"}, ["id"]),
+        loader.record("s", {"id": 2}),
+    )
+    sentence = failure(loader.command(*resumed))
+    assert sentence.startswith("The tap goes on from a bookmark of stream s, but ")
+    assert sentence.endswith("(Meltano: run --full-refresh).")
+    loader(loader.schema("s", {"id": "integer"}, ["id"]), loader.record("s", {"id": 1}))
+    loader(*resumed)
+    assert loader.rows("SELECT id FROM s ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_first_run_may_pass_states_of_streams_that_come_later(loader: Loader) -> None:
+    loader(
+        loader.state({}),
+        loader.schema("a", {"id": "integer"}, ["id"]),
+        loader.record("a", {"id": 1}),
+        loader.state({"bookmarks": {"a": {"replication_key_value": 1}, "b": {"replication_key_value": 1}}}),
+        loader.schema("b", {"id": "integer"}, ["id"]),
+        loader.record("b", {"id": 1}),
+    )
+    assert loader.rows("SELECT count(*) FROM b") == [(1,)]

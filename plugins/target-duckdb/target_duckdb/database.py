@@ -39,6 +39,7 @@ class Database:
     _folders_in_use: ClassVar[set[Path]] = set()
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
+        self.path = path
         self._connection = _open(path, lock_timeout)
         self._connection.execute("SET TimeZone = 'UTC'")
         self.catalog = str(self.fetch("SELECT current_database()")[0][0])

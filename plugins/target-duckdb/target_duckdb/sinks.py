@@ -54,7 +54,7 @@ class DuckDBSink(BatchSink):
             key=list(self.key_properties),
             method=TargetLoadMethods(target.config["load_method"]),
         )
-        self._table.prepare()
+        self._table.prepare(resumed=self.stream_name in self._target.resumed)
         self._versioned = False
         self._new_spool()
 

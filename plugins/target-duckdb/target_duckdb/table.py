@@ -70,11 +70,20 @@ class Table:
                 "correct the tap's key_properties."
             )
 
-    def prepare(self) -> None:
-        """Create the table, or bring the one that is there up to the stream's schema."""
+    def prepare(self, *, resumed: bool = False) -> None:
+        """Create the table, or bring the one that is there up to the stream's schema.
+
+        `resumed` says that the tap goes on from a bookmark, so that there has to be a table with what came before it.
+        """
         with self.database.transaction(f"prepare the table of stream {self.stream}"):
             self.database.fetch(f"CREATE SCHEMA IF NOT EXISTS {quote(self.database.catalog, self.schema)}")
             if not self._exists():
+                if resumed:
+                    raise LoadError(
+                        f"The tap goes on from a bookmark of stream {self.stream}, but {self.database.path} has no "
+                        "table with what came before it, so most rows would be missing: restore the file, or read "
+                        "everything again without the saved state (Meltano: run --full-refresh)."
+                    )
                 self._create()
             elif not self._overwrites:
                 self._check_key()

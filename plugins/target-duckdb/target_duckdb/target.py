@@ -108,6 +108,8 @@ class TargetDuckDB(Target):
 
     rows_since_state = 0
     """Records taken in since a state was last passed on."""
+    resumed: frozenset[str] = frozenset()
+    """Streams that the tap goes on with from a bookmark, as far as the state says that it begins with."""
 
     def __init__(self, *, config: dict[str, Any] | None = None, **options: Any) -> None:
         # A setting given as null means its default.
@@ -139,6 +141,9 @@ class TargetDuckDB(Target):
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        if not self._sinks_active:
+            # What comes ahead of any schema is the state that the tap was given.
+            self.resumed = bookmarked(message_dict.get("value"))
         # Passing the state on at every batch, not only at the end, is what lets a killed run resume.
         super()._process_state_message(message_dict)
         if self.rows_since_state >= self.config["batch_size_rows"]:
@@ -195,3 +200,19 @@ class TargetDuckDB(Target):
             sentence = " ".join(str(error.args[0] if error.args else type(error).__name__).split())
             cls.logger.error(sentence, exc_info=cls.logger.isEnabledFor(logging.DEBUG))  # noqa: TRY400
             sys.exit(1)
+
+
+def bookmarked(state: Any) -> frozenset[str]:
+    """Streams for which a state of an SDK tap holds a replication key's value, of the stream or of a partition."""
+    bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
+    if not isinstance(bookmarks, dict):
+        return frozenset()
+    return frozenset(
+        stream
+        for stream, bookmark in bookmarks.items()
+        if isinstance(bookmark, dict)
+        and any(
+            isinstance(part, dict) and part.get("replication_key_value") is not None
+            for part in (bookmark, *(bookmark.get("partitions") or []))
+        )
+    )
