@@ -141,6 +141,11 @@ def test_each_expected_failure_has_its_exit_code_and_one_sentence(place: Place, 
         assert "Traceback" not in result.stderr
 
 
+def test_the_help_tells_each_exit_code_on_its_own_line(place: Place) -> None:
+    lines = [line.split() for line in place.run("publish", "--help").stdout.splitlines()]
+    assert {"1", "2", "3", "4"} <= {words[0] for words in lines if words}
+
+
 def test_a_locked_database_is_one_sentence_naming_the_holder(place: Place) -> None:
     with duckdb.connect(str(place.database)):
         result = place.run("publish", "--wait", "0.3")

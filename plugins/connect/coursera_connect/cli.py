@@ -75,16 +75,15 @@ class _Commands(click.Group):
     "--debug", is_flag=True, envvar="CONNECT_DEBUG", show_envvar=True, help="Show the traceback of a failure."
 )
 def main(debug: bool) -> None:
-    r"""Publish OneRoster packages from the tables the transforms made.
+    """Publish OneRoster packages from the tables the transforms made.
 
-    \b
-    connect publish     check the OneRoster tables and publish oneroster.zip
-    connect summary     what the last run loaded and published
+    In the Meltano project, which sets the paths, the commands are `meltano invoke connect:publish` and `meltano invoke
+    connect:summary`.
     """
     del debug  # read from the context, where a failure is caught
 
 
-@main.command()
+@main.command(short_help="Check the OneRoster tables, write the zip.")
 @_shared
 @click.option(
     "--schema",
@@ -109,7 +108,7 @@ def main(debug: bool) -> None:
     help="source.systemCode of the manifest.",
 )
 def publish(as_json: bool, **options: Any) -> None:
-    r"""Check the OneRoster 1.1 tables and publish them as one zip, all or nothing.
+    """Check the OneRoster 1.1 tables and publish them as one zip, all or nothing.
 
     A package that breaks a rule is not published: the previous one stays as it is. Every broken rule is in
     publish-report.json beside the package, with file, row, field and reason (ids, no names or e-mails); a warning is
@@ -122,7 +121,7 @@ def publish(as_json: bool, **options: Any) -> None:
                 2 an option or setting is wrong
                 3 the database is missing, in use or has no OneRoster models
                 4 the package cannot be written, or another publish is running
-    """
+    """  # noqa: D301 - the escape is what keeps the lines apart
     settings = Settings(**options)
     with screen.progress() as step:
         report = run_publish(settings, step)
@@ -136,7 +135,7 @@ def publish(as_json: bool, **options: Any) -> None:
         sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Show what the last run left.")
 @_shared
 @click.option(
     "--raw-schema",
