@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import psutil
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ class Server:
 
     def call(self, method: str, path: str, **params: int) -> dict[str, Any] | None:
         """A control endpoint's answer; None when the server does not answer."""
+        import httpx  # noqa: PLC0415 - the server itself need not wait for it
+
         try:
             with httpx.Client(trust_env=False, timeout=30) as client:
                 answer = client.request(method, f"{self.url}/_sandbox/{path}", params=params)
