@@ -29,6 +29,7 @@ class IncrementalStream(CourseraStream):
 
     parent_stream_type = Programs
     replication_key = "changed_at"
+    state_partitioning_keys = ("program_id",)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -105,21 +106,21 @@ class Enrollments(IncrementalStream):
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         # A new name of the program is no activity of anybody: no filter finds the rows that bear it.
         seen: Seen = {}
-        shown: set[str | None] = set()
-        elsewhere: set[str | None] = set()
+        shown: set[str] = set()
+        elsewhere: set[str] = set()
         yield from _noting(shown, self.listed(context, _since(self.since(context)), seen))
-        shown -= {None}
-        listed = {self._listed_name(context)}
-        remembered = self._remembered_name(context)
-        if remembered is not None and (shown or listed) != {remembered}:
-            yield from _noting(elsewhere, self.listed(context, _since(self.start), seen))
         # The report bears the new name up to a day later than the list of programs, so what it shows counts first.
-        names = shown or elsewhere - {None} or listed
+        listed = self._listed_names(context)
+        remembered = self._remembered_name(context)
+        if remembered and (shown or listed or {remembered}) != {remembered}:
+            yield from _noting(elsewhere, self.listed(context, _since(self.start), seen))
+        names = shown or elsewhere or listed
         self._program_name = names.pop() if len(names) == 1 else None
 
-    def _listed_name(self, context: Context | None) -> str | None:
+    def _listed_names(self, context: Context | None) -> set[str]:
         programs = self._coursera.streams[Programs.name]
-        return programs.names.get(context["program_id"]) if context and isinstance(programs, Programs) else None
+        name = programs.names.get(context["program_id"]) if context and isinstance(programs, Programs) else None
+        return {name} if name else set()
 
     def _remembered_name(self, context: Context | None) -> str | None:
         name = self.get_context_state(context).get("program_name")
@@ -132,10 +133,11 @@ class Enrollments(IncrementalStream):
             self.get_context_state(context)["program_name"] = self._program_name
 
 
-def _noting(names: set[str | None], rows: Iterator[Raw]) -> Iterator[Raw]:
+def _noting(names: set[str], rows: Iterator[Raw]) -> Iterator[Raw]:
     """The rows; adds the program names that they bear to `names`."""
     for raw in rows:
-        names.add(raw.get("programName"))
+        if name := raw.get("programName"):
+            names.add(name)
         yield raw
 
 

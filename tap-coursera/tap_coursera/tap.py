@@ -203,6 +203,13 @@ def _one_sentence(logger: logging.Logger) -> Iterator[None]:
     except TapError as error:
         logger.error("%s", error, exc_info=logger.isEnabledFor(logging.DEBUG))  # noqa: TRY400 - see above
         sys.exit(1)
+    except ValueError as error:
+        if type(error).__name__ != "JSONDecodeError":  # the SDK reads files with simplejson, whose error is its own
+            raise
+        logger.error(  # noqa: TRY400 - the text of the error holds a part of the file
+            "A file given with --config, --catalog or --state is not JSON: write it again, or leave an empty one out."
+        )
+        sys.exit(1)
     except BrokenPipeError:
         # Python would complain again when it flushes at exit.
         sys.stdout = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -129,6 +130,49 @@ def test_a_refused_setting_ends_with_exit_code_1_and_no_traceback(tmp_path: Path
     assert "client_secret" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert "90125" not in failed.stderr
+
+
+def test_what_a_catalog_deselects_or_does_not_name_is_not_written_nor_put_into_batch_files(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    catalog = TapCoursera(config=CONFIG).catalog_dict
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"]["selected"] = entry["tap_stream_id"] in {"users", "program_memberships"}
+            if item["breadcrumb"][-1:] in (["email"], ("email",)):
+                item["metadata"]["selected"] = False
+        entry["schema"]["properties"].pop("full_name", None)
+    chosen = stored(tmp_path / "catalog.json", catalog)
+    batches = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri(), "prefix": "batch-"},
+    }
+    written = run("--config", stored(tmp_path / "c.json", sandbox.tap_config), "--catalog", chosen).stdout.splitlines()
+    filed = run(
+        "--config", stored(tmp_path / "b.json", sandbox.tap_config | {"batch_config": batches}), "--catalog", chosen
+    )
+    assert filed.returncode == 0
+    rows = [message["record"] for line in written if (message := json.loads(line))["type"] == "RECORD"]
+    in_files = [
+        json.loads(line)
+        for file in tmp_path.glob("batch-*")
+        for line in gzip.decompress(file.read_bytes()).splitlines()
+    ]
+    for found in (rows, in_files):
+        assert len(found) == len(sandbox.all("/users")) + sum(
+            len(sandbox.all(f"/programs/{program['id']}/memberships"))
+            for program in sandbox.all("/programs", excludeContent=True)
+        )
+        assert all("id" in row and not row.keys() & {"email", "full_name"} for row in found)
+
+
+def test_a_state_file_that_a_killed_run_left_empty_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "state.json").touch()
+    failed = run("--config", stored(tmp_path / "c.json", CONFIG), "--state", tmp_path / "state.json")
+    assert failed.returncode == 1
+    assert "is not JSON" in failed.stderr
+    assert "Traceback" not in failed.stderr
 
 
 def test_a_killed_run_started_again_ends_with_the_same_rows(

@@ -279,3 +279,14 @@ def test_unknown_fields_are_left_out_and_named_once_per_stream(
     assert [m["record"] for m in plain.of("RECORD")] == [m["record"] for m in strange.of("RECORD")]
     told = [record.name for record in caplog.records if "left out" in record.getMessage()]
     assert len(told) == len(set(told)) >= len(KEYS) - 2
+
+
+def test_state_has_a_bookmark_per_program_for_reports_only_and_tells_of_nobody(
+    sandbox: RunningSandbox, read_tap: ReadTap
+) -> None:
+    output = read_tap(sandbox.tap_config)
+    bookmarks = output.state["bookmarks"]
+    assert {name for name, bookmark in bookmarks.items() if bookmark} == set(REPORTS)
+    assert {len(bookmarks[name]["partitions"]) for name in REPORTS} == {len(output.records("programs"))}
+    text = str(output.state)
+    assert not [user for user in output.records("users") if user["email"] in text or user["external_id"] in text]
