@@ -101,7 +101,7 @@ def college(warehouse: Warehouse) -> Warehouse:
             item("ProgB", "sso6", "Course2", "long", 90.0),
         ],
     )
-    warehouse.build()
+    warehouse.run()
     return warehouse
 
 

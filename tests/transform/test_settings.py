@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 FILES = ["orgs", "academicSessions", "courses", "classes", "users", "enrollments", "categories", "lineItems", "results"]
 
 
-def test_an_account_without_a_row_gives_empty_files_even_if_the_gradebook_was_never_loaded(
+def test_an_account_without_a_row_gives_empty_files_even_if_no_report_was_ever_loaded(
     warehouse: Warehouse,
 ) -> None:
-    warehouse.load("2026-02-02T06:00:00Z", course_grades=None, item_grades=None)
+    warehouse.load("2026-02-02T06:00:00Z", enrollments=None, course_grades=None, item_grades=None)
     warehouse.build(grade_sync="granular_all")
     assert {name: warehouse.read(f'oneroster."{name}"') for name in FILES} == {name: [] for name in FILES}
 

@@ -1,7 +1,7 @@
 {#-
   The newest raw row per key, unless the loader has marked it as removed upstream.
 
-  optional: the stream may never have been loaded, as in a project that only syncs rosters; it has no rows then.
+  optional: the stream may never have been loaded, as where nobody syncs grades or there is no program yet; it has no rows then.
 -#}
 {% macro newest_rows(relation, key, removed=false, optional=false) %}
   {%- if optional and execute and not relation.is_cte and load_relation(relation) is none -%}

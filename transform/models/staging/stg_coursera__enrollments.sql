@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"]) }}
+    {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"], optional=true) }}
 ),
 
 renamed as (
