@@ -149,7 +149,7 @@ class Listing:
                 parts = [row.get(name) for name in self.id_parts]
                 row["id"] = None if None in parts else "~".join(map(str, parts))
             if row.get("id") is not None:
-                return hash((str(row["id"]), row.get("programId")))
+                return hash((str(row["id"]), str(row.get("programId"))))
         raise TapError(
             f"A row of {self.stream} came without an id, so it cannot be told from others: check that api_url is "
             "the Coursera API, and report it if it is."

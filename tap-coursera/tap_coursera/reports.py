@@ -95,7 +95,6 @@ class Enrollments(IncrementalStream):
         "includeS12n": "false",
     }
     primary_keys = ("program_id", "id")
-
     id_parts = ("externalId", "contentType", "contentId")
 
     def __init__(self, tap: TapCoursera) -> None:
@@ -136,7 +135,8 @@ class Enrollments(IncrementalStream):
 def _noting(names: set[str], rows: Iterator[Raw]) -> Iterator[Raw]:
     """The rows; adds the program names that they bear to `names`."""
     for raw in rows:
-        if name := raw.get("programName"):
+        name = raw.get("programName")
+        if name and isinstance(name, str):
             names.add(name)
         yield raw
 
