@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
+from tap_coursera.errors import TapError
 from tap_coursera.records import milliseconds, rfc3339
 from tap_coursera.streams import CourseraStream, Programs
 
@@ -69,8 +70,14 @@ class IncrementalStream(CourseraStream):
             state |= {"replication_key": self.replication_key, "replication_key_value": rfc3339(latest)}
 
     def _bookmark(self, context: Context | None) -> int:
-        value: str | None = self.get_context_state(context).get("replication_key_value")
-        return milliseconds(value) if value else 0
+        value = self.get_context_state(context).get("replication_key_value")
+        try:
+            return milliseconds(value) if value else 0
+        except (AttributeError, TypeError, ValueError):
+            raise TapError(
+                f"The state holds a bookmark of {self.name} that is not a time: give the state that a run of this tap "
+                "wrote, or none to read everything again."
+            ) from None
 
     @override
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:

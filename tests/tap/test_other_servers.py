@@ -228,3 +228,11 @@ def test_state_that_knows_no_name_is_taken_up_without_reading_everything(
     output = read_tap(CONFIG, select=["enrollments"], state=state)
     assert server.asked["enrollmentReports", False] == 0
     assert [one["program_name"] for one in output.state["bookmarks"]["enrollments"]["partitions"]] == ["Old", "Old"]
+
+
+@pytest.mark.parametrize("value", ["yesterday", 1769850900000, {"changed_at": 1}])
+def test_a_bookmark_that_is_no_time_is_one_sentence(requests_mock: Mocker, read_tap: ReadTap, value: object) -> None:
+    Other(requests_mock)
+    partition = {"context": {"program_id": "p1"}, "replication_key": "changed_at", "replication_key_value": value}
+    with pytest.raises(TapError, match="bookmark of enrollments that is not a time"):
+        read_tap(CONFIG, state={"bookmarks": {"enrollments": {"partitions": [partition]}}})
