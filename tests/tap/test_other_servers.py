@@ -124,6 +124,8 @@ class Other:
             return {key: value for key, value in row.items() if key != "id"}
         if self.manner == "no program ids" and "itemGradebooks" in row:
             return {key: value for key, value in row.items() if key != "programId"}
+        if self.manner == "no item ids" and "itemGradebooks" in row:
+            return row | {"itemGradebooks": [{"itemId": None, "itemGrade": 50}]}
         if self.manner == "nulls":
             return row | dict.fromkeys(("completedAt", "deletedAt", "tagline", "instructors", "extraMetadata"))
         return row
@@ -158,6 +160,14 @@ def test_every_row_comes_once_from_a_server_that_refuses_what_is_not_documented(
             assert all(None not in key for key in keys)
     assert [row["grade"] for row in first.records("enrollments")] == [0.92] * 6
     assert all(row["risk_flags"] == [] for row in first.records("course_grades"))
+
+
+def test_a_row_without_a_part_of_its_key_is_an_error_and_no_row(requests_mock: Mocker, read_tap: ReadTap) -> None:
+    Other(requests_mock, "no item ids")
+    output = Output()
+    with pytest.raises(TapError, match="A row of item_grades came without item_id"):
+        read_tap(CONFIG, select=["item_grades"], into=output)
+    assert output.records("item_grades") == []
 
 
 def names(output: Output) -> dict[str, set[str]]:
