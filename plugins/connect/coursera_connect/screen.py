@@ -62,7 +62,7 @@ def refused(report: dict[str, Any], where: Path) -> str:
 def summary(facts: dict[str, Any]) -> None:
     """Print the summary of a run."""
     console = Console()
-    table = Table("stream", box=None, title="Coursera", title_justify="left")
+    table = Table("stream", box=None, title=_near(facts["database"]), title_justify="left")
     for heading in ("rows now", "received in the last load", "removed"):
         table.add_column(heading, justify="right")
     for name, counts in facts["streams"].items():
@@ -76,13 +76,14 @@ def summary(facts: dict[str, Any]) -> None:
     )
     lines = [""]
     if received < rows:
-        lines += [f"The last load brought {received:,} of {rows:,} rows; what did not change was not sent again.", ""]
+        lines += [f"The last load brought {received:,} of {rows:,} rows: of enrollments and grades only what changed.", ""]
     console.print("\n".join(lines + _package(facts["package"])), soft_wrap=True, highlight=False, markup=False)
     if facts["package"]["published"] and facts["package"]["bytes"]:
         files = Table("file", "mode", box=None)
         files.add_column("rows", justify="right")
         for name, file in facts["package"]["files"].items():
-            files.add_row(f"{name}.csv", file["mode"], f"{file['rows']:,}")
+            if file["rows"]:
+                files.add_row(f"{name}.csv", file["mode"], f"{file['rows']:,}")
         console.print(files)
 
 

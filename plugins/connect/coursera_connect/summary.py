@@ -41,7 +41,7 @@ def summary(database: Path, package: Path, raw_schema: str, wait: float) -> dict
     except DatabaseError:
         if database.is_file():
             raise
-    return {"streams": streams, "package": _package(package)}
+    return {"database": str(database), "streams": streams, "package": _package(package)}
 
 
 def _count(database: warehouse.Warehouse, schema: str, streams: dict[str, Any]) -> None:
