@@ -76,7 +76,8 @@ def summary(facts: dict[str, Any]) -> None:
     )
     lines = [""]
     if received < rows:
-        lines += [f"The last load brought {received:,} of {rows:,} rows: of enrollments and grades only what changed.", ""]
+        brought = f"The last load brought {received:,} of {rows:,} rows"
+        lines += [f"{brought}: of enrollments and grades only what changed.", ""]
     console.print("\n".join(lines + _package(facts["package"])), soft_wrap=True, highlight=False, markup=False)
     if facts["package"]["published"] and facts["package"]["bytes"]:
         files = Table("file", "mode", box=None)
