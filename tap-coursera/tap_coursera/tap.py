@@ -158,6 +158,13 @@ class TapCoursera(Tap):
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        if unset := [name for name in ("client_id", "client_secret", "org_id") if self._config.get(name, "") == ""]:
+            variables = ", ".join(f"{self.name}_{name}".replace("-", "_").upper() for name in unset)
+            problem = f"{', '.join(unset)} not set: put what is missing into the configuration, or into {variables}."
+            if raise_errors:
+                # Not a ConfigValidationError, after which the SDK's last word would be that validation failed.
+                raise TapError(problem)
+            return [problem]
         for name in ("client_id", "client_secret"):
             # The SDK would repeat the value.
             if not isinstance(self._config.get(name, ""), str):
@@ -202,6 +209,11 @@ def _one_sentence(logger: logging.Logger) -> Iterator[None]:
         yield
     except TapError as error:
         logger.error("%s", error, exc_info=logger.isEnabledFor(logging.DEBUG))  # noqa: TRY400 - see above
+        sys.exit(1)
+    except ConfigValidationError as error:
+        # The SDK handles it in a run, and lets it through in a test.
+        for problem in error.errors:
+            logger.error("%s", problem)  # noqa: TRY400
         sys.exit(1)
     except ValueError as error:
         if type(error).__name__ != "JSONDecodeError":  # the SDK reads files with simplejson, whose error is its own

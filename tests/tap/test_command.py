@@ -112,7 +112,6 @@ def test_a_wrong_setting_ends_with_exit_code_1_and_one_sentence(
         ({"page_size": 1001}, "page_size"),
         ({"grade_sync": "sometimes"}, "grade_sync"),
         ({"start_date": "last week"}, "start_date"),
-        ({"org_id": ""}, "org_id"),
         ({"client_secret": 90125}, "client_secret"),
     ],
 )
@@ -130,6 +129,25 @@ def test_a_refused_setting_ends_with_exit_code_1_and_no_traceback(tmp_path: Path
     assert "client_secret" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert "90125" not in failed.stderr
+
+
+@pytest.mark.parametrize("mode", [[], ["--test"]])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"client_secret": "", "org_id": ""},
+            "client_secret, org_id not set: put what is missing into the configuration",
+        ),
+        ({"page_size": 5000}, "5000 is greater than the maximum of 1000"),
+    ],
+)
+def test_what_is_missing_or_out_of_bounds_is_the_last_thing_a_run_or_a_test_says(
+    tmp_path: Path, mode: list[str], change: Json, said: str
+) -> None:
+    failed = run("--config", stored(tmp_path / "config.json", CONFIG | change), *mode)
+    assert failed.returncode == 1
+    assert said in failed.stderr.strip().splitlines()[-1]
 
 
 def test_what_a_catalog_deselects_or_does_not_name_is_not_written_nor_put_into_batch_files(
