@@ -19,7 +19,7 @@ demo: setup
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev-ready setup
-	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .

@@ -30,7 +30,7 @@ class RunningSandbox:
     def __init__(self, home: Path, *, now: str | None = None, **options: Any) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
-        chosen = daemon.Options(home, **{"port": 0, "idle_timeout": 300, **options})
+        chosen = daemon.Options(home, **{"port": 0, "idle_timeout": 3600, **options})
         arguments = [*chosen.arguments(), *(["--now", now] if now else [])]
         self._errors = (home / "server.log").open("w")
         self.process = subprocess.Popen(  # noqa: S603 - our own command
