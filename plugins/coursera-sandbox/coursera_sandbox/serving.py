@@ -103,6 +103,7 @@ def _listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise SandboxError(
-            f"Port {port} cannot be used ({error}); choose another one with --port, or 0 for any that is free."
+            f"Port {port} cannot be used ({error}); choose another one with --port or COURSERA_SANDBOX_PORT, "
+            "or 0 for any that is free."
         ) from None
     return listener
