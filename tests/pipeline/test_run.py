@@ -99,7 +99,7 @@ def test_the_scheduled_jobs_run_on_credentials_from_the_env_file_which_the_sandb
     }
     env_file = ran.root / ".env"
     env_file.write_text("".join(f"TAP_COURSERA_{name}={value}\n" for name, value in settings.items()))
-    ran.meltano("run", "roster-sync", "grade-sync", environment="prod")
+    ran.meltano("run", "grade-sync", "roster-sync", environment="prod")
     of_prod = ran.root / "output" / "prod" / "oneroster.zip"
     assert of_prod.read_bytes() == ran.package.read_bytes()
 
