@@ -76,6 +76,7 @@ def test_start_advance_status_and_stop(command: Command) -> None:
     assert url_in(again) == url_in(line)
     assert again.endswith("(already running)")
     assert "own options" in command("start", "--learners", "70")
+    assert "own options" in command("start", "--learners", "60", "--class-day", "2028-10-12")
     assert command("advance", "--hours", "2", "--days", "1") == "2026-02-03T08:00:00Z"
     assert "2026-02-03T08:00:00Z" in command("status")
     assert httpx.get(url_in(line) + "/_sandbox/status", trust_env=False).json()["now"] == "2026-02-03T08:00:00Z"
@@ -175,6 +176,7 @@ def test_a_server_in_the_foreground_says_where_it_is_and_ends_on_sigterm(command
     [
         (["start", "--fault", "nonsense"], "There is no fault 'nonsense'"),
         (["start", "--now", "yesterday"], "Invalid isoformat string"),
+        (["start", "--class-day", "2028-10-12,soon"], "Invalid isoformat string: 'soon'"),
         (["start", "--learners", "0"], "0 is not in the range"),
         (["advance"], "Say how far"),
         (["advance", "--days", "367"], "At most 366 days"),

@@ -136,9 +136,9 @@ class Campus:
         self._found: OrderedDict[tuple[str, Query], Ints] = OrderedDict()
 
     @classmethod
-    def open(cls, seed: int, learners: int, now: int) -> Campus:
-        """The college with this seed and so many learners, at this moment."""
-        return cls(World(seed, learners, Catalogue(seed)), now)
+    def open(cls, seed: int, learners: int, now: int, class_days: tuple[int, ...] = ()) -> Campus:
+        """The college with this seed, so many learners and these class days, at this moment."""
+        return cls(World(seed, learners, Catalogue(seed), class_days), now)
 
     def at(self, now: int) -> Campus:
         """The same college at another moment."""

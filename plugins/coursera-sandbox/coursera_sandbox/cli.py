@@ -10,7 +10,7 @@ import click
 from coursera_sandbox import daemon
 from coursera_sandbox.clock import FURTHEST, Clock
 from coursera_sandbox.faults import FAULTS, Fault
-from coursera_sandbox.moments import DAY, HOUR, iso, moment
+from coursera_sandbox.moments import DAY, HOUR, days, iso, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,14 @@ def _moment(_context: click.Context, _parameter: click.Parameter, text: str | No
         raise click.BadParameter(str(error)) from None
 
 
+def _days(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str:
+    try:
+        days(text or "")
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return text or ""
+
+
 def _server_options(command: FC) -> FC:
     def option(name: str, help_text: str, **more: Any) -> Callable[[FC], FC]:
         variable = f"COURSERA_SANDBOX_{name.strip('-').replace('-', '_').upper()}"
@@ -67,6 +75,12 @@ def _server_options(command: FC) -> FC:
 
     for decorate in (
         option("--now", "Set the simulated clock, such as 2026-03-01T06:00:00Z, before it starts.", callback=_moment),
+        option(
+            "--class-day",
+            "One class hands in together on this day, such as 2028-10-12; of several dates, commas between.",
+            metavar="DATE",
+            callback=_days,
+        ),
         option(
             "--fault",
             "Misbehave; may be given more than once.",
@@ -121,7 +135,8 @@ def start(**values: Any) -> None:
     except daemon.SandboxError as error:
         raise _Sentence(str(error)) from None
     line = daemon.describe(server, iso(Clock(home).now))
-    different = (server.seed, server.learners) != (options.seed, options.learners)
+    told = (options.seed, options.learners, options.class_day)
+    different = (server.seed, server.learners, server.class_day) != told
     click.echo(line + (" (already running" + (", with its own options)" if different else ")") if before else ""))
 
 

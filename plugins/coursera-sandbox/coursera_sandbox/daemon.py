@@ -34,6 +34,8 @@ class Options:
     learners: int = 120
     seed: int = 7
     idle_timeout: float = 900
+    class_day: str = ""
+    """Dates with commas between."""
     faults: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
@@ -41,6 +43,8 @@ class Options:
         found = ["--home", str(self.home)]
         for name in ("port", "learners", "seed", "idle_timeout"):
             found += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
+        if self.class_day:
+            found += ["--class-day", self.class_day]
         for spec in self.faults:
             found += ["--fault", spec]
         return found
@@ -56,6 +60,7 @@ class Server:
     url: str
     seed: int
     learners: int
+    class_day: str = ""
 
     @property
     def alive(self) -> bool:

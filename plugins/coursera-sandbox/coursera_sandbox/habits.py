@@ -40,3 +40,10 @@ FAILS_FIRST, GIVES_UP = 0.12, 0.06
 PASS_MARK = 80.0
 PEERS_TAKE, TRIES_AGAIN_LEAST, TRIES_AGAIN_SPREAD = 36 * HOUR, DAY, 4 * DAY
 SKIPS_VIDEOS = 0.12
+
+# A class day: those of a class who stopped hand in between these hours. It is the class in which they are nearest to
+# this share of the college, among the first so many learners, whether the college has these or not: so a learner's
+# life does not depend on its size.
+CLASS_SHARE, CLASS_AMONG = 0.02, 20_000
+CLASS_FROM, CLASS_UNTIL = 8 * HOUR, 18 * HOUR
+CLASS_SITS_DOWN_WITHIN = 7 * HOUR + 30 * MINUTE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 
 HOUR = 3_600_000
 MINUTE = 60_000
@@ -20,6 +20,12 @@ def moment(text: str) -> int:
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=timezone.utc)
     return round(parsed.timestamp() * 1000)
+
+
+def days(text: str) -> tuple[int, ...]:
+    """Midnights, in order, of ISO 8601 dates with commas between. Raises ValueError on anything else."""
+    dates = {date.fromisoformat(part.strip()) for part in text.split(",") if part.strip()}
+    return tuple(moment(one.isoformat()) for one in sorted(dates))
 
 
 def iso(at: int) -> str:

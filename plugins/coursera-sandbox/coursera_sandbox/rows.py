@@ -61,6 +61,27 @@ class Memberships:
         return here
 
 
+@dataclass
+class Plan:
+    """When learners sit down to a course, one row per enrollment."""
+
+    sessions: Ints
+    """A column per session."""
+    depth: Ints
+    """How many of these he does; 0 for a look only, -1 for nothing at all."""
+    called: Ints
+    """When his class sat down to a session together, ABSENT for all others; one column more than there are sessions."""
+
+
+@dataclass(frozen=True)
+class ClassDay:
+    """One class, a course in a program, hands in together on a day (its midnight)."""
+
+    day: int
+    program: int
+    course: int
+
+
 @dataclass(frozen=True)
 class Progress:
     """Work on courses, one row per enrollment; grades have a column per item, and are NaN where there is none yet."""

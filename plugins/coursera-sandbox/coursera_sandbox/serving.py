@@ -20,7 +20,7 @@ from coursera_sandbox.clock import Clock
 from coursera_sandbox.control import Control
 from coursera_sandbox.daemon import HOST, SandboxError, Server, describe, find
 from coursera_sandbox.faults import Fault
-from coursera_sandbox.moments import iso
+from coursera_sandbox.moments import days, iso
 from coursera_sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -43,9 +43,8 @@ def run(options: Options, *, announce: bool) -> None:
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     clock = Clock(options.home)
     clock.set(clock.now)
-    sandbox = Sandbox(
-        Campus.open(options.seed, options.learners, clock.now), clock, [Fault.parse(spec) for spec in options.faults]
-    )
+    campus = Campus.open(options.seed, options.learners, clock.now, days(options.class_day))
+    sandbox = Sandbox(campus, clock, [Fault.parse(spec) for spec in options.faults])
     config = uvicorn.Config(
         sandbox.application(Control(sandbox).routes()),
         http=_Protocol,
@@ -58,7 +57,8 @@ def run(options: Options, *, announce: bool) -> None:
         server_header=False,
     )
     server = uvicorn.Server(config)
-    me = Server(os.getpid(), psutil.Process().create_time(), url, options.seed, options.learners)
+    born = psutil.Process().create_time()
+    me = Server(os.getpid(), born, url, options.seed, options.learners, options.class_day)
     note = options.home / "server.json"
 
     def end(_signal: int, _frame: FrameType | None) -> None:

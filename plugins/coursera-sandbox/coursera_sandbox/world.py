@@ -7,6 +7,7 @@ looks, and how late news reach him. The numbers are in :mod:`coursera_sandbox.ha
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,13 @@ from coursera_sandbox.rows import (
     GONE,
     INVITED_AGAIN,
     SERIES,
+    SLOTS,
+    ClassDay,
     Enrollments,
     Memberships,
+    Plan,
     Progress,
+    View,
 )
 from coursera_sandbox.tables import Tables
 
@@ -32,20 +37,19 @@ if TYPE_CHECKING:
 
     from coursera_sandbox.catalogue import Catalogue
     from coursera_sandbox.chance import Bools, Floats, Hashes, Ints
-    from coursera_sandbox.rows import (
-        View,
-    )
 
     Columns = dict[str, NDArray[Any]]
+    Picks = tuple[Ints, Ints, Ints, Ints]
 
 
 class World:
-    """The college with this seed and so many learners."""
+    """The college with this seed, so many learners, and days (their midnights) on which a class hands in together."""
 
-    def __init__(self, seed: int, learners: int, catalogue: Catalogue) -> None:
+    def __init__(self, seed: int, learners: int, catalogue: Catalogue, class_days: tuple[int, ...] = ()) -> None:
         self.seed = seed
         self.learners = learners
         self.catalogue = catalogue
+        self.class_days = class_days
         self.tables = Tables.of(catalogue)
 
     def _bits(self, purpose: str, *keys: Ints | Hashes | int) -> Hashes:
@@ -147,7 +151,7 @@ class World:
             key=self._bits("enrollment", members.learner[pair], members.slot[pair], pick),
         )
 
-    def _picks(self, members: Memberships, view: View) -> tuple[Ints, Ints, Ints, Ints]:
+    def _picks(self, members: Memberships, view: View) -> Picks:
         """Which courses: (index into members, pick, course, time of enrollment), as far as the viewer sees them."""
         tables = self.tables
         pick = np.arange(SERIES)
@@ -181,16 +185,17 @@ class World:
         rows, columns = np.nonzero(wanted & ~away & seen & (course >= 0))
         return rows, columns, course[rows, columns], enrolled[rows, columns]
 
-    def _progress(
-        self, members: Memberships, picked: tuple[Ints, Ints, Ints, Ints], key: Hashes, view: View
-    ) -> Progress:
+    def _progress(self, members: Memberships, picked: Picks, key: Hashes, view: View) -> Progress:
         """Work on the items of a course: up to four sessions, first and second attempts, late grades by peers."""
         pair, _, course, enrolled = picked
         tables = self.tables
         item = np.arange(tables.weight.shape[1])
         keys = key[:, None]
-        sessions, depth = self._sessions(_keen(members.learner, members.slot)[pair], enrolled, key)
-        first = sessions[:, 0]
+        plan = self._plan(members, picked, key)
+        opened = plan.sessions[:, 0] - 5 * MINUTE
+        for class_day in self.classes:
+            self._call(members, picked, key, plan, class_day)
+        sessions, depth = plan.sessions, plan.depth
         session, gradable = tables.session[course], tables.gradable[course]
         takes = (tables.nth[course] * habits.ITEM_TAKES) + _span(
             habits.ITEM_SPREAD, self._chance("minutes", keys, item)
@@ -203,6 +208,8 @@ class World:
         one, two, better = self._marks(keys, item, gradable)
         fails = one < habits.PASS_MARK
         handed_in_again = graded + habits.TRIES_AGAIN_LEAST + _span(habits.TRIES_AGAIN_SPREAD, better)
+        called_on = np.take_along_axis(plan.called, session + 1, axis=1) + 15 * MINUTE + takes
+        handed_in_again = np.maximum(handed_in_again, called_on)  # who goes on with his class had not tried before
         graded_again = handed_in_again + wait // 2
         persists = self._chance("gives up", key)[:, None] >= habits.GIVES_UP
         goes_on = (session < depth[:, None] - 1) | (depth[:, None] == habits.ALL_SESSIONS)
@@ -213,7 +220,6 @@ class World:
         seen_two = again & self._seen(view, "item again", handed_in_again, keys, item)
         graded_two = seen_two & self._seen(view, "item again", graded_again, keys, item)
         grade = np.where(graded_two, two, np.where(graded_one, one, np.nan))
-        opened = first - 5 * MINUTE
         opens = (depth >= 0) & self._seen(view, "opened", opened, key) & members.present(opened[:, None], pair)[:, 0]
         returned = members.back[pair] + 20 * MINUTE
         greets = (enrolled < members.left[pair]) & (returned < NEVER) & self._seen(view, "returned", returned, key)
@@ -237,8 +243,10 @@ class World:
         hours = np.round((seen_count + 0.5 * seen_two.sum(axis=1)) * pace + np.where(opens, 0.1, 0.0), 2)
         return Progress(grade, completed, last, overall, percent, hours)
 
-    def _sessions(self, keen: Bools, enrolled: Ints, key: Hashes) -> tuple[Ints, Ints]:
-        """When a learner would sit down to work, a column per session; how many of these he does, or -1 for no look."""
+    def _plan(self, members: Memberships, picked: Picks, key: Hashes) -> Plan:
+        """When learners would sit down to work, and how often they do, left to themselves."""
+        pair, _, _, enrolled = picked
+        keen = _keen(members.learner, members.slot)[pair]
         depth = np.searchsorted(habits.LADDER, self._chance("depth", key), side="right") - 1
         within = np.where(keen, habits.KEEN_STARTS_WITHIN, habits.FIRST_SESSION_WITHIN)
         least = np.where(keen, habits.KEEN_GAP_LEAST, habits.GAP_LEAST)[:, None]
@@ -246,7 +254,53 @@ class World:
         first = enrolled + 10 * MINUTE + _span(within, self._chance("first session", key) ** 2)
         gaps = least + _span(spread, self._chance("gap", key[:, None], np.arange(habits.ALL_SESSIONS - 1)))
         later = first[:, None] + np.cumsum(gaps, axis=1)
-        return np.concatenate([first[:, None], later], axis=1), np.where(keen, habits.ALL_SESSIONS, depth)
+        return Plan(
+            sessions=np.concatenate([first[:, None], later], axis=1),
+            depth=np.where(keen, habits.ALL_SESSIONS, depth),
+            called=np.full((len(key), habits.ALL_SESSIONS + 1), ABSENT),
+        )
+
+    @cached_property
+    def classes(self) -> tuple[ClassDay, ...]:
+        """Which class hands in on each of the class days."""
+        if not self.class_days:
+            return ()
+        pairs = np.arange(habits.CLASS_AMONG * SLOTS)
+        members = self.memberships(pairs // SLOTS, pairs % SLOTS)
+        picked = self._picks(members, View("class day", self.class_days[-1]))
+        pair, pick, course, _ = picked
+        key = self._bits("enrollment", members.learner[pair], members.slot[pair], pick)
+        plan = self._plan(members, picked, key)
+        courses = len(self.catalogue.courses)
+        group = members.program[pair] * courses + course
+        has_items = self.tables.gradable & (self.tables.item_count >= habits.ALL_SESSIONS)  # in each session
+        one_of_many = self.tables.base_count[members.program[pair]] > 1
+        found = []
+        for day in self.class_days:
+            sizes = np.bincount(group[has_items[course] & one_of_many & self._stopped(members, picked, plan, day)])
+            nearest = int(np.argmin(np.abs(sizes - habits.CLASS_SHARE * habits.CLASS_AMONG))) if len(sizes) else 0
+            found.append(ClassDay(day, *divmod(nearest, courses)))
+            self._call(members, picked, key, plan, found[-1])
+        return tuple(found)
+
+    def _stopped(self, members: Memberships, picked: Picks, plan: Plan, day: int) -> Bools:
+        """Who began before a day, this school year, did not do all sessions, and is a member on the day."""
+        pair, _, _, enrolled = picked
+        last = np.take_along_axis(plan.sessions, np.maximum(plan.depth - 1, 0)[:, None], axis=1)[:, 0]
+        hours = np.array([[day + habits.CLASS_FROM, day + habits.CLASS_UNTIL]])
+        began = (enrolled >= habits.SCHOOL_YEAR) & (plan.depth >= 0) & (last < day)
+        stopped: Bools = began & (plan.depth < habits.ALL_SESSIONS) & members.present(hours, pair).all(axis=1)
+        return stopped
+
+    def _call(self, members: Memberships, picked: Picks, key: Hashes, plan: Plan, class_day: ClassDay) -> None:
+        """Let those of a class who stopped do their next session on its day."""
+        pair, _, course, _ = picked
+        group = (members.program[pair] == class_day.program) & (course == class_day.course)
+        row = np.flatnonzero(group & self._stopped(members, picked, plan, class_day.day))
+        within = _span(habits.CLASS_SITS_DOWN_WITHIN, self._chance("class day", key[row], class_day.day))
+        column = plan.depth[row]
+        plan.sessions[row, column] = plan.called[row, column] = class_day.day + habits.CLASS_FROM + within
+        plan.depth[row] += 1
 
     def _marks(self, keys: Hashes, item: Ints, gradable: Bools) -> tuple[Floats, Floats, Floats]:
         """Marks of first and second attempts, and how soon (0 to 1) the second one comes: better work takes longer."""
