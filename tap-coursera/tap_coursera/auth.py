@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ class SharedToken:
     clock: Callable[[], float] = time.time
     _text: str | None = field(default=None, repr=False)
     _renew_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __str__(self) -> str:
         """Never the token itself."""
@@ -34,19 +36,22 @@ class SharedToken:
 
     def value(self) -> str:
         """The token, fetched anew when there is none or it is about to expire."""
-        if self._text is None or self.clock() >= self._renew_at:
-            answer = self.mint()
-            text = answer.get("access_token")
-            if not isinstance(text, str) or not text:
-                raise TransientError(not_the_api(self.auth_url, "auth_url"))
-            lifetime = self._lifetime(answer)
-            self._text = text
-            self._renew_at = self.clock() + max(lifetime - MARGIN, lifetime / 2)
-        return self._text
+        with self._lock:
+            if self._text is None or self.clock() >= self._renew_at:
+                answer = self.mint()
+                text = answer.get("access_token")
+                if not isinstance(text, str) or not text:
+                    raise TransientError(not_the_api(self.auth_url, "auth_url"))
+                lifetime = self._lifetime(answer)
+                self._text = text
+                self._renew_at = self.clock() + max(lifetime - MARGIN, lifetime / 2)
+            return self._text
 
-    def forget(self) -> None:
-        """Drop a token that was refused."""
-        self._text = None
+    def forget(self, refused: str) -> None:
+        """Drop this token, unless another request has replaced it already."""
+        with self._lock:
+            if self._text == refused:
+                self._text = None
 
     def _lifetime(self, answer: Mapping[str, Any]) -> float:
         """Seconds that are left; `issued_at` (epoch seconds) counts only where it agrees with this machine's clock."""

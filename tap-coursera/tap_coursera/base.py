@@ -1,11 +1,11 @@
-"""The streams that are read whole: what each is called, where it comes from, what makes its rows unique.
+"""What all streams share: from a list endpoint to rows, and what is remembered of those that are read incrementally.
 
-`CourseraStream` holds what they share with the reports. Programs lead to the streams that exist once per program.
+Programs lead to the streams that exist once per program.
 
 The SDK offers no hook for some of what happens here, so these of its internals are relied upon, and
 `test_sdk_internals.py` fails when one of them changes: `_write_schema_message`, `_write_activate_version_message`,
-`_write_record_message`, `_increment_stream_state`, `finalize_state_progress_markers`, `_stream_version` and
-`_initialized_at` of a stream; `_validate_config`, `_config` and `_handle_termination` of a tap.
+`_write_record_message`, `_increment_stream_state`, `finalize_state_progress_markers`, `sync`, `_stream_version` and
+`_initialized_at` of a stream; `_validate_config`, `_config`, `_setup_signal_handlers` and `sync_all` of a tap.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk import SchemaDirectory, StreamSchema, metrics
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
 from tap_coursera import schemas
 from tap_coursera.errors import TapError
-from tap_coursera.paging import Listing
-from tap_coursera.records import RowReader
+from tap_coursera.paging import BUSINESSES, Listing, read
+from tap_coursera.progress import RowCounter
+from tap_coursera.records import RowReader, milliseconds, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,14 +31,17 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_coursera.paging import Seen
+    from tap_coursera.paging import Dialect
     from tap_coursera.tap import TapCoursera
 
     Raw = dict[str, Any]
 
+HOUR = 3_600_000
+"""Milliseconds."""
+
 
 class CourseraStream(Stream):
-    """A list endpoint of `businesses.v1`; `path` and `params` may refer to `{program_id}`."""
+    """A list endpoint; `path` and `params` may refer to `{program_id}`."""
 
     path: str
     params: ClassVar[Mapping[str, str]] = {}
@@ -48,6 +52,7 @@ class CourseraStream(Stream):
     """Fields that make up the vendor's `id`, joined by `~`; used for rows that come without one."""
     program_field: ClassVar[str] = "programId"
     """Field of the vendor's rows that holds the program."""
+    dialect: ClassVar[Dialect] = BUSINESSES
 
     # What is read whole needs no bookmark, so the state stays small however many programs there are.
     state_partitioning_keys: Sequence[str] | None = ()
@@ -62,7 +67,9 @@ class CourseraStream(Stream):
         self._told: set[str] = set()
         self._own = tuple(self.schema["properties"])
         self._unwanted: list[str] = []
-        self.reader = RowReader(self.name, self.schema, self.known_elsewhere)
+        self.incomplete = False
+        """Whether rows may be missing although the run goes on, so that nothing may count as gone."""
+        self.reader = RowReader(self.name, self.schema, self.known_elsewhere, self.replication_key)
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -83,25 +90,34 @@ class CourseraStream(Stream):
 
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         """The vendor's rows, each once."""
-        return self.listed(context, [{}], {})
+        return self.listed(context, {})
 
-    def listed(self, context: Context | None, filters: Sequence[Mapping[str, str]], seen: Seen) -> Iterator[Raw]:
-        """The vendor's rows that at least one of the filters finds and that are not in `seen`."""
+    def listed(self, context: Context | None, extra: Mapping[str, str]) -> Iterator[Raw]:
+        """The vendor's rows of one list, asked for with extra parameters."""
+        return self.read([self.listing(context, extra)], context)
+
+    def listing(self, context: Context | None, extra: Mapping[str, str]) -> Listing:
+        """The stream's list in this program, with extra parameters."""
         program = {} if context is None else dict(context)
-        address = {name: quote(value, safe="") for name, value in program.items()}
-        for one in filters:
-            listing = Listing(
-                self._coursera.client,
-                self.name,
-                self.path.format(**address),
-                {name: value.format(**program) for name, value in self.params.items()} | dict(one),
-                self.page_size,
-                self.id_parts,
-            )
-            for raw in listing.rows(seen):
-                # A server that ignores the filter shows rows of other programs, too.
-                if not program or str(raw.get(self.program_field) or program["program_id"]) == program["program_id"]:
-                    yield raw
+        return Listing(
+            self._coursera.client,
+            self.name,
+            self.path.format(
+                org_id=quote(self._coursera.client.org_id, safe=""),
+                **{name: quote(value, safe="") for name, value in program.items()},
+            ),
+            {name: value.format(**program) for name, value in self.params.items()} | dict(extra),
+            self.page_size,
+            self.id_parts,
+            self.dialect,
+        )
+
+    def read(self, listings: Iterable[Listing], context: Context | None) -> Iterator[Raw]:
+        """The vendor's rows of these lists that belong to the program, each once."""
+        for raw in read(listings):
+            # A server that ignores the filter shows rows of other programs, too.
+            if not context or str(raw.get(self.program_field) or context["program_id"]) == context["program_id"]:
+                yield raw
 
     @property
     def page_size(self) -> int | None:
@@ -147,7 +163,8 @@ class CourseraStream(Stream):
 
     @property
     def _activates(self) -> bool:
-        return bool(self.config.get("emit_activate_version_messages")) and self.replication_method == "FULL_TABLE"
+        wanted = bool(self.config.get("emit_activate_version_messages")) and self.replication_method == "FULL_TABLE"
+        return wanted and not self.incomplete
 
     @override
     def _write_schema_message(self) -> None:
@@ -164,6 +181,21 @@ class CourseraStream(Stream):
         if not state and self.selected and self._activates:
             self._write_schema_message()
             self._write_activate_version_message(self._initialized_at)
+        if not state:
+            self._coursera.progress.over(self.name)
+
+    # What is told of it on the way
+
+    @override  # type: ignore[misc] # final, but there is no hook around it
+    def sync(self, context: Context | None = None) -> None:
+        with self._coursera.progress.during(self.name):
+            super().sync(context)
+
+    @override
+    def get_record_counter(
+        self, *, endpoint: str | None = None, log_interval: float = metrics.DEFAULT_LOG_INTERVAL
+    ) -> metrics.Counter:
+        return RowCounter(self._coursera.progress.of(self.name))
 
     @override
     def log(self, message: str, *args: Any, **options: Any) -> None:
@@ -172,99 +204,75 @@ class CourseraStream(Stream):
             super().log(message, *args, **options)
 
 
-class Organizations(CourseraStream):
-    """The organisation itself."""
+class IncrementalStream(CourseraStream):
+    """Remembers the newest change that was written: for a report per program, else for the organisation.
 
-    name = "organizations"
-    path = ""
-    primary_keys = ("id",)
-    page_size = None
-
-
-class Users(CourseraStream):
-    """Everybody in the organisation."""
-
-    name = "users"
-    path = "/users"
-    primary_keys = ("id",)
-
-
-class Contents(CourseraStream):
-    """Courses, specializations and clips that the organisation may use."""
-
-    name = "contents"
-    path = "/contents"
-    primary_keys = ("id",)
-    known_elsewhere = frozenset({"changes"})
-    id_parts = ("contentType", "contentId")
-
-
-class Programs(CourseraStream):
-    """Active learning programs; only those of the setting `program_ids` where it names some."""
-
-    name = "programs"
-    path = "/programs"
-    params: ClassVar[Mapping[str, str]] = {"excludeContent": "true"}
-    primary_keys = ("id",)
-    known_elsewhere = frozenset({"contentIds"})
-
-    def __init__(self, tap: TapCoursera) -> None:
-        super().__init__(tap)
-        self.names: dict[str, str | None] = {}
-        """Of the programs read so far."""
+    A bookmark moves once the list behind it was read to the end, never backwards, and never by a clock of ours.
+    """
 
     @override
-    def raw_rows(self, context: Context | None) -> Iterator[Raw]:
-        wanted = set(self.config.get("program_ids") or [])
-        missing = set(wanted)
-        for raw in super().raw_rows(context):
-            if not wanted or str(raw["id"]) in wanted:
-                missing.discard(str(raw["id"]))
-                yield raw
-        if missing:
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        since = self.since(context)
+        latest = 0
+        for raw in self.raw_rows(context):
+            changed = self.reader.moment(raw)
+            if self.wants(raw, changed, since):
+                for row in self.rows(raw, context):
+                    yield row
+                    latest = max(latest, changed or 0)
+        self.tell_unknown_fields()
+        self.advance(context, latest)
+
+    def since(self, context: Context | None) -> int | None:
+        """Epoch milliseconds from which on rows are wanted: bookmark less look-back, or `start_date`, or None."""
+        if not self.remembers:
+            return None
+        if mark := self.mark(context):
+            return max(1, mark - int(self.config["report_lag_hours"]) * HOUR)
+        return self.start
+
+    def mark(self, context: Context | None) -> int:
+        """Epoch milliseconds up to which all is read, but for what arrives late; 0 when nothing is."""
+        return self.bookmark(context)
+
+    @property
+    def start(self) -> int | None:
+        """`start_date` in epoch milliseconds."""
+        start: str | None = self.config.get("start_date")
+        return milliseconds(start) if start else None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether bookmarks count, and move."""
+        return bool(self.replication_method != "FULL_TABLE")
+
+    def wants(self, raw: Raw, changed: int | None, since: int | None) -> bool:  # noqa: ARG002 - Coursera has filtered
+        """Whether a row that changed then is to be written."""
+        return True
+
+    def advance(self, context: Context | None, latest: int) -> None:
+        """Move the bookmark once all rows are written; never backwards."""
+        if self.remembers and latest > self.bookmark(context):
+            state = self.get_context_state(context)
+            state |= {"replication_key": self.replication_key, "replication_key_value": rfc3339(latest)}
+
+    def bookmark(self, context: Context | None, name: str = "replication_key_value") -> int:
+        """A time in the state, epoch milliseconds; 0 when there is none."""
+        value = self.get_context_state(context).get(name)
+        try:
+            return milliseconds(value) if value else 0
+        except (AttributeError, TypeError, ValueError):
             raise TapError(
-                f"The organisation has no active program {', '.join(sorted(missing))}: program_ids takes program "
-                "ids, not names or slugs; remove what no longer exists."
-            )
+                f"The state holds a bookmark of {self.name} that is not a time: give the state that a run of this tap "
+                "wrote, or none to read everything again."
+            ) from None
 
     @override
-    def get_child_context(self, record: Record, context: Context | None) -> Context:
-        self.names[record["id"]] = record.get("name")
-        return {"program_id": record["id"]}
-
-
-class ProgramContents(CourseraStream):
-    """Which contents are in which program."""
-
-    name = "program_contents"
-    path = "/programs"
-    params: ClassVar[Mapping[str, str]] = {"ids": "{program_id}", "excludeContent": "false"}
-    parent_stream_type = Programs
-    primary_keys = ("program_id", "content_type", "content_id")
-    known_elsewhere = frozenset({"id"})
-    program_field = "id"
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
+        # `advance` does it, when the list is complete: the SDK compares times as text and may step backwards.
+        pass
 
     @override
-    def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:
-        for content in raw.get("contentIds") or []:
-            yield self.placed(self.reader.read(content, raw), context)
-
-
-class ProgramMemberships(CourseraStream):
-    """Who has joined which program."""
-
-    name = "program_memberships"
-    path = "/programs/{program_id}/memberships"
-    parent_stream_type = Programs
-    primary_keys = ("id",)
-    id_parts = ("programId", "externalId")
-
-
-class ProgramInvitations(CourseraStream):
-    """Who has been invited to which program and has not answered yet."""
-
-    name = "program_invitations"
-    path = "/programs/{program_id}/invitations"
-    parent_stream_type = Programs
-    primary_keys = ("id",)
-    id_parts = ("programId", "externalId")
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        # The SDK would cap bookmarks at the local clock, which no report keeps to.
+        return None

@@ -1,16 +1,20 @@
-"""What all endpoints share: one session, one token, retries, and answers that are surely the API's.
+"""What all endpoints share: one session, one token, one pace, retries, and answers that are surely the API's.
 
-`Client.get` returns a complete JSON envelope or raises a `TapError`; it never returns half of something.
+A request ends with a complete JSON envelope or with a `TapError`; never with half of something. Requests may be made
+from several threads at once.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,8 +22,10 @@ import msgspec
 import requests
 
 from tap_coursera import errors
+from tap_coursera.ahead import Workers
 from tap_coursera.auth import SharedToken
-from tap_coursera.errors import TapError, TransientError
+from tap_coursera.errors import BusyError, TapError, TransientError
+from tap_coursera.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,10 +37,13 @@ TRIES = 7
 """Of one request; with BACKOFF_BASE these last at most about half a minute, longer only when the server asks for it."""
 TRIES_UNREACHABLE = 4
 """Of a host that has not answered once in this run."""
+NEW_TOKENS = 3
+"""For one request."""
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
 RETRY_AFTER_CAP = 300.0
 """Seconds."""
+_TOKEN = "the token"  # noqa: S105 - what messages call it
 _OK, _REDIRECT, _BAD_REQUEST, _TIMEOUT, _TOO_MANY, _SERVER_ERROR = 200, 300, 400, 408, 429, 500
 
 
@@ -46,24 +55,53 @@ class _Target:
     setting: str
 
 
+@dataclass
+class Tally:
+    """What the requests of one stream have cost so far."""
+
+    requests: int = 0
+    """Including the ones that had to be made again."""
+    retries: int = 0
+    received: int = 0
+    """Rows of the vendor's; each as often as it came."""
+    total: int = 0
+    """Rows of the vendor's that there are, as the first pages of its lists told."""
+
+
 class Client:
-    """Coursera's `businesses.v1` for one organisation.
+    """Coursera's Enterprise API for one organisation.
 
     Args:
         config: settings of the tap (`api_url`, `auth_url`, `client_id`, `client_secret`, `org_id`, `request_timeout`,
-            `user_agent`).
+            `user_agent`, `max_parallel_requests`).
         sleep: waits between tries.
+        clock: seconds, for the pace.
     """
 
-    def __init__(self, config: Mapping[str, Any], sleep: Callable[[float], None] = time.sleep) -> None:
-        self._org_id: str = config["org_id"].strip()
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.org_id: str = config["org_id"]
+        self.workers = Workers(config["max_parallel_requests"])
+        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        """By the name of the stream, or "the token"."""
         self._api = _Target(config["api_url"].rstrip("/"), "api_url")
         self._auth = _Target(config["auth_url"], "auth_url")
-        self._credentials = (config["client_id"].strip().encode(), config["client_secret"].strip().encode())
+        self._credentials = (config["client_id"].encode(), config["client_secret"].encode())
         self._timeout = (CONNECT_TIMEOUT, float(config["request_timeout"]))
         self._sleep = sleep
+        self._pace = Pace(sleep, clock)
         self._answered: set[str] = set()
+        self._lock = threading.Lock()
         self._session = requests.Session()
+        pool = requests.adapters.HTTPAdapter(pool_maxsize=self.workers.size)
+        self._session.mount("https://", pool)
+        self._session.mount("http://", pool)
+        # A gateway's cookies would be the only thing that requests of several threads share.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["Accept"] = "application/json"
         if config.get("user_agent"):
             self._session.headers["User-Agent"] = config["user_agent"]
@@ -72,36 +110,50 @@ class Client:
         self.token = SharedToken(self._mint, self._auth.url)
 
     def get(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
-        """The envelope `{"elements": [...], "paging": {...}}` of one request.
+        """The envelope `{"elements": [...], "paging": {...}}` of one request to `businesses.v1`.
 
         `path` follows the organisation (`/programs`); `stream` is what errors call the request.
         """
-        url = f"{self._api.url}/businesses.v1/{quote(self._org_id, safe='')}{path}"
+        path = f"/businesses.v1/{quote(self.org_id, safe='')}{path}"
+        return self._ask(stream, path, params, _listing)
 
+    def get_skills(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+        """The envelope `{"elements" or "enterpriseUserSkillsets": [...], "pagination": {...}}` of the skills service.
+
+        `path` follows `/rest/v1/enterprise`. The vendor's description shows a bare list in one example: it becomes
+        `elements`.
+        """
+        return self._ask(stream, f"/rest/v1/enterprise{path}", params, _skills_listing)
+
+    def _ask(
+        self, stream: str, path: str, params: Mapping[str, str], envelope: Callable[[Any], dict[str, Any] | None]
+    ) -> dict[str, Any]:
         def attempt() -> dict[str, Any]:
-            response = self._authorised(url, params)
+            response = self._authorised(stream, self._api.url + path, params)
             if response.status_code != _OK:
-                raise TapError(errors.data_refused(response, stream, self._org_id, self._api.url))
-            body = _decoded(response, self._api)
-            if not isinstance(body.get("elements"), list):
-                raise TransientError(errors.not_the_api(self._api.url, "api_url"))
-            return body
+                raise errors.data_refused(response, stream, self.org_id, self._api.url)
+            return _decoded(response, self._api, envelope)
 
         return self._persistently(attempt, stream, self._api)
 
-    def _authorised(self, url: str, params: Mapping[str, str]) -> requests.Response:
-        """Ask with the token; when it is refused, once more with a new one."""
-        for last in (False, True):
-            bearer = {"Authorization": f"Bearer {self.token.value()}"}
-            response = self._send(self._api, "GET", url, params=params, headers=bearer)
-            if response.status_code != errors.UNAUTHORIZED or last:
-                break
-            self.token.forget()
-        return response
+    def _authorised(self, stream: str, url: str, params: Mapping[str, str]) -> requests.Response:
+        """Ask with the token; when it is refused, again with a new one, since it can be revoked before its time."""
+        tries = 0
+        while True:
+            tries += 1
+            token = self.token.value()
+            bearer = {"Authorization": f"Bearer {token}"}
+            response = self._send(stream, self._api, "GET", url, params=params, headers=bearer)
+            if response.status_code != errors.UNAUTHORIZED or tries > NEW_TOKENS:
+                return response
+            self.token.forget(token)
+            if tries > 1:
+                self._sleep(pause(tries, None))
 
     def _mint(self) -> dict[str, Any]:
         def attempt() -> dict[str, Any]:
             response = self._send(
+                _TOKEN,
                 self._auth,
                 "POST",
                 self._auth.url,
@@ -110,12 +162,15 @@ class Client:
             )
             if response.status_code >= _REDIRECT:
                 raise TapError(errors.token_refused(response.status_code, self._auth.url))
-            return _decoded(response, self._auth)
+            return _decoded(response, self._auth, _members)
 
-        return self._persistently(attempt, "the token", self._auth)
+        return self._persistently(attempt, _TOKEN, self._auth)
 
-    def _send(self, target: _Target, method: str, url: str, **options: Any) -> requests.Response:
+    def _send(self, stream: str, target: _Target, method: str, url: str, **options: Any) -> requests.Response:
         """One request over the wire; every passing trouble becomes a `TransientError`."""
+        started = self._pace.start()
+        with self._lock:
+            self.tallies[stream].requests += 1
         try:
             # Redirects lead to a log-in page at best, and would carry the token elsewhere.
             response = self._session.request(method, url, timeout=self._timeout, allow_redirects=False, **options)
@@ -126,7 +181,7 @@ class Client:
             requests.exceptions.MissingSchema,
             requests.exceptions.InvalidURL,
         ):
-            raise TapError(f"{target.setting} is not a web address: set it to one that starts with https://.") from None
+            raise TapError(errors.not_a_url(target.setting)) from None
         except requests.exceptions.Timeout:
             raise TransientError(
                 f"{errors.host(target.url)} did not answer in time: check {target.setting} or raise request_timeout."
@@ -144,11 +199,13 @@ class Client:
         self._answered.add(target.setting)
         status = response.status_code
         if status == _TOO_MANY:
-            raise TransientError(
+            raise BusyError(
                 f"{errors.host(target.url)} keeps answering that there are too many requests (HTTP 429): run again "
-                "later or less often.",
+                "later or less often, or with a lower max_parallel_requests.",
                 retry_after(response.headers.get("Retry-After")),
+                started,
             )
+        self._pace.answered(started)
         if status >= _SERVER_ERROR or status == _TIMEOUT:
             raise TransientError(
                 f"{errors.host(target.url)} keeps failing (HTTP {status}): run again later; no bookmark was moved.",
@@ -169,8 +226,13 @@ class Client:
                 if tries >= allowed:
                     raise TapError(str(error)) from None
                 wait = pause(tries, error.wait)
+                with self._lock:
+                    self.tallies[what].retries += 1
                 logger.warning("Trying %s again in %.1f s (%d of %d): %s", what, wait, tries, allowed, error)
-            self._sleep(wait)
+                if isinstance(error, BusyError):
+                    self._pace.refused(error.started, wait)
+                else:
+                    self._sleep(wait)
 
 
 def pause(tries: int, asked: float | None) -> float:
@@ -194,14 +256,33 @@ def retry_after(header: str | None) -> float | None:
     return max(0.0, (moment - datetime.now(tz=timezone.utc)).total_seconds())
 
 
-def _decoded(response: requests.Response, target: _Target) -> dict[str, Any]:
+def _decoded(
+    response: requests.Response, target: _Target, envelope: Callable[[Any], dict[str, Any] | None]
+) -> dict[str, Any]:
+    """The body, when it is JSON and `envelope` finds what has to be in it."""
     try:
-        body = msgspec.json.decode(response.content)
+        body = envelope(msgspec.json.decode(response.content))
     except msgspec.DecodeError:
-        raise TransientError(errors.not_the_api(target.url, target.setting)) from None
-    if not isinstance(body, dict):
+        body = None
+    if body is None:
         raise TransientError(errors.not_the_api(target.url, target.setting))
     return body
+
+
+def _members(body: Any) -> dict[str, Any] | None:
+    return body if isinstance(body, dict) else None
+
+
+def _listing(body: Any) -> dict[str, Any] | None:
+    return body if isinstance(body, dict) and isinstance(body.get("elements"), list) else None
+
+
+def _skills_listing(body: Any) -> dict[str, Any] | None:
+    if isinstance(body, list):
+        return {"elements": body}
+    if isinstance(body, dict) and isinstance(body.get("enterpriseUserSkillsets"), list):
+        return {"elements": body["enterpriseUserSkillsets"], "pagination": body.get("pagination")}
+    return _listing(body)
 
 
 def _leave_headers_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:

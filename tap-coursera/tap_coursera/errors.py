@@ -1,7 +1,9 @@
 """What can go wrong with the connection, told in one sentence each: what happened, which setting to check, what to do.
 
     TapError             the run cannot go on; its text is all that an operator gets to see
-    └─ TransientError    the same request may succeed a moment later; carries how long the server asked to wait
+    ├─ TransientError    the same request may succeed a moment later; carries how long the server asked to wait
+    │  └─ BusyError      it was one too many, so all others have to wait, too
+    └─ RefusedError      the data endpoint said no, for good; carries the vendor's error code
 
 No sentence repeats what a server answered, nor a path or query with ids in it: both may hold secrets and people.
 """
@@ -15,10 +17,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import requests
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
-_LEGACY_HOST = "api.coursera.org"
+USUAL = {
+    "api_url": "https://api.coursera.com/ent/api",
+    "auth_url": "https://api.coursera.com/oauth2/client_credentials/token",
+}
+"""Where the API is, by setting."""
+_OLDER_HOSTS = frozenset({"api.coursera.org", "accounts.coursera.org"})
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
 
 
@@ -34,10 +43,52 @@ class TransientError(TapError):
         self.wait = wait
 
 
+class BusyError(TransientError):
+    """One request too many; `started` is when it began, by the clock of the pace."""
+
+    def __init__(self, message: str, wait: float | None, started: float) -> None:
+        super().__init__(message, wait)
+        self.started = started
+
+
+class RefusedError(TapError):
+    """The data endpoint said no; `code` is the vendor's own word for why, such as `COURSE_NOT_IN_PROGRAM`, or None."""
+
+    def __init__(self, message: str, status: int, code: str | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
 def host(url: str) -> str:
     """Host and port of a URL, which is all of it that an error may show."""
     parts = urlsplit(url)
     return parts.hostname + (f":{parts.port}" if parts.port else "") if parts.hostname else url.partition("?")[0]
+
+
+def not_a_url(setting: str) -> str:
+    """What was set cannot be asked."""
+    return f"{setting} is not a web address: set it to one that starts with https://."
+
+
+def older_api(url: str, setting: str, status: int | None = None) -> str | None:
+    """Coursera's older API, which knows other credentials; None when the URL leads elsewhere."""
+    name = urlsplit(url).hostname
+    if name not in _OLDER_HOSTS:
+        return None
+    answered = "" if status is None else f" (HTTP {status})"
+    return (
+        f"{name} belongs to Coursera's older API and refuses these credentials{answered}: set {setting} to "
+        f"{USUAL[setting]}."
+    )
+
+
+def unknown_programs(missing: Iterable[str]) -> str:
+    """Programs that are not among those of the organisation."""
+    return (
+        f"The organisation has no active program {', '.join(sorted(missing))}: program_ids takes program ids, not "
+        "names or slugs; remove what no longer exists."
+    )
 
 
 def not_the_api(url: str, setting: str) -> str:
@@ -75,19 +126,21 @@ def token_refused(status: int, url: str) -> str:
         )
     return (
         f"{host(url)} has no token endpoint there (HTTP {status}): check auth_url, which usually is "
-        "https://api.coursera.com/oauth2/client_credentials/token."
+        f"{USUAL['auth_url']}."
     )
 
 
-def data_refused(response: requests.Response, stream: str, org_id: str, url: str) -> str:
+def data_refused(response: requests.Response, stream: str, org_id: str, url: str) -> RefusedError:
     """The data endpoint said no, for good; the kind of its body tells which layer did, its text is not repeated."""
-    status = response.status_code
-    if urlsplit(url).hostname == _LEGACY_HOST:
-        return (
-            f"{_LEGACY_HOST} belongs to Coursera's older API and refuses these credentials (HTTP {status}): set "
-            "api_url to https://api.coursera.com/ent/api."
-        )
     body = _members(response)
+    code = body.get("errorCode")
+    sentence = _refusal(response.status_code, body, stream, org_id, url)
+    return RefusedError(sentence, response.status_code, code if isinstance(code, str) else None)
+
+
+def _refusal(status: int, body: dict[str, Any], stream: str, org_id: str, url: str) -> str:
+    if older := older_api(url, "api_url", status):
+        return older
     if status in {UNAUTHORIZED, FORBIDDEN}:
         return _denied(status, body, stream, org_id)
     if not body:

@@ -5,20 +5,30 @@ over a page border, where it is seen twice or not at all. A listing therefore co
 the same from the first page to the last and as many different rows came as it said; otherwise it is read again, at
 most `READS` times in all. A list that really holds a row twice counts when two readings in a row brought the very same
 rows in the same order. Where the vendor sends no `total`, only rows seen twice give a shift away.
+
+Pages are asked for ahead of time, and read in order: once the first page has told `total` and has kept to the page
+size, it is known where the others start. Listings that are read one after the other share that head start.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from tap_coursera.errors import TapError
+from tap_coursera.stopping import stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from tap_coursera.ahead import Pending
     from tap_coursera.client import Client
+
+    Row = dict[str, Any]
 
 logger = logging.getLogger("tap-coursera")
 
@@ -27,8 +37,106 @@ READS = 4
 BARREN_PAGES = 20
 """Pages in a row without a row that is new to this reading, after which paging counts as going round in circles."""
 
-Seen = dict[int, int]
-"""Rows shown so far, as the 64-bit hash of their id to save memory, to the reading that last met them."""
+
+@dataclass
+class Seen:
+    """Rows shown so far; share it between listings that overlap, to get a row from only one of them."""
+
+    met: dict[int, int] = field(default_factory=dict)
+    """The 64-bit hash of a row's id, to save memory, to the number of the reading that last met it."""
+    readings: int = 0
+
+
+class Page(NamedTuple):
+    """One answer: its rows, how many there are in all, where the next page starts (None: nowhere, as far as said)."""
+
+    rows: list[Row]
+    total: int | None
+    following: str | None
+
+
+class Dialect(Protocol):
+    """How an API wants to be asked for a page, and how it says what comes next."""
+
+    def page(self, listing: Listing, position: str, received: int) -> Page:
+        """The page at a position; "0" is the first one, others are what the page before said is `following`.
+
+        `received` is how many rows came before it.
+        """
+
+
+class Businesses:
+    """`businesses.v1`: `start` and `limit`, then `paging: {next, total}`; `next` is text, or a number, or absent."""
+
+    def page(self, listing: Listing, position: str, received: int) -> Page:  # noqa: ARG002 - `next` says it all
+        """The page at a row number, or at the cursor of the page before."""
+        params = dict(listing.params)
+        if listing.page_size is not None:
+            params["limit"] = str(listing.page_size)
+        if position != "0":
+            params["start"] = position
+        answer = listing.client.get(listing.stream, listing.path, params)
+        paging = _members(answer.get("paging"))
+        return Page(answer["elements"], _integer(paging.get("total")), _text(paging.get("next")))
+
+
+@dataclass(frozen=True)
+class Skills:
+    """The skills service: `offset` and `limit`, then `pagination: {total, nextPage, nextPageLink}`.
+
+    The link is followed where there is one, by its query: its host and path are those of the list already, and a token
+    goes nowhere else. Without a link it is not established whether the label of the next page is sent back as `offset`
+    or as `nextPage`, so both are sent.
+
+    Args:
+        offset_is_index: the vendor describes `offset` as a row number, not as the label.
+    """
+
+    offset_is_index: bool
+
+    def page(self, listing: Listing, position: str, received: int) -> Page:
+        """The page at a link, a label or a row number."""
+        params = dict(listing.params)
+        if listing.page_size is not None:
+            params["limit"] = str(listing.page_size)
+        if "?" in position:
+            params |= dict(parse_qsl(urlsplit(position).query))
+        elif position != "0":
+            label_is_index = position.isdecimal()
+            params["offset"] = str(received) if self.offset_is_index and not label_is_index else position
+            if not label_is_index:
+                params["nextPage"] = position
+        answer = listing.client.get_skills(listing.stream, listing.path, params)
+        paging = _members(answer.get("pagination"))
+        following = _text(paging.get("nextPageLink")) or _text(paging.get("nextPage"))
+        return Page(answer["elements"], _integer(paging.get("total")), following)
+
+
+BUSINESSES = Businesses()
+
+
+@dataclass
+class Listing:
+    """A list endpoint: `path` and `params` as the vendor names them, `stream` for messages.
+
+    `page_size` is in rows, None where the address takes no limit; `id_parts` name the fields that make up a row's `id`.
+    """
+
+    client: Client
+    stream: str
+    path: str
+    params: Mapping[str, str]
+    page_size: int | None
+    id_parts: Sequence[str] = ()
+    dialect: Dialect = BUSINESSES
+    total: int | None = None
+    """How many rows it has, as its newest page says."""
+    size: int | None = None
+    """How many rows it had, once it was read."""
+
+    def rows(self, seen: Seen | None = None) -> Iterator[Row]:
+        """Every row once, by its `id`; see `read`."""
+        return read([self], seen)
 
 
 @dataclass
@@ -42,7 +150,7 @@ class _Reading:
     totals: set[int | None] = field(default_factory=set)
 
     def is_complete(self, before: _Reading | None) -> bool:
-        if len(self.totals) > 1 or not self.has_all():
+        if len(self.totals - {None}) > 1 or not self.has_all():
             return False
         return not self.repeated or (before is not None and before.order == self.order)
 
@@ -51,115 +159,182 @@ class _Reading:
         return all(total is None or self.received >= total for total in self.totals)
 
 
-@dataclass(frozen=True)
-class Listing:
-    """A list endpoint: `path` and `params` as the vendor names them, `stream` for messages.
+def read(listings: Iterable[Listing], seen: Seen | None = None) -> Iterator[Row]:
+    """The rows of some listings, one listing after the other: every row once, by its `id`, whichever listing shows it.
 
-    `page_size` is in rows, None where the address takes no limit; `id_parts` name the fields that make up a row's `id`.
+    Args:
+        listings: they are taken from the iterable when there is room for their first page.
+        seen: rows that were shown elsewhere, to leave them out here.
+
+    Raises:
+        TapError: when paging goes in circles, or a list never stood still.
     """
+    seen = Seen() if seen is None else seen
+    ahead = _Ahead(iter(listings))
+    try:
+        while (listing := ahead.begin()) is not None:
+            yield from _whole(listing, seen, ahead)
+    finally:
+        ahead.give_up()
 
-    client: Client
-    stream: str
-    path: str
-    params: Mapping[str, str]
-    page_size: int | None
-    id_parts: Sequence[str] = ()
 
-    def rows(self, seen: Seen | None = None) -> Iterator[dict[str, Any]]:
-        """Every row once, by its `id`.
+def _whole(listing: Listing, seen: Seen, ahead: _Ahead) -> Iterator[Row]:
+    before: _Reading | None = None
+    for number in range(1, READS + 1):
+        reading = _Reading()
+        yield from _pass(listing, reading, seen, ahead)
+        if reading.is_complete(before):
+            listing.size = reading.received
+            return
+        before = reading
+        logger.info("Rows of %s moved while they were read (reading %d of %d)", listing.stream, number, READS)
+    raise TapError(
+        f"The list behind {listing.stream} changed during each of {READS} readings, so rows may be missing: run "
+        "again at a quieter hour, or set a larger page_size; no bookmark was moved."
+    )
 
-        Args:
-            seen: share it between listings that overlap, to get a row from only one of them.
 
-        Raises:
-            TapError: when paging goes in circles, or the list never stood still.
-        """
-        seen = {} if seen is None else seen
-        first = max(seen.values(), default=0) + 1
-        before: _Reading | None = None
-        for number in range(1, READS + 1):
-            reading = _Reading()
-            yield from self._read(reading, seen, first + number - 1)
-            if reading.is_complete(before):
+def _pass(listing: Listing, reading: _Reading, seen: Seen, ahead: _Ahead) -> Iterator[Row]:
+    barren = 0
+    seen.readings += 1
+    mark, met = seen.readings, seen.met
+    for page in _pages(listing, reading, ahead):
+        new_here = 0
+        for row in page:
+            key = _key(listing, row)
+            reading.order = hash((reading.order, key))
+            before = met.get(key)
+            met[key] = mark
+            if before == mark:
+                reading.repeated += 1
+                continue
+            new_here += 1
+            if before is None:
+                yield row
+        barren = 0 if new_here else barren + 1
+        if barren >= BARREN_PAGES:
+            raise _circles(listing)
+
+
+def _pages(listing: Listing, reading: _Reading, ahead: _Ahead) -> Iterator[list[Row]]:
+    position = "0"
+    visited = {position}
+    tally = listing.client.tallies[listing.stream]
+    while True:
+        page = ahead.page(listing, position, reading.received)
+        if position == "0":
+            tally.total += page.total or 0
+        tally.received += len(page.rows)
+        reading.received += len(page.rows)
+        reading.totals.add(page.total)
+        listing.total = page.total
+        yield page.rows
+        following = page.following
+        if following is None:
+            if not page.rows or page.total is None or reading.received >= page.total:
                 return
-            before = reading
-            logger.info("Rows of %s moved while they were read (reading %d of %d)", self.stream, number, READS)
-        raise TapError(
-            f"The list behind {self.stream} changed during each of {READS} readings, so rows may be missing: run "
-            "again at a quieter hour, or set a larger page_size; no bookmark was moved."
-        )
+            following = str(reading.received)
+        backwards = following.isdecimal() and position.isdecimal() and int(following) <= int(position)
+        if following in visited or backwards:
+            if page.total is not None and reading.has_all():
+                return
+            raise _circles(listing)
+        visited.add(following)
+        position = following
 
-    def _read(self, reading: _Reading, seen: Seen, mark: int) -> Iterator[dict[str, Any]]:
-        barren = 0
-        for page in self._pages(reading):
-            new_here = 0
-            for row in page:
-                key = self._key(row)
-                reading.order = hash((reading.order, key))
-                before = seen.get(key)
-                seen[key] = mark
-                if before == mark:
-                    reading.repeated += 1
-                    continue
-                new_here += 1
-                if before is None:
-                    yield row
-            barren = 0 if new_here else barren + 1
-            if barren >= BARREN_PAGES:
-                raise self._circles()
 
-    def _pages(self, reading: _Reading) -> Iterator[list[dict[str, Any]]]:
-        start = "0"
-        visited = {start}
-        while True:
-            params = dict(self.params)
-            if self.page_size is not None:
-                params["limit"] = str(self.page_size)
-            if start != "0":
-                params["start"] = start
-            answer = self.client.get(self.stream, self.path, params)
-            elements = answer["elements"]
-            paging = answer.get("paging")
-            paging = paging if isinstance(paging, dict) else {}
-            total = _integer(paging.get("total"))
-            reading.received += len(elements)
-            reading.totals.add(total)
-            following = paging.get("next")
-            yield elements
-            if following is None or following == "":
-                if not elements or total is None or reading.received >= total:
-                    return
-                following = reading.received
-            following = str(following)
-            backwards = following.isdecimal() and start.isdecimal() and int(following) <= int(start)
-            if following in visited or backwards:
-                if total is not None and reading.has_all():
-                    return
-                raise self._circles()
-            visited.add(following)
-            start = following
+class _Ahead:
+    """Pages under way or waiting to be read: never more of them than requests may be in flight."""
 
-    def _key(self, row: object) -> int:
-        """A hash that tells the row from others; ids of reports are unique only within their program.
+    def __init__(self, listings: Iterator[Listing]) -> None:
+        self._coming = listings
+        self._first: deque[tuple[Listing, Pending[Page]]] = deque()
+        """Listings whose turn comes, with their first page."""
+        self._asked: deque[tuple[str, Pending[Page]]] = deque()
+        """Pages of the current listing, in order."""
+        self._guesses: Iterator[int] = iter(())
+        """Where further pages of it start."""
 
-        Composes the id of a row that came without, as the vendor does.
-        """
-        if isinstance(row, dict):
-            if row.get("id") is None and self.id_parts:
-                parts = [row.get(name) for name in self.id_parts]
-                row["id"] = None if None in parts else "~".join(map(str, parts))
-            if row.get("id") is not None:
-                return hash((str(row["id"]), str(row.get("programId"))))
-        raise TapError(
-            f"A row of {self.stream} came without an id, so it cannot be told from others: check that api_url is "
-            "the Coursera API, and report it if it is."
-        )
+    def begin(self) -> Listing | None:
+        """Go on with the next listing; None after the last."""
+        self._drop()
+        if not self._first and (listing := next(self._coming, None)) is not None:
+            self._first.append((listing, self._ask(listing, "0", 0)))
+        if not self._first:
+            return None
+        listing, page = self._first.popleft()
+        self._asked.append(("0", page))
+        return listing
 
-    def _circles(self) -> TapError:
-        return TapError(
-            f"The pages of {self.stream} lead in a circle, so the list has no end: run again later, and report it to "
-            "Coursera if it stays; no bookmark was moved."
-        )
+    def page(self, listing: Listing, position: str, received: int) -> Page:
+        """The page of the current listing at this position, `received` rows after its first one."""
+        if not self._asked or self._asked[0][0] != position:
+            # This list does not keep to its page size, or is read again.
+            self._drop()
+            self._asked.append((position, self._ask(listing, position, received)))
+        self._fill(listing)
+        page = stop.fits_during(self._asked.popleft()[1].result)
+        if position == "0" and page.following == str(listing.page_size) == str(len(page.rows)):
+            self._guesses = iter(range(len(page.rows), page.total or 0, len(page.rows)))
+        self._fill(listing)
+        return page
+
+    def give_up(self) -> None:
+        """Nobody wants the rest."""
+        self._drop()
+        for _, page in self._first:
+            page.cancel()
+
+    def _fill(self, listing: Listing) -> None:
+        room = listing.client.workers.size
+        while room > 1 and len(self._asked) + len(self._first) < room:
+            if (start := next(self._guesses, None)) is not None:
+                self._asked.append((str(start), self._ask(listing, str(start), start)))
+            elif (coming := next(self._coming, None)) is not None:
+                self._first.append((coming, self._ask(coming, "0", 0)))
+            else:
+                return
+
+    def _drop(self) -> None:
+        self._guesses = iter(())
+        while self._asked:
+            self._asked.popleft()[1].cancel()
+
+    @staticmethod
+    def _ask(listing: Listing, position: str, received: int) -> Pending[Page]:
+        return listing.client.workers.begin(partial(listing.dialect.page, listing, position, received))
+
+
+def _key(listing: Listing, row: object) -> int:
+    """A hash that tells the row from others; ids of reports are unique only within their program.
+
+    Composes the id of a row that came without, as the vendor does.
+    """
+    if isinstance(row, dict):
+        if row.get("id") is None and listing.id_parts:
+            parts = [row.get(name) for name in listing.id_parts]
+            row["id"] = None if None in parts else "~".join(map(str, parts))
+        if row.get("id") is not None:
+            return hash((str(row["id"]), str(row.get("programId"))))
+    raise TapError(
+        f"A row of {listing.stream} came without an id, so it cannot be told from others: check that api_url is "
+        "the Coursera API, and report it if it is."
+    )
+
+
+def _circles(listing: Listing) -> TapError:
+    return TapError(
+        f"The pages of {listing.stream} lead in a circle, so the list has no end: run again later, and report it to "
+        "Coursera if it stays; no bookmark was moved."
+    )
+
+
+def _members(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)
 
 
 def _integer(value: object) -> int | None:

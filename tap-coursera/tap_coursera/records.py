@@ -53,22 +53,32 @@ class RowReader:
         stream: for messages.
         schema: JSON schema of the stream.
         ignore: fields that are known but belong to another stream.
+        replication_key: the property that tells when a row changed.
     """
 
-    def __init__(self, stream: str, schema: Mapping[str, Any], ignore: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        stream: str,
+        schema: Mapping[str, Any],
+        ignore: frozenset[str] = frozenset(),
+        replication_key: str | None = None,
+    ) -> None:
         self._stream = stream
         self.unknown: set[str] = set()
         self._outer: list[Column] = []
         self._own: list[Column] = []
-        self._newest: tuple[str, list[str], bool] | None = None
+        self._newest: tuple[str, bool] | None = None
         for name, spec in schema["properties"].items():
             outer = "x-of" in spec
             if "x-newest-of" in spec:
-                self._newest = (name, spec["x-newest-of"], outer)
+                self._newest = (name, outer)
             else:
                 (self._outer if outer else self._own).append(
                     (name, spec["x-source"], _right_type(spec), _converter(spec))
                 )
+        when = schema["properties"].get(self._newest[0] if self._newest else replication_key, {})
+        self._moments: list[str] = when.get("x-newest-of", [when["x-source"]] if "x-source" in when else [])
+        self._factor = _UNITS.get(when.get("x-unit"), 1)
         self._known = frozenset(source for _, source, _, _ in self._own) | ignore
 
     def read(self, raw: Mapping[str, Any], outer: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -88,7 +98,7 @@ class RowReader:
                 value = raw.get(source)
                 row[name] = value if value is None or type(value) is right else convert(value)
             if self._newest is not None:
-                name, _, of_outer = self._newest
+                name, of_outer = self._newest
                 latest = self.moment(outer if of_outer and outer is not None else raw)
                 row[name] = None if latest is None else rfc3339(latest)
         except (TypeError, ValueError, OverflowError, AttributeError):
@@ -98,15 +108,13 @@ class RowReader:
         return row
 
     def moment(self, raw: Mapping[str, Any]) -> int | None:
-        """Epoch milliseconds of the newest of the fields in `x-newest-of`; None when the row has none of them."""
-        if self._newest is None:
-            return None
+        """Epoch milliseconds of the vendor's fields behind the replication key, the newest; None when there is none."""
         latest = None
-        for name in self._newest[1]:
+        for name in self._moments:
             value = raw.get(name)
             if value is not None:
                 try:
-                    moment = int(value)
+                    moment = int(value) * self._factor
                 except (TypeError, ValueError, OverflowError):
                     raise self._strange(name) from None
                 latest = moment if latest is None or moment > latest else latest

@@ -1,239 +1,273 @@
-"""The reports, which are read incrementally: how they are asked for what changed, and what they remember."""
+"""The enrollment report: its stream, and how it is asked for what was touched since a time.
+
+Coursera filters by activity, by enrollment and by completion; none of the three sees deletions or new names.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from tap_coursera.errors import TapError
-from tap_coursera.records import milliseconds, rfc3339
-from tap_coursera.streams import CourseraStream, Programs
+from tap_coursera.base import IncrementalStream
+from tap_coursera.errors import RefusedError
+from tap_coursera.paging import Listing, read
+from tap_coursera.records import rfc3339
+from tap_coursera.streams import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.helpers.types import Context
 
-    from tap_coursera.paging import Seen
+    from tap_coursera.client import Client
     from tap_coursera.tap import TapCoursera
 
     Raw = dict[str, Any]
 
-HOUR = 3_600_000
-"""Milliseconds."""
+FEW = 20_000
+"""Rows of the organisation that are held in memory at most, some 2 kB each at worst."""
+COURSE = "Course"
+AS_OF = "report_updated_at"
+"""In the state of a program: how old the report was when it was read last."""
+TOUCHES = ("lastActivityAt", "enrolledAt", "completedAt")
+"""Fields (epoch milliseconds) that the vendor's filters look at."""
 
 
-class IncrementalStream(CourseraStream):
-    """A report with a bookmark per program: the newest `changed_at` among the rows that were written."""
+class ProgramReportStream(IncrementalStream):
+    """A report that is read per program, with a bookmark for each.
+
+    The newest change of a program says little once nothing happens there any more: the days before it would be read
+    again every night. So it is remembered, too, as of when the report was: whatever happened long enough before that
+    was in it. The vendor's `updatedAt` is meant to be the time of the whole report; should it be the time of a row, the
+    oldest one still is no later than the report.
+    """
 
     parent_stream_type = Programs
-    replication_key = "changed_at"
     state_partitioning_keys = ("program_id",)
-
-    @override
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        since = self.since(context)
-        latest = 0
-        for raw in self.raw_rows(context):
-            changed = self.reader.moment(raw)
-            if self.wants(changed, since):
-                for row in self.rows(raw, context):
-                    yield row
-                    latest = max(latest, changed or 0)
-        self.tell_unknown_fields()
-        self.advance(context, latest)
-
-    def since(self, context: Context | None) -> int | None:
-        """Epoch milliseconds from which on rows are wanted: bookmark less look-back, or `start_date`, or None."""
-        if self.replication_method == "FULL_TABLE":
-            return None
-        if bookmark := self._bookmark(context):
-            return max(1, bookmark - int(self.config["report_lag_hours"]) * HOUR)
-        return self.start
-
-    @property
-    def start(self) -> int | None:
-        """`start_date` in epoch milliseconds."""
-        start: str | None = self.config.get("start_date")
-        return milliseconds(start) if start else None
-
-    def wants(self, changed: int | None, since: int | None) -> bool:  # noqa: ARG002 - Coursera has filtered already
-        """Whether a row that changed then is to be written."""
-        return True
-
-    def advance(self, context: Context | None, latest: int) -> None:
-        """Move the program's bookmark once all of its rows are written; never backwards."""
-        if self.replication_method != "FULL_TABLE" and latest > self._bookmark(context):
-            state = self.get_context_state(context)
-            state |= {"replication_key": self.replication_key, "replication_key_value": rfc3339(latest)}
-
-    def _bookmark(self, context: Context | None) -> int:
-        value = self.get_context_state(context).get("replication_key_value")
-        try:
-            return milliseconds(value) if value else 0
-        except (AttributeError, TypeError, ValueError):
-            raise TapError(
-                f"The state holds a bookmark of {self.name} that is not a time: give the state that a run of this tap "
-                "wrote, or none to read everything again."
-            ) from None
-
-    @override
-    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
-        # `advance` does it, when the program is complete: the SDK compares times as text and may step backwards.
-        pass
-
-    @override
-    def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        # The SDK would cap bookmarks at the local clock, which no report keeps to.
-        return None
-
-
-class Enrollments(IncrementalStream):
-    """Progress of each learner in each content of each program."""
-
-    name = "enrollments"
-    path = "/enrollmentReports"
-    params: ClassVar[Mapping[str, str]] = {
-        "q": "byProgramId",
-        "programId": "{program_id}",
-        "includeDeletedMembers": "true",
-        "includeS12n": "false",
-    }
-    primary_keys = ("program_id", "id")
-    id_parts = ("externalId", "contentType", "contentId")
 
     def __init__(self, tap: TapCoursera) -> None:
         super().__init__(tap)
-        self._program_name: str | None = None
+        self.as_of: int | None = None
+        """Of the report of the program that is being read (epoch milliseconds), if there was one."""
+
+    def programs(self) -> list[Context]:
+        """The programs of this run."""
+        programs = self._coursera.streams[Programs.name]
+        return [{"program_id": program} for program in programs.names] if isinstance(programs, Programs) else []
+
+    def marks(self) -> list[int]:
+        """From when on (epoch milliseconds) each program that was read before is read."""
+        return [since for one in self.programs() if self.mark(one) and (since := self.since(one)) is not None]
 
     @override
-    def raw_rows(self, context: Context | None) -> Iterator[Raw]:
-        # A new name of the program is no activity of anybody: no filter finds the rows that bear it.
-        seen: Seen = {}
-        shown: set[str] = set()
-        elsewhere: set[str] = set()
-        yield from _noting(shown, self.listed(context, _since(self.since(context)), seen))
-        # The report bears the new name up to a day later than the list of programs, so what it shows counts first.
-        listed = self._listed_names(context)
-        remembered = self._remembered_name(context)
-        if remembered and (shown or listed or {remembered}) != {remembered}:
-            yield from _noting(elsewhere, self.listed(context, _since(self.start), seen))
-        names = shown or elsewhere or listed
-        self._program_name = names.pop() if len(names) == 1 else None
-
-    def _listed_names(self, context: Context | None) -> set[str]:
-        programs = self._coursera.streams[Programs.name]
-        name = programs.names.get(context["program_id"]) if context and isinstance(programs, Programs) else None
-        return {name} if name else set()
-
-    def _remembered_name(self, context: Context | None) -> str | None:
-        name = self.get_context_state(context).get("program_name")
-        return name if isinstance(name, str) and self.replication_method != "FULL_TABLE" else None
+    def mark(self, context: Context | None) -> int:
+        return max(self.bookmark(context), self.bookmark(context, AS_OF))
 
     @override
     def advance(self, context: Context | None, latest: int) -> None:
         super().advance(context, latest)
-        if self.replication_method != "FULL_TABLE" and self._program_name:
-            self.get_context_state(context)["program_name"] = self._program_name
+        if self.remembers and self.as_of is not None and self.as_of > self.bookmark(context, AS_OF):
+            self.get_context_state(context)[AS_OF] = rfc3339(self.as_of)
 
 
-def _noting(names: set[str], rows: Iterator[Raw]) -> Iterator[Raw]:
-    """The rows; adds the program names that they bear to `names`."""
-    for raw in rows:
-        name = raw.get("programName")
-        if name and isinstance(name, str):
-            names.add(name)
-        yield raw
+@dataclass
+class EnrollmentReport:
+    """The enrollment report as one stream wants it.
+
+    Args:
+        stream: for messages.
+        flags: the vendor's parameters that include more rows.
+        marks: from when on each program is going to be asked for; see `touched`.
+        keep: what to hold in memory of a row; all of it by default.
+    """
+
+    client: Client
+    stream: str
+    page_size: int
+    flags: Mapping[str, str]
+    marks: Callable[[], list[int]] = list
+    keep: Callable[[Raw], Raw] = dict
+    as_of: int | None = field(default=None, init=False)
+    """The oldest `updatedAt` (epoch milliseconds) of what was read last; None when there was none."""
+    _since: int | None = field(default=None, init=False)
+    _organisation_as_of: int | None = field(default=None, init=False)
+    _by_program: dict[str, list[Raw]] | None = field(default=None, init=False)
+
+    def rows(self, program: str, since: int | None = None) -> Iterator[Raw]:
+        """All rows of a program, or those touched at or after a time (epoch milliseconds); each once."""
+        self.as_of = None
+        for raw in self._dated(self._listing(program, one) for one in _filters(since)):
+            # A server that ignores the filter shows rows of other programs, too.
+            if str(raw.get("programId") or program) == program:
+                yield raw
+
+    def touched(self, program: str, since: int) -> Iterator[Raw]:
+        """The rows of a program that were touched at or after this time (epoch milliseconds), each once.
+
+        One list for the organisation in place of one per program saves most requests of a quiet night. It is read when
+        the first program is asked for, as far back as the program that is furthest behind needs it; each program is
+        asked for alone where that list is longer than `FEW`, is refused, or has rows that do not tell their program
+        (the vendor's description leaves `programId` out).
+        """
+        if self._since is None:
+            marks = self.marks()
+            self._since = min(marks, default=0)
+            self._by_program = self._organisation(self._since) if len(marks) > 1 else None
+        if self._by_program is None or self._since > since:
+            yield from self.rows(program, since)
+            return
+        self.as_of = self._organisation_as_of
+        for raw in self._by_program.get(program, []):
+            if any(_moment(raw.get(name)) >= since for name in TOUCHES):
+                yield raw
+
+    def _organisation(self, since: int) -> dict[str, list[Raw]] | None:
+        self.as_of = None
+        listings = [self._listing(None, one) for one in _filters(since)]
+        found: dict[str, list[Raw]] = {}
+        try:
+            for number, raw in enumerate(self._dated(listings)):
+                if max(number, *(listing.total or 0 for listing in listings)) > FEW or not raw.get("programId"):
+                    return None
+                found.setdefault(str(raw["programId"]), []).append(self.keep(raw))
+        except RefusedError:
+            return None
+        self._organisation_as_of = self.as_of
+        return found
+
+    def _dated(self, listings: Iterable[Listing]) -> Iterator[Raw]:
+        for raw in read(listings):
+            updated = _moment(raw.get("updatedAt"))
+            if 0 < updated < float(self.as_of or "inf"):
+                self.as_of = int(updated)
+            yield raw
+
+    def _listing(self, program: str | None, extra: Mapping[str, str]) -> Listing:
+        finder = {} if program is None else {"q": "byProgramId", "programId": program}
+        return Listing(
+            self.client,
+            self.stream,
+            "/enrollmentReports",
+            {**finder, **self.flags, **extra},
+            self.page_size,
+            ("externalId", "contentType", "contentId"),
+        )
 
 
-def _since(moment: int | None) -> list[dict[str, str]]:
-    """Filters for rows that were touched at or after this time (epoch milliseconds)."""
-    if moment is None:
+def _moment(value: Any) -> float:
+    """Epoch milliseconds, 0 for none; what is no number lies in the future, and is an error where it is read."""
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        return float("inf")
+
+
+def _filters(since: int | None) -> list[dict[str, str]]:
+    """Parameters that find what was touched at or after this time (epoch milliseconds)."""
+    if since is None:
         return [{}]
-    # lastActivityAfter excludes the moment itself, the other two include it. None of them sees deletions.
+    # lastActivityAfter excludes the moment itself, the other two include it.
     return [
-        {"lastActivityAfter": str(moment - 1)},
-        {"enrollAtAfter": str(moment)},
-        {"completedAtAfter": str(moment)},
+        {"lastActivityAfter": str(since - 1)},
+        {"enrollAtAfter": str(since)},
+        {"completedAtAfter": str(since)},
     ]
 
 
-class GradebookStream(IncrementalStream):
-    """A part of the gradebook, which has no filter by time: all of a program is read, and what changed is written."""
+class Enrollments(ProgramReportStream):
+    """Progress of each learner in each content of each program."""
 
-    path = "/courseGradebookReports"
-    params: ClassVar[Mapping[str, str]] = {"q": "search", "programId": "{program_id}", "includeDeletedMembers": "true"}
-    id_parts = ("externalId", "courseId")
-
-    @override
-    def wants(self, changed: int | None, since: int | None) -> bool:
-        return self.config["grade_sync"] == "full" or since is None or changed is None or changed >= since
-
-
-class CourseGrades(GradebookStream):
-    """Grade of each learner in each course of each program; hands what it reads on to `item_grades`."""
-
-    name = "course_grades"
+    name = "enrollments"
     primary_keys = ("program_id", "id")
-    known_elsewhere = frozenset({"itemGradebooks"})
-
-    @override
-    def raw_rows(self, context: Context | None) -> Iterator[Raw]:
-        items = self._coursera.streams[ItemGrades.name]
-        # Batch files are written by each stream alone, so there item_grades reads for itself.
-        if not isinstance(items, ItemGrades) or not items.selected or self.config.get("batch_config"):
-            yield from super().raw_rows(context)
-            return
-        with items.fed(context) as take:
-            for raw in super().raw_rows(context):
-                take(raw)
-                yield raw
-
-
-class ItemGrades(GradebookStream):
-    """Grade of each learner in each graded item; reads the gradebook only where `course_grades` has not done so."""
-
-    name = "item_grades"
-    primary_keys = ("program_id", "external_id", "course_id", "item_id")
+    replication_key = "changed_at"
 
     def __init__(self, tap: TapCoursera) -> None:
         super().__init__(tap)
-        self._fed: tuple[Context | None, int] | None = None
+        self._program_name: str | None = None
+        self._courses: tuple[str, set[str]] | None = None
 
-    @contextmanager
-    def fed(self, context: Context | None) -> Iterator[Callable[[Raw], None]]:
-        """Write the items of gradebook rows that another stream reads; counts once that stream has read all of them."""
+    @cached_property
+    def _report(self) -> EnrollmentReport:
+        flags = {
+            "includeDeletedMembers": "true",
+            "includeS12n": "true" if "specializations" in self._includes else "false",
+        }
+        if "expired_contracts" in self._includes:
+            flags["includeExpiredContracts"] = "true"
+        return EnrollmentReport(self._coursera.client, self.name, self.config["page_size"], flags, self.marks)
+
+    @property
+    def _includes(self) -> list[str]:
+        """Kinds of rows that are only there when asked for."""
+        return [kind for kind in ("expired_contracts", "specializations") if self.config[f"include_{kind}"]]
+
+    @override
+    def raw_rows(self, context: Context | None) -> Iterator[Raw]:
+        program = (context or {})["program_id"]
         since = self.since(context)
-        latest = 0
-        self._write_schema_message()
-        with self.get_record_counter() as counter:
-            counter.with_context(dict(context or {}))
+        shown = _Shown()
+        if since is None:
+            yield from shown.passing(self._report.rows(program))
+            self._courses = (program, shown.courses)
+        elif self.mark(context):
+            yield from shown.passing(self._report.touched(program, since))
+        else:
+            yield from shown.passing(self._report.rows(program, since))
+        self.as_of = self._report.as_of
+        # A new name of the program is no activity of anybody: no filter finds the rows that bear it. The report bears
+        # it up to a day later than the list of programs, so what it shows counts first.
+        listed = self._listed_names(program)
+        remembered = self.get_context_state(context).get("program_name") if self.remembers else None
+        elsewhere = _Shown()
+        if isinstance(remembered, str) and (shown.names or listed or {remembered}) != {remembered}:
+            rest = elsewhere.passing(self._report.rows(program, self.start))
+            yield from (raw for raw in rest if raw["id"] not in shown.ids)
+        names = shown.names or elsewhere.names or listed
+        self._program_name = names.pop() if len(names) == 1 else None
 
-            def take(raw: Raw) -> None:
-                nonlocal latest
-                changed = self.reader.moment(raw)
-                if self.wants(changed, since):
-                    for row in self.rows(raw, context):
-                        self._write_record_message(row)
-                        counter.increment()
-                        latest = max(latest, changed or 0)
-
-            yield take
-        self._fed = (context, latest)
-
-    @override
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        if self._fed is None or self._fed[0] != context:
-            yield from super().get_records(context)
-            return
-        _, latest = self._fed
-        self._fed = None
-        self.tell_unknown_fields()
-        self.advance(context, latest)
+    def courses(self, program: str) -> set[str] | None:
+        """Ids of the courses with enrollments, if this run has just read the program whole; else None."""
+        return self._courses[1] if self._courses and self._courses[0] == program else None
 
     @override
-    def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:
-        for item in raw.get("itemGradebooks") or []:
-            yield self.placed(self.reader.read(item, raw), context)
+    def since(self, context: Context | None) -> int | None:
+        # A bookmark speaks only for the kinds of rows that were included: with more of them, all are read once.
+        known = self.get_context_state(context).get("includes") or []
+        return super().since(context) if set(self._includes) <= set(known) else self.start
+
+    def _listed_names(self, program: str) -> set[str]:
+        programs = self._coursera.streams[Programs.name]
+        name = programs.names.get(program) if isinstance(programs, Programs) else None
+        return {name} if name else set()
+
+    @override
+    def advance(self, context: Context | None, latest: int) -> None:
+        super().advance(context, latest)
+        if self.remembers:
+            state = self.get_context_state(context)
+            state.pop("includes", None)
+            if self._includes:
+                state["includes"] = self._includes
+            if self._program_name:
+                state["program_name"] = self._program_name
+
+
+class _Shown:
+    """What the rows that passed have told: ids, names of the program, courses."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.names: set[str] = set()
+        self.courses: set[str] = set()
+
+    def passing(self, rows: Iterable[Raw]) -> Iterator[Raw]:
+        for raw in rows:
+            self.ids.add(raw["id"])
+            if (name := raw.get("programName")) and isinstance(name, str):
+                self.names.add(name)
+            if raw.get("contentType") == COURSE and raw.get("contentId"):
+                self.courses.add(str(raw["contentId"]))
+            yield raw

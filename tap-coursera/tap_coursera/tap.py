@@ -1,42 +1,52 @@
-"""The tap: its settings, its streams, and how it tells an operator that it cannot go on."""
+"""The tap: its streams, its command, and how it tells an operator that it cannot go on."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import click
 from singer_sdk import Tap
-from singer_sdk import typing as th
-from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_coursera import reports, streams
+from tap_coursera import connection, grades, materials, reports, settings, skills, streams
 from tap_coursera.client import Client
 from tap_coursera.errors import TapError
-from tap_coursera.records import milliseconds
+from tap_coursera.progress import Progress
+from tap_coursera.stopping import Stopped, stop
+from tap_coursera.writing import MessageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Collection, Iterator, Sequence
 
-    import click
+    from tap_coursera.base import CourseraStream
 
-STREAMS: tuple[type[streams.CourseraStream], ...] = (
+STREAMS: tuple[type[CourseraStream], ...] = (
     streams.Organizations,
     streams.Programs,
     streams.ProgramContents,
     streams.ProgramMemberships,
     streams.ProgramInvitations,
     reports.Enrollments,
-    reports.CourseGrades,  # before ItemGrades, which it feeds
-    reports.ItemGrades,
+    grades.CourseGrades,  # before ItemGrades, which it feeds
+    grades.ItemGrades,
+    materials.CourseMaterials,  # after Enrollments, which tells the courses
+    streams.CurriculumCollections,
     streams.Users,
     streams.Contents,
+    skills.Skillsets,
+    skills.SkillsetProgress,
 )
+
+CONNECTION = "connection"
+"""What a plain `--test` tests."""
+NOT_JSON = "A file given with --config, --catalog or --state is not JSON: write it again, or leave an empty one out."
 
 
 class TapCoursera(Tap):
@@ -44,150 +54,67 @@ class TapCoursera(Tap):
 
     name = "tap-coursera"
     package_name = "tap-coursera"
-    message_writer_class = MsgSpecWriter
+    message_writer_class = MessageWriter
 
-    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        th.Property(
-            "client_id",
-            th.StringType(min_length=1),
-            required=True,
-            secret=True,
-            title="Client ID",
-            description="Client ID (API key) of your app on dev.coursera.com.",
-        ),
-        th.Property(
-            "client_secret",
-            th.StringType(min_length=1),
-            required=True,
-            secret=True,
-            title="Client secret",
-            description="Secret key of the same app.",
-        ),
-        th.Property(
-            "org_id",
-            th.StringType(min_length=1),
-            required=True,
-            title="Organisation ID",
-            description="The organisation's 22-character ID from the API Credentials document, not its slug.",
-        ),
-        th.Property(
-            "api_url",
-            th.StringType(min_length=1),
-            default="https://api.coursera.com/ent/api",
-            title="API URL",
-            description="Where the data API is.",
-        ),
-        th.Property(
-            "auth_url",
-            th.StringType(min_length=1),
-            default="https://api.coursera.com/oauth2/client_credentials/token",
-            title="Token URL",
-            description="Where tokens are issued.",
-        ),
-        th.Property(
-            "program_ids",
-            th.ArrayType(th.StringType(min_length=1)),
-            title="Programs",
-            description="Ids of the programs to read; all programs when absent or empty.",
-        ),
-        th.Property(
-            "start_date",
-            th.DateTimeType,
-            title="Start date",
-            description=(
-                "Where there is no bookmark yet, enrollments and grades that changed at or after this time (UTC unless "
-                "it names a zone); everything when absent."
-            ),
-        ),
-        th.Property(
-            "page_size",
-            th.IntegerType(minimum=1, maximum=1000),
-            default=1000,
-            title="Page size",
-            description="Rows per request.",
-        ),
-        th.Property(
-            "report_lag_hours",
-            th.IntegerType(minimum=0, maximum=8760),
-            default=72,
-            title="Report lag (hours)",
-            description="How far before its bookmark a report is read again, because rows can arrive that late.",
-        ),
-        th.Property(
-            "request_timeout",
-            th.IntegerType(minimum=1, maximum=3600),
-            default=120,
-            title="Request timeout (seconds)",
-            description="How long to wait for an answer before asking again.",
-        ),
-        th.Property(
-            "grade_sync",
-            th.StringType,
-            default="changed",
-            allowed_values=["changed", "full"],
-            title="Grade sync",
-            description="Write grades of gradebook rows that changed since the bookmark, or all of them each time.",
-        ),
-        th.Property(
-            "user_agent",
-            th.StringType(min_length=1),
-            default="tap-coursera/0.1.0",
-            title="User agent",
-            description="What the tap calls itself in requests.",
-        ),
-        th.Property(
-            "emit_activate_version_messages",
-            th.BooleanType,
-            default=False,
-            title="Mark vanished rows",
-            description=(
-                "After a stream has been read completely in FULL_TABLE mode, write ACTIVATE_VERSION, so that the "
-                "loader can mark rows that were not among them."
-            ),
-        ),
-    ).to_dict()
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.PROPERTIES.to_dict()
 
     @cached_property
     def client(self) -> Client:
         """One session and one token for all streams."""
         return Client(self.config)
 
+    @cached_property
+    def progress(self) -> Progress:
+        """How far the run is."""
+        return Progress(self.client.tallies.__getitem__)
+
+    def forget_other_programs(self, ids: Collection[str]) -> None:
+        """Drop the bookmarks of programs that are not read any more: one that comes back is read from its beginning."""
+        for name, bookmark in self.state.get("bookmarks", {}).items():
+            if isinstance(self.streams.get(name), reports.ProgramReportStream) and "partitions" in bookmark:
+                bookmark["partitions"] = [
+                    one for one in bookmark["partitions"] if one.get("context", {}).get("program_id") in ids
+                ]
+
     @override
-    def discover_streams(self) -> Sequence[streams.CourseraStream]:
+    def discover_streams(self) -> Sequence[CourseraStream]:
         return [stream(self) for stream in STREAMS]
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        if unset := [name for name in ("client_id", "client_secret", "org_id") if self._config.get(name, "") == ""]:
-            variables = ", ".join(f"{self.name}_{name}".replace("-", "_").upper() for name in unset)
-            problem = f"{', '.join(unset)} not set: put what is missing into the configuration, or into {variables}."
-            if raise_errors:
-                # Not a ConfigValidationError, after which the SDK's last word would be that validation failed.
-                raise TapError(problem)
-            return [problem]
-        for name in ("client_id", "client_secret"):
-            # The SDK would repeat the value.
-            if not isinstance(self._config.get(name, ""), str):
-                problem = f"{name} has to be text: put it in quotes"
-                raise ConfigValidationError(problem, errors=[problem])
-        found = super()._validate_config(raise_errors=raise_errors)
-        if start := self._config.get("start_date"):
+        self._config = settings.completed(self._config)
+        found = settings.problems(self._config)
+        if found and raise_errors:
+            raise ConfigValidationError("\n".join(found), errors=found)
+        # The SDK checks its own settings.
+        return found or super()._validate_config(raise_errors=raise_errors)
+
+    @override  # type: ignore[misc] # final, but there is no hook around it
+    def sync_all(self) -> None:
+        stop.defer()
+        with self.progress.shown():
             try:
-                milliseconds(start)
-            except ValueError:
-                problem = "start_date is not a time: write it like 2026-01-31 or 2026-01-31T00:00:00Z"
-                if raise_errors:
-                    raise ConfigValidationError(problem, errors=[problem]) from None
-                found.append(problem)
-        return found
+                super().sync_all()
+            except Stopped:
+                self._write_last_state()
+                raise
+
+    def _write_last_state(self) -> None:
+        """Where the next run goes on; also when it was said before, since a loader keeps the last one it has read."""
+        try:
+            if self.state:
+                self.write_message(StateMessage(self.state))
+        except BrokenPipeError:
+            # Python would complain again when it flushes at exit.
+            sys.stdout = None
 
     # On the command line
 
     @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        # The SDK would write a STATE into the middle of a message and exit with 0, as if everything had been read.
-        self.logger.warning("Stopped by signal %d before everything was read.", signum)
-        sys.exit(128 + signum)
+    def _setup_signal_handlers(self) -> None:
+        # The SDK's would write a STATE into the middle of a message and exit with 0, as if everything had been read.
+        # The command has handlers of its own, and so may have a program that the tap is a part of.
+        pass
 
     @classmethod
     @override
@@ -197,9 +124,45 @@ class TapCoursera(Tap):
 
     @classmethod
     @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        with _one_sentence(cls.logger):
+            try:
+                return super().cb_config(ctx, param, value)
+            except OSError:
+                raise TapError(
+                    "A file given with --config cannot be read: check its name and who may read it."
+                ) from None
+            except TypeError:
+                raise TapError("A file given with --config is not one JSON object: write it again.") from None
+
+    @classmethod
+    @override
+    def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
+        with _one_sentence(cls.logger):
+            super().cb_discover(ctx, param, value)
+
+    @classmethod
+    @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         with _one_sentence(cls.logger):
+            if value == CONNECTION:
+                given = ctx.params["config"]
+                tap = cls(config=given.config, parse_env_config=given.parse_env, setup_mapper=False)
+                ctx.exit(connection.report(connection.checks(tap.client, tap.config), click.echo))
             super().cb_test(ctx, param, value)
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name == "test":
+                option.flag_value = CONNECTION
+                option.help = (
+                    "Test the connection step by step; the exit code tells the first step that failed. --test=schema "
+                    "writes the schema of each stream, --test=all a record of each as well."
+                )
+        return command
 
 
 @contextmanager
@@ -216,11 +179,15 @@ def _one_sentence(logger: logging.Logger) -> Iterator[None]:
             logger.error("%s", problem)  # noqa: TRY400
         sys.exit(1)
     except ValueError as error:
-        if type(error).__name__ != "JSONDecodeError":  # the SDK reads files with simplejson, whose error is its own
+        if type(error).__name__ == "JSONDecodeError":  # the SDK reads files with simplejson, whose error is its own
+            logger.error(NOT_JSON)  # noqa: TRY400 - the text of the error holds a part of the file
+            sys.exit(1)
+        # The SDK turns variables into numbers before they are validated.
+        found = settings.unreadable_numbers(os.environ) if "invalid literal for int()" in str(error) else []
+        for problem in found:
+            logger.error("%s", problem)  # noqa: TRY400
+        if not found:
             raise
-        logger.error(  # noqa: TRY400 - the text of the error holds a part of the file
-            "A file given with --config, --catalog or --state is not JSON: write it again, or leave an empty one out."
-        )
         sys.exit(1)
     except BrokenPipeError:
         # Python would complain again when it flushes at exit.

@@ -49,7 +49,14 @@ def served(project: Project) -> dict[str, list[dict[str, Any]]]:
             "contents": every("/contents"),
             "program_memberships": [row for one in ids for row in every(f"/programs/{one}/memberships")],
             "program_invitations": [row for one in ids for row in every(f"/programs/{one}/invitations")],
+            "curriculum_collections": [row for one in ids for row in every(f"/programs/{one}/curriculumCollections")],
         }
+        for stream, path, name in (
+            ("skillsets", "skillsets", "elements"),
+            ("skillset_progress", "skillsetReport", "enterpriseUserSkillsets"),
+        ):
+            answer = client.get(f"/ent/api/rest/v1/enterprise/organizations/{ORG}/{path}", params={"limit": "1000"})
+            found[stream] = answer.raise_for_status().json()[name]
         for stream, (path, params) in of_program.items():
             found[stream] = [row for one in ids for row in every(path, programId=one, **params)]
         found["item_grades"] = [item for row in found["course_grades"] for item in row.get("itemGradebooks", [])]

@@ -80,7 +80,10 @@ class Project:
 
 
 def tables(project: Project) -> dict[str, list[str]]:
-    """Every raw and OneRoster table as sorted JSON rows, without removed rows and without the loader's own columns."""
+    """Every raw and OneRoster table as sorted JSON rows, without removed rows and without the loader's own columns.
+
+    Contents lack what only an incremental answer can tell: what has changed in them, and that they were removed.
+    """
     found: dict[str, list[str]] = {}
     with duckdb.connect(str(project.warehouse), read_only=True) as connection:
         names = connection.execute(
@@ -89,9 +92,10 @@ def tables(project: Project) -> dict[str, list[str]]:
         ).fetchall()
         for schema, table in names:
             living = " where _sdc_deleted_at is null" if schema == "coursera" else ""
-            cursor = connection.execute(
-                f"select columns(c -> not starts_with(c, '_sdc_')) from {schema}.\"{table}\"{living}"
-            )
+            if (schema, table) == ("coursera", "contents"):
+                living += " and is_removed is not true"
+            own = "c -> not starts_with(c, '_sdc_') and c not in ('changes', 'is_removed')"
+            cursor = connection.execute(f'select columns({own}) from {schema}."{table}"{living}')
             columns = [column[0] for column in cursor.description or []]
             found[f"{schema}.{table}"] = sorted(
                 json.dumps(dict(zip(columns, row, strict=True)), default=str, sort_keys=True)

@@ -25,6 +25,7 @@ CONFIG: dict[str, Any] = {
     "auth_url": "https://api.example/token",
     "request_timeout": 5,
     "user_agent": "tests",
+    "max_parallel_requests": 1,
 }
 ORG = "https://api.example/ent/api/businesses.v1/SandboxOrg-AAAAAAAAA_A"
 TOKEN = {"access_token": "secret-token", "expires_in": 1799, "issued_at": 1}
@@ -32,15 +33,18 @@ PAGE: dict[str, Any] = {"elements": [{"id": "a"}], "paging": {}}
 
 
 class Waits(list[float]):
-    """Sleeps that did not happen."""
+    """Sleeps that did not happen, and a clock that believes in them."""
 
     def __call__(self, seconds: float) -> None:
         self.append(seconds)
 
+    def clock(self) -> float:
+        return sum(self)
+
 
 def make(**settings: Any) -> tuple[Client, Waits]:
     waits = Waits()
-    return Client(CONFIG | settings, sleep=waits), waits
+    return Client(CONFIG | settings, sleep=waits, clock=waits.clock), waits
 
 
 def test_the_token_is_asked_for_once_with_basic_auth_and_sent_as_bearer(requests_mock: Mocker) -> None:
@@ -129,6 +133,15 @@ def test_pauses_grow_and_are_jittered() -> None:
     assert len({pause(3, None) for _ in range(20)}) > 1
 
 
+def test_a_token_that_is_refused_again_and_again_is_given_up(requests_mock: Mocker) -> None:
+    token = requests_mock.post(CONFIG["auth_url"], json=TOKEN)
+    page = requests_mock.get(f"{ORG}/users", status_code=401)
+    client, _ = make()
+    with pytest.raises(TapError, match="brand-new token"):
+        client.get("users", "/users", {})
+    assert token.call_count == page.call_count == 1 + module.NEW_TOKENS
+
+
 def test_a_revoked_token_is_replaced_once_and_the_request_repeated(requests_mock: Mocker) -> None:
     token = requests_mock.post(CONFIG["auth_url"], json=TOKEN)
     requests_mock.get(f"{ORG}/users", [{"json": PAGE}, {"status_code": 401}, {"json": PAGE}])
@@ -164,7 +177,7 @@ def test_each_refusal_has_its_sentence_and_repeats_nothing(
     with pytest.raises(TapError, match=sentence) as caught:
         client.get("users", "/users", {})
     text = str(caught.value)
-    assert waits == []
+    assert bool(waits) == (status == 401), "only a token may be refused by mistake"
     assert text.count(". ") == 0
     assert text.endswith(".")
     for private in ("ada@", "secret-token", "the-secret", "the-id"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_coursera.tap import TapCoursera
+from tap_coursera.tap import STREAMS, TapCoursera
 
 if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
@@ -27,6 +27,11 @@ CONFIG = {"client_id": "i", "client_secret": "the-secret", "org_id": "SandboxOrg
 
 def run(*arguments: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120, **more)
+
+
+def row(message: Json) -> str:
+    """A row, without what only an incremental answer can tell."""
+    return json.dumps({name: value for name, value in message["record"].items() if name != "changes"}, sort_keys=True)
 
 
 def stored(path: Path, value: Json) -> Path:
@@ -73,7 +78,7 @@ def test_every_property_tells_what_it_is_and_where_it_comes_from() -> None:
             check(f"{where}[]", spec["items"])
 
     files = sorted((HERE.parents[1] / "tap-coursera/tap_coursera/schemas").glob("*.json"))
-    assert len(files) == 10
+    assert [file.stem for file in files] == sorted(stream.name for stream in STREAMS)
     for file in files:
         check(file.stem, json.loads(file.read_text()))
 
@@ -139,7 +144,7 @@ def test_a_refused_setting_ends_with_exit_code_1_and_no_traceback(tmp_path: Path
             {"client_secret": "", "org_id": ""},
             "client_secret, org_id not set: put what is missing into the configuration",
         ),
-        ({"page_size": 5000}, "5000 is greater than the maximum of 1000"),
+        ({"page_size": 5000}, "page_size has to be a whole number from 1 to 1000."),
     ],
 )
 def test_what_is_missing_or_out_of_bounds_is_the_last_thing_a_run_or_a_test_says(
@@ -196,7 +201,8 @@ def test_a_state_file_that_a_killed_run_left_empty_is_one_sentence(tmp_path: Pat
 def test_a_killed_run_started_again_ends_with_the_same_rows(
     sandbox: RunningSandbox, tmp_path: Path, read_tap: ReadTap
 ) -> None:
-    expected = {json.dumps(m["record"], sort_keys=True) for m in read_tap(sandbox.tap_config).of("RECORD")}
+    streams = {stream.name for stream in STREAMS} - {"course_materials"}  # which only a catalog selects
+    expected = {row(message) for message in read_tap(sandbox.tap_config, select=streams).of("RECORD")}
     config = stored(tmp_path / "config.json", sandbox.tap_config | {"page_size": 20})
     loaded: set[str] = set()
     state: Json = {}
@@ -211,7 +217,7 @@ def test_a_killed_run_started_again_ends_with_the_same_rows(
         for number, line in enumerate(process.stdout):
             message = json.loads(line)
             if message["type"] == "RECORD":
-                loaded.add(json.dumps(message["record"], sort_keys=True))
+                loaded.add(row(message))
             elif message["type"] == "STATE":
                 state = message["value"]
             if number == lines:
@@ -248,11 +254,3 @@ def test_a_run_that_is_told_to_stop_does_not_pretend_to_be_complete(sandbox: Run
         kinds = [json.loads(line)["type"] for line in process.stdout]
     assert process.returncode == 128 + 15
     assert kinds.count("ACTIVATE_VERSION") < 7
-
-
-def test_the_connection_test_of_the_sdk_works(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    assert run("--config", stored(tmp_path / "config.json", sandbox.tap_config), "--test").returncode == 0
-    wrong = run("--config", stored(tmp_path / "wrong.json", sandbox.tap_config | {"client_secret": "x"}), "--test")
-    assert wrong.returncode == 1
-    assert "refused the credentials" in wrong.stderr
-    assert "Traceback" not in wrong.stderr

@@ -27,6 +27,7 @@ CONFIG: dict[str, Any] = {
     "page_size": 2,
 }
 PAGED = {"start", "limit"}
+SKILLS = {"offset", "limit"}
 FILTERS = {"enrollAtAfter": "enrolledAt", "lastActivityAfter": "lastActivityAt", "completedAtAfter": "completedAt"}
 T = 1769850900000
 
@@ -41,8 +42,12 @@ class Other:
         "memberships": PAGED,
         "invitations": PAGED,
         "programs": PAGED | {"ids", "excludeContent"},
-        "courseGradebookReports": PAGED | {"q", "programId", "includeDeletedMembers"},
-        "enrollmentReports": PAGED | {"q", "programId", "includeDeletedMembers", "includeS12n", *FILTERS},
+        "curriculumCollections": PAGED,
+        "courseGradebookReports": PAGED | {"q", "programId", "courseId", "emailOrExternalId", "includeDeletedMembers"},
+        "enrollmentReports": PAGED
+        | {"q", "programId", "includeDeletedMembers", "includeS12n", "includeExpiredContracts", *FILTERS},
+        "skillsets": SKILLS,
+        "skillsetReport": SKILLS | {"latestProgressMadeAfter"},
     }
 
     def __init__(self, mock: Mocker, manner: str = "") -> None:
@@ -54,10 +59,16 @@ class Other:
         self.asked: Counter[tuple[str, bool]] = Counter()
         mock.post(CONFIG["auth_url"], json={"access_token": "t"})
         mock.get(re.compile(f"{API}/api/businesses.v1/org1"), json=self.answer)
+        mock.get(re.compile(f"{API}/api/rest/v1/enterprise/organizations/org1"), json=self.skills)
 
     def answer(self, request: Any, context: Any) -> Json:
         parts = urlsplit(request.url)
         kind = parts.path.split("/")[-1]
+        if "/courseMaterials/" in parts.path:
+            if "/p1/" in parts.path and self.manner in {"COURSE_NOT_IN_PROGRAM", "notFound"}:
+                context.status_code = 404
+                return {"errorCode": self.manner, "message": "Course c1 ...", "details": None}
+            return {"elements": [{"id": kind, "modules": []}], "paging": {}}
         pairs = parse_qsl(parts.query)
         params = dict(pairs)
         if len(params) < len(pairs) or params.keys() - self.documented[kind]:
@@ -76,6 +87,21 @@ class Other:
         paging = None if kind == "org1" else {"total": len(rows), **following}
         return {"elements": [self.mannered(row) for row in rows[start:end]], "paging": paging}
 
+    def skills(self, request: Any, context: Any) -> Json:
+        parts = urlsplit(request.url)
+        kind = parts.path.split("/")[-1]
+        params = dict(parse_qsl(parts.query))
+        if params.keys() - self.documented[kind]:
+            context.status_code = 400
+            return {"error": {"type": "INVALID_ARGUMENT"}}
+        if kind == "skillsets":
+            return {"elements": [{"skillsetId": "s1", "programs": [{"programId": self.programs[0]}]}], "pagination": {}}
+        # As the example of the vendor's description has it, not its schema.
+        rows = [{"userEmail": f"{n}@x", "skillId": "s1", "programIds": [" ".join(self.programs)]} for n in range(3)]
+        start, limit = int(params.get("offset", 0)), int(params["limit"])
+        following = {"nextPage": str(start + limit) if start + limit < len(rows) else ""}
+        return {"enterpriseUserSkillsets": rows[start : start + limit], "pagination": {"total": 3, **following}}
+
     def rows(self, kind: str, params: dict[str, str], program: str) -> list[Json]:
         if kind == "org1":
             return [{"id": "org1", "name": "O", "slug": "o"}]
@@ -90,14 +116,16 @@ class Other:
             ]
         if kind in {"users", "contents"}:
             return [{"id": f"{kind}{n}", "contentId": str(n), "contentType": "Course"} for n in range(3)]
+        if kind == "curriculumCollections":
+            return [{"id": f"{program}~x", "programId": program, "collectionId": "x", "title": "", "contents": []}]
         if kind in {"memberships", "invitations"}:
             return [{"id": f"{program}~{n}", "programId": program, "externalId": n, "email": "e"} for n in range(3)]
-        program = params["programId"]
+        only = params.get("programId")
         found = [
             self.report(one, n)
             for one in self.programs
             for n in range(3)
-            if one == program or self.manner == "ignores filters"
+            if only in {one, None} or self.manner == "ignores filters"
         ]
         for name, field in FILTERS.items():
             if name in params and self.manner != "ignores filters":
@@ -124,6 +152,8 @@ class Other:
             return {key: value for key, value in row.items() if key != "id"}
         if self.manner == "no program ids" and "itemGradebooks" in row:
             return {key: value for key, value in row.items() if key != "programId"}
+        if self.manner == "no program ids in reports" and "contentType" in row:
+            return {key: value for key, value in row.items() if key != "programId"}
         if self.manner == "no item ids" and "itemGradebooks" in row:
             return row | {"itemGradebooks": [{"itemId": None, "itemGrade": 50}]}
         if self.manner == "nulls":
@@ -148,6 +178,10 @@ def test_every_row_comes_once_from_a_server_that_refuses_what_is_not_documented(
         "programs": 2,
         "users": 3,
         "contents": 3,
+        "course_materials": 2,
+        "curriculum_collections": 2,
+        "skillsets": 1,
+        "skillset_progress": 3,
         **{stream: 2 * number for stream, number in per_program.items()},
         "course_grades": 6,
         "item_grades": 12,
@@ -246,3 +280,29 @@ def test_a_bookmark_that_is_no_time_is_one_sentence(requests_mock: Mocker, read_
     partition = {"context": {"program_id": "p1"}, "replication_key": "changed_at", "replication_key_value": value}
     with pytest.raises(TapError, match="bookmark of enrollments that is not a time"):
         read_tap(CONFIG, state={"bookmarks": {"enrollments": {"partitions": [partition]}}})
+
+
+def test_a_course_that_left_its_program_has_no_materials_and_that_is_no_error(
+    requests_mock: Mocker, read_tap: ReadTap
+) -> None:
+    Other(requests_mock, "COURSE_NOT_IN_PROGRAM")
+    output = read_tap(CONFIG | {"emit_activate_version_messages": True}, select=["course_materials"])
+    assert [row["program_id"] for row in output.records("course_materials")] == ["p2"]
+    assert output.activated() == {"course_materials"}
+
+
+def test_any_other_refusal_of_course_materials_is_an_error(requests_mock: Mocker, read_tap: ReadTap) -> None:
+    Other(requests_mock, "notFound")
+    with pytest.raises(TapError, match="HTTP 404"):
+        read_tap(CONFIG, select=["course_materials"])
+
+
+def test_reports_that_do_not_tell_their_program_are_asked_for_program_by_program(
+    requests_mock: Mocker, read_tap: ReadTap
+) -> None:
+    server = Other(requests_mock, "no program ids in reports")
+    first = read_tap(CONFIG, select=["enrollments", "course_grades"])
+    server.asked.clear()
+    again = read_tap(CONFIG | {"report_lag_hours": 8760}, select=["enrollments", "course_grades"], state=first.state)
+    for stream in ("enrollments", "course_grades"):
+        assert len(again.records(stream)) == len(first.records(stream)) == 6

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
+from tap_coursera.ahead import Workers
+from tap_coursera.client import Tally
 from tap_coursera.errors import TapError
-from tap_coursera.paging import READS, Listing
+from tap_coursera.paging import READS, Listing, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_coursera.client import Client
-    from tap_coursera.paging import Seen
 
     Answer = Callable[[int, int, int], tuple[list[str], Any, Any]]
     """(request number, start, limit) to (ids, next, total)."""
@@ -22,19 +25,30 @@ if TYPE_CHECKING:
 class Api:
     """Answers in place of the client; `None` leaves next or total out."""
 
+    parallel: ClassVar = 1
+
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
+        self.workers = Workers(self.parallel)
+        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self.starts: list[str] = []
+        self._lock = threading.Lock()
 
     def get(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         assert (stream, path) == ("users", "/users")
         start = params.get("start", "0")
-        self.starts.append(start)
-        ids, following, total = self.answer(
-            len(self.starts), int(start) if start.isdecimal() else -1, int(params["limit"])
-        )
+        with self._lock:
+            self.starts.append(start)
+            number = len(self.starts)
+        ids, following, total = self.answer(number, int(start) if start.isdecimal() else -1, int(params["limit"]))
         paging = {"next": following, "total": total}
         return {"elements": [{"id": i} for i in ids], "paging": {k: v for k, v in paging.items() if v is not None}}
+
+
+@pytest.fixture(autouse=True, params=[1, 4, 8])
+def parallel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether pages are asked for ahead changes nothing for the reader, so each test is made with and without that."""
+    monkeypatch.setattr(Api, "parallel", request.param)
 
 
 def read(answer: Answer, limit: int = 4) -> tuple[str, Api]:
@@ -53,7 +67,7 @@ def cut(letters: str, start: int, limit: int, *, text: bool = True) -> tuple[lis
 def test_next_may_be_text_or_a_number(text: bool) -> None:
     got, api = read(lambda _, start, limit: cut("abcdefghij", start, limit, text=text))
     assert got == "abcdefghij"
-    assert api.starts == ["0", "4", "8"]
+    assert sorted(api.starts) == ["0", "4", "8"]
 
 
 def test_short_pages_do_not_end_a_list() -> None:
@@ -68,7 +82,7 @@ def test_an_empty_page_with_next_does_not_end_a_list() -> None:
 def test_without_next_the_total_tells_that_there_is_more() -> None:
     got, api = read(lambda _, start, limit: (list("abcdefghij"[start : start + limit]), None, 10))
     assert got == "abcdefghij"
-    assert api.starts == ["0", "4", "8"]
+    assert sorted(api.starts) == ["0", "4", "8"]
 
 
 def test_a_missing_total_is_no_reason_to_read_again() -> None:
@@ -96,6 +110,7 @@ def test_an_empty_list_is_a_list() -> None:
         lambda number, _, __: ([str(number)], "0", 1000),
         lambda number, _, __: ([str(number)], ["x", "y", "x"][number % 3], None),
         lambda _, start, limit: (["a", "b"], str(start + limit), 10**9),
+        lambda _, start, limit: (list("abcd"), str(start + limit), 10**9),
         lambda _, start, limit: ([], str(start + limit), None),
         lambda number, _, __: ([str(number)], str(10 - number), None),
     ],
@@ -149,7 +164,7 @@ def test_a_total_that_is_never_reached_is_an_error_after_few_readings() -> None:
 
 
 def test_overlapping_listings_share_what_they_have_shown() -> None:
-    seen: Seen = {}
+    seen = Seen()
     found = [
         [row["id"] for row in Listing(cast("Client", Api(one)), "users", "/users", {}, 10).rows(seen)]
         for one in (

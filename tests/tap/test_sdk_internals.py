@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk import Stream, Tap
+from singer_sdk.plugin_base import PluginBase
 
 from tap_coursera.tap import TapCoursera
 
@@ -25,7 +26,9 @@ CONFIG = {"client_id": "i", "client_secret": "s", "org_id": "o"}
         (Stream._increment_stream_state, "self, latest_record, context"),
         (Stream.finalize_state_progress_markers, "self, state"),
         (Tap._validate_config, "self, raise_errors"),
-        (Tap._handle_termination, "self, signum, frame"),
+        (Tap._setup_signal_handlers, "self"),
+        (Stream.sync, "self, context"),
+        (Tap.sync_all, "self"),
     ],
 )
 def test_a_method_that_the_tap_overrides_or_calls_is_still_there(method: Callable[..., Any], parameters: str) -> None:
@@ -40,7 +43,12 @@ def test_a_method_that_the_tap_overrides_or_calls_is_still_there(method: Callabl
         (Stream._sync_records, "self._write_record_message(record)"),
         (Stream._sync_records, "self._increment_stream_state(record, context=current_context)"),
         (Stream._generate_record_messages, "self._stream_version"),
+        (Stream._sync_records, "self.get_record_counter()"),
+        (Stream._sync_children, "child_stream.sync(context=child_context)"),
+        (Tap.sync_all, "stream.sync()"),
         (Tap.sync_all, ".finalize_state_progress_markers()"),
+        (Tap.invoke, "tap.sync_all()"),
+        (PluginBase.__init__, "self._setup_signal_handlers()"),
     ],
 )
 def test_the_sdk_still_calls_it_where_the_tap_expects_it(caller: Callable[..., Any], called: str) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tap_coursera import streams
+from tap_coursera import reports, streams
 from tap_coursera.errors import TapError
 from tap_coursera.records import milliseconds
-from tap_coursera.tap import STREAMS
+from tap_coursera.tap import STREAMS, TapCoursera
 
 if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 KEYS = {stream.name: cast("tuple[str, ...]", stream.primary_keys) for stream in STREAMS}
 REPORTS = ("enrollments", "course_grades", "item_grades")
+INCREMENTAL = (*REPORTS, "contents", "skillset_progress")
 GRADES = ("course_grades", "item_grades")
 
 
@@ -35,13 +36,20 @@ def own_values(rows: dict[tuple[Any, ...], Json]) -> dict[tuple[Any, ...], Json]
 def test_every_row_that_is_served_is_written_exactly_once(sandbox: RunningSandbox, read_tap: ReadTap) -> None:
     output = read_tap(sandbox.tap_config | {"page_size": 17})
     programs = sandbox.all("/programs", excludeContent=False)
-    members, invited, enrolled, graded = ([] for _ in range(4))
+    members, invited, enrolled, graded, collected = ([] for _ in range(5))
     for program in programs:
         members += sandbox.all(f"/programs/{program['id']}/memberships")
         invited += sandbox.all(f"/programs/{program['id']}/invitations")
         report = {"programId": program["id"], "includeDeletedMembers": True}
         enrolled += sandbox.all("/enrollmentReports", q="byProgramId", **report)
         graded += sandbox.all("/courseGradebookReports", q="search", **report)
+        collected += sandbox.all(f"/programs/{program['id']}/curriculumCollections")
+    skills = f"/rest/v1/enterprise/organizations/{sandbox.org_id}"
+    skillsets = sandbox.get(f"{skills}/skillsets", limit=1000)["elements"]
+    progress = sandbox.get(f"{skills}/skillsetReport", limit=1000)
+    assert progress["pagination"]["nextPage"] == "", "one page holds all"
+    courses = {(e["programId"], e["contentId"]) for e in enrolled if e["contentType"] == "Course"}
+    offered = {(p["id"], c["contentId"]) for p in programs for c in p["contentIds"]}
     served: dict[str, list[tuple[Any, ...]]] = {
         "organizations": [(sandbox.org_id,)],
         "programs": [(p["id"],) for p in programs],
@@ -55,6 +63,10 @@ def test_every_row_that_is_served_is_written_exactly_once(sandbox: RunningSandbo
         "item_grades": [
             (g["programId"], g["externalId"], g["courseId"], i["itemId"]) for g in graded for i in g["itemGradebooks"]
         ],
+        "course_materials": list(courses & offered),
+        "curriculum_collections": [(c["id"],) for c in collected],
+        "skillsets": [(s["skillsetId"],) for s in skillsets],
+        "skillset_progress": [(p["userEmail"], p["skillsetId"]) for p in progress["enterpriseUserSkillsets"]],
     }
     assert served.keys() == KEYS.keys()
     for stream, keys in served.items():
@@ -107,7 +119,7 @@ def test_bookmarks_are_the_newest_change_of_each_program_and_no_clock(
         }
         assert marked == newest
         known = {"context", "replication_key", "replication_key_value"}
-        known |= {"program_name"} if stream == "enrollments" else set()
+        known |= {"program_name", "report_updated_at"} if stream == "enrollments" else {"gradebook_rows"}
         assert all(set(one) <= known for one in partitions)
 
 
@@ -143,7 +155,6 @@ def test_the_look_back_reads_again_what_may_have_come_late(sandbox: RunningSandb
         output = read_tap(sandbox.tap_config | {"report_lag_hours": hours}, select=REPORTS, state=state)
         counts.append([len(output.records(name)) for name in REPORTS])
     assert counts[0] < counts[1] < counts[2]
-    assert all(count > 0 for count in counts[0]), "rows of the bookmark's own moment are always read again"
 
 
 def test_an_incremental_run_shows_a_row_that_several_filters_find_once(
@@ -225,7 +236,7 @@ def test_a_version_is_activated_after_the_last_row_of_a_complete_stream(
     sandbox: RunningSandbox, read_tap: ReadTap
 ) -> None:
     output = read_tap(sandbox.tap_config | {"emit_activate_version_messages": True})
-    assert output.activated() == KEYS.keys() - set(REPORTS)
+    assert output.activated() == KEYS.keys() - set(INCREMENTAL)
     for stream in output.activated():
         kinds = [message["type"] for message in output.messages if message.get("stream") == stream]
         assert kinds[0] == "SCHEMA"
@@ -233,7 +244,7 @@ def test_a_version_is_activated_after_the_last_row_of_a_complete_stream(
         assert kinds[-1] == "ACTIVATE_VERSION"
         versions = {m["version"] for m in output.messages if m.get("stream") == stream and m["type"] != "SCHEMA"}
         assert len(versions) == 1
-    assert all("version" not in message for stream in REPORTS for message in output.of("RECORD", stream))
+    assert all("version" not in message for stream in INCREMENTAL for message in output.of("RECORD", stream))
 
 
 def test_a_full_reconcile_run_activates_reports_too_and_reads_all_of_them(
@@ -278,15 +289,149 @@ def test_unknown_fields_are_left_out_and_named_once_per_stream(
         strange = read_tap(sandbox.tap_config)
     assert [m["record"] for m in plain.of("RECORD")] == [m["record"] for m in strange.of("RECORD")]
     told = [record.name for record in caplog.records if "left out" in record.getMessage()]
-    assert len(told) == len(set(told)) >= len(KEYS) - 2
+    # The sandbox adds fields to elements: not to contents of programs, items of gradebooks, rows of the skills report.
+    assert len(told) == len(set(told)) >= len(KEYS) - 3
 
 
-def test_state_has_a_bookmark_per_program_for_reports_only_and_tells_of_nobody(
+def test_state_has_bookmarks_for_incremental_streams_only_and_tells_of_nobody(
     sandbox: RunningSandbox, read_tap: ReadTap
 ) -> None:
     output = read_tap(sandbox.tap_config)
     bookmarks = output.state["bookmarks"]
-    assert {name for name, bookmark in bookmarks.items() if bookmark} == set(REPORTS)
+    assert {name for name, bookmark in bookmarks.items() if bookmark} == set(INCREMENTAL)
     assert {len(bookmarks[name]["partitions"]) for name in REPORTS} == {len(output.records("programs"))}
     text = str(output.state)
     assert not [user for user in output.records("users") if user["email"] in text or user["external_id"] in text]
+
+
+def partitions(output: Output, stream: str) -> set[str]:
+    return {one["context"]["program_id"] for one in output.state["bookmarks"][stream]["partitions"]}
+
+
+def test_a_program_that_is_newly_listed_is_read_from_its_beginning_and_a_removed_one_leaves_no_trace(
+    sandbox: RunningSandbox, read_tap: ReadTap
+) -> None:
+    everything = read_tap(sandbox.tap_config, select=REPORTS)
+    counts = {p["id"]: 0 for p in sandbox.all("/programs", excludeContent=True)}
+    for row in everything.records("enrollments"):
+        counts[row["program_id"]] += 1
+    first, second, third = sorted(counts, key=lambda program: -counts[program])[:3]
+
+    def run(programs: list[str], state: Json | None = None) -> Output:
+        return read_tap(sandbox.tap_config | {"program_ids": programs}, select=REPORTS, state=state)
+
+    one = run([first, second])
+    assert all(partitions(one, stream) == {first, second} for stream in REPORTS)
+    other = run([second, third], one.state)
+    for stream in REPORTS:
+        assert partitions(other, stream) == {second, third}
+        expected = [row for row in everything.records(stream) if row["program_id"] == third]
+        assert [row for row in other.records(stream) if row["program_id"] == third] == expected
+        assert {row["program_id"] for row in other.records(stream)} <= {second, third}
+    back = run([first, second], other.state)
+    for stream in REPORTS:
+        assert len([row for row in back.records(stream) if row["program_id"] == first]) == len(
+            [row for row in everything.records(stream) if row["program_id"] == first]
+        )
+
+
+def test_one_list_for_the_organisation_brings_what_a_list_for_each_program_would(
+    moving_sandbox: RunningSandbox, read_tap: ReadTap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = read_tap(moving_sandbox.tap_config, select=REPORTS)
+    moving_sandbox.advance(days=1)
+    found, asked = [], []
+    for few in (reports.FEW, 1):
+        monkeypatch.setattr(reports, "FEW", few)
+        moving_sandbox.reset_requests()
+        found.append(read_tap(moving_sandbox.tap_config, select=REPORTS, state=first.state))
+        asked.append(moving_sandbox.requests()["routes"]["enrollmentReports"])
+    assert asked[0] < 10 < asked[1]
+    for stream in REPORTS:
+        rows = [table(stream, output.records(stream)) for output in found]
+        assert rows[0] == rows[1]
+        assert rows[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "parameter"),
+    [("include_specializations", "includeS12n"), ("include_expired_contracts", "includeExpiredContracts")],
+)
+def test_more_kinds_of_enrollments_are_read_when_asked_for_and_all_of_them_although_there_are_bookmarks(
+    sandbox: RunningSandbox, read_tap: ReadTap, setting: str, parameter: str
+) -> None:
+    served: set[tuple[Any, ...]] = set()
+    for program in sandbox.all("/programs", excludeContent=True):
+        flags = {"includeDeletedMembers": True, parameter: True}
+        rows = sandbox.all("/enrollmentReports", q="byProgramId", programId=program["id"], **flags)
+        served |= {(row["programId"], row["id"]) for row in rows}
+    plain = read_tap(sandbox.tap_config, select=["enrollments"])
+    config = sandbox.tap_config | {setting: True}
+    more = read_tap(config, select=["enrollments"], state=plain.state)
+    assert table("enrollments", more.records("enrollments")).keys() == served
+    assert len(served) > len(plain.records("enrollments"))
+    settled = read_tap(config, select=["enrollments"], state=more.state)
+    assert len(settled.records("enrollments")) < len(served) / 2
+    fewer = read_tap(sandbox.tap_config, select=["enrollments"], state=settled.state)
+    assert len(fewer.records("enrollments")) < len(plain.records("enrollments")) / 2
+
+
+def test_a_gradebook_stream_that_is_newly_selected_is_read_whole_although_the_other_has_a_bookmark(
+    sandbox: RunningSandbox, read_tap: ReadTap
+) -> None:
+    everything = read_tap(sandbox.tap_config, select=GRADES)
+    first = read_tap(sandbox.tap_config, select=["course_grades"])
+    both = read_tap(sandbox.tap_config, select=GRADES, state=first.state)
+    assert both.records("item_grades") == everything.records("item_grades")
+    assert len(both.records("course_grades")) < len(everything.records("course_grades")) / 2
+
+
+def test_course_materials_are_those_of_courses_with_enrollments_whatever_else_is_read(
+    sandbox: RunningSandbox, read_tap: ReadTap
+) -> None:
+    output = read_tap(sandbox.tap_config, select=["course_materials", "enrollments"])
+    enrolled = {(row["program_id"], row["content_id"]) for row in output.records("enrollments")}
+    assert {(row["program_id"], row["id"]) for row in output.records("course_materials")} == enrolled
+    alone = read_tap(sandbox.tap_config, select=["course_materials"])
+    assert alone.records("course_materials") == output.records("course_materials")
+    later = read_tap(sandbox.tap_config, select=["course_materials", "enrollments"], state=output.state)
+    assert later.records("course_materials") == output.records("course_materials")
+
+
+def test_course_materials_are_read_only_when_selected_by_name() -> None:
+    catalog = TapCoursera(config=None, validate_config=False).catalog_dict
+    selected = {
+        entry["tap_stream_id"]: item["metadata"]["selected-by-default"]
+        for entry in catalog["streams"]
+        for item in entry["metadata"]
+        if not item["breadcrumb"]
+    }
+    assert {stream for stream, by_default in selected.items() if not by_default} == {"course_materials"}
+
+
+REMOVED, ADDED, MODIFIED = ("REMOVED", "ADDED", "MODIFIED")
+
+
+@pytest.mark.parametrize(
+    ("shown", "changes", "removed"),
+    [
+        (["p"], [], False),
+        (["p"], [(MODIFIED, ["p"])], False),
+        (["p"], [(REMOVED, ["p"])], True),
+        ([], [(REMOVED, ["p"])], True),
+        (["p", "q"], [(REMOVED, ["p", "q"])], True),
+        (["p", "q"], [(REMOVED, ["p"]), (REMOVED, ["q"])], True),
+        (["q"], [(REMOVED, ["p"])], False),
+        (["p", "q"], [(REMOVED, ["p"])], False),
+        (["p"], [(REMOVED, ["p"]), (ADDED, ["p"])], False),
+        ([], [], False),
+    ],
+)
+def test_a_content_counts_as_removed_only_when_it_left_every_program_that_it_is_shown_with(
+    shown: list[str], changes: list[tuple[str, list[str]]], removed: bool
+) -> None:
+    content = {
+        "programs": [{"programId": program} for program in shown],
+        "changes": [{"changeType": kind, "programIds": programs} for kind, programs in changes],
+    }
+    assert streams._is_removed(content) is removed

@@ -27,8 +27,10 @@ RAW_COLUMNS = {
     "program_invitations": "id program_id external_id full_name email created_at:t",
     "contents": (
         "id content_id content_type name description slug language_code subtitle_language_codes:j difficulty_level"
-        " last_updated_at:t instructors:j partners:j programs:j extra_metadata:j"
+        " last_updated_at:t instructors:j partners:j programs:j extra_metadata:j changes:j is_removed:b"
     ),
+    "course_materials": "program_id id modules:j",
+    "curriculum_collections": "id program_id collection_id title description contents:j",
     "enrollments": (
         "id external_id program_id content_id content_type content_name content_slug program_name program_slug"
         " full_name email partner_names:j is_completed:b completed_at:t grade:n overall_progress:i"
@@ -44,6 +46,11 @@ RAW_COLUMNS = {
     "item_grades": (
         "program_id external_id course_id item_id item_name item_type item_order:i item_weight:n item_grade:n"
         " is_item_passed:b item_deadline:t module_id module_name lesson_id lesson_name item_risk_flags:j changed_at:t"
+    ),
+    "skillsets": "skillset_id skillset_name skillset_description programs:j skills:j",
+    "skillset_progress": (
+        "user_name user_email organization_id skillset_id progress_percentage:i latest_progress_made_at:t program_ids:j"
+        " enterprise_user_skill_list:j skillset_target_skill_scores:j"
     ),
 }
 _METADATA = (

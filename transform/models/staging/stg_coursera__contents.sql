@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "contents"), ["id"]) }}
+    {{ newest_rows(source("coursera", "contents"), ["id"], newer=["changes", "is_removed"]) }}
 ),
 
 renamed as (
@@ -18,9 +18,11 @@ renamed as (
         partners,
         programs,
         extra_metadata,
+        changes,
 
         cast(last_updated_at as timestamptz) as author_updated_at
     from current_rows
+    where cast(is_removed as boolean) is not true
 )
 
 select * from renamed

@@ -1,0 +1,45 @@
+"""Raw tables as they are at schools that chose other streams or came from an earlier release."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from tests.transform.college import content
+
+if TYPE_CHECKING:
+    from tests.transform.warehouse import Warehouse
+
+READ = "2026-02-02T06:00:00Z"
+
+
+def test_a_catalogue_loaded_by_an_earlier_release_has_no_tombstones(warehouse: Warehouse) -> None:
+    warehouse.load(READ, contents=[content("Course1", "Writing"), content("Course2", "Reading")])
+    with duckdb.connect(str(warehouse.path)) as database:
+        for column in ("changes", "is_removed"):
+            database.execute(f"ALTER TABLE coursera.contents DROP COLUMN {column}")
+    warehouse.run("--select", "stg_coursera__contents")
+    rows = warehouse.read("staging.stg_coursera__contents")
+    assert [(row["content_id"], row["changes"]) for row in rows] == [("Course1", None), ("Course2", None)]
+
+
+def test_streams_that_no_file_is_made_of_are_there_to_be_asked(warehouse: Warehouse) -> None:
+    lesson = {"id": "l1", "items": [{"id": "q1", "item_type": "QUIZ", "weight_percentage": 15.5}]}
+    warehouse.load(
+        READ,
+        course_materials=[{"program_id": "ProgA", "id": "Course1", "modules": [{"id": "m1", "lessons": [lesson]}]}],
+        curriculum_collections=[{"id": "ProgA~c1", "program_id": "ProgA", "collection_id": "c1", "title": "Start"}],
+        skillsets=[{"skillset_id": "Set1", "skills": [{"skill_id": "sql", "target_score": 250}]}],
+        skillset_progress=[{"user_email": "ana@mail.example", "skillset_id": "Set1", "progress_percentage": 38}],
+    )
+    warehouse.run("--select", "staging")
+    (materials,) = warehouse.read("staging.stg_coursera__course_materials")
+    (collection,) = warehouse.read("staging.stg_coursera__curriculum_collections")
+    (skillset,) = warehouse.read("staging.stg_coursera__skillsets")
+    (progress,) = warehouse.read("staging.stg_coursera__skillset_progress")
+    assert json.loads(materials["modules"])[0]["lessons"][0]["items"][0]["weight_percentage"] == 15.5
+    assert (collection["collection_key"], collection["collection_name"]) == ("ProgA~c1", "Start")
+    assert json.loads(skillset["skills"]) == [{"skill_id": "sql", "target_score": 250}]
+    assert (progress["email"], progress["progress_percent"]) == ("ana@mail.example", 38)

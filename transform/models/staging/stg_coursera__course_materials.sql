@@ -1,0 +1,14 @@
+with current_rows as (
+    {{ newest_rows(source("coursera", "course_materials"), ["program_id", "id"], optional=true) }}
+),
+
+renamed as (
+    select
+        cast(program_id as text) as program_id,
+        cast(id as text) as course_id,
+
+        modules
+    from current_rows
+)
+
+select * from renamed

@@ -1,0 +1,22 @@
+with current_rows as (
+    {{ newest_rows(source("coursera", "skillset_progress"), ["user_email", "skillset_id"], optional=true) }}
+),
+
+renamed as (
+    select
+        cast(user_email as text) as email,
+        cast(skillset_id as text) as skillset_id,
+        cast(organization_id as text) as organization_id,
+
+        cast(user_name as text) as full_name,
+        program_ids,
+        enterprise_user_skill_list as skills,
+        skillset_target_skill_scores as target_scores,
+
+        cast(progress_percentage as bigint) as progress_percent,
+
+        cast(latest_progress_made_at as timestamptz) as last_progress_at
+    from current_rows
+)
+
+select * from renamed
