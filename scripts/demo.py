@@ -41,7 +41,7 @@ Try next:
       the next simulated day: only what changed is fetched
   CONNECT_GRADE_SYNC=granular_all .venv/bin/meltano run publish
       the same day with every graded item in the gradebook instead of final grades
-  .venv/bin/meltano --environment=prod config test tap-coursera
+  .venv/bin/meltano --environment=prod invoke tap-coursera --test
       your own organisation (README, "Real credentials")
 """
 

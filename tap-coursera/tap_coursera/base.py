@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Raw = dict[str, Any]
 
-HOUR = 3_600_000
+SECOND, HOUR = 1_000, 3_600_000
 """Milliseconds."""
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from tap_coursera.base import CourseraStream, IncrementalStream
+from tap_coursera.base import SECOND, CourseraStream, IncrementalStream
 from tap_coursera.errors import FORBIDDEN, NOT_FOUND, RefusedError
 from tap_coursera.paging import Skills
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 LARGEST_PAGE = 100
 """Rows; the vendor names 10 and 100 as the usual number and says nothing of a larger one."""
-SECOND = 1000
-"""Milliseconds."""
 
 
 class SkillsStream(CourseraStream):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from tap_coursera.base import CourseraStream, IncrementalStream
+from tap_coursera.base import SECOND, CourseraStream, IncrementalStream
 from tap_coursera.errors import TapError, unknown_programs
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from tap_coursera.tap import TapCoursera
 
     Raw = dict[str, Any]
-
-SECOND = 1000
-"""Milliseconds."""
 
 
 class Organizations(CourseraStream):

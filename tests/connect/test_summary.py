@@ -11,7 +11,7 @@ def test_before_the_first_load_it_says_so(place: Place) -> None:
     place.database.unlink()
     result = place.run("summary")
     assert result.returncode == 0
-    assert result.stdout.count("not loaded yet") == 10
+    assert result.stdout.count("not loaded") == 14
     assert "not published yet" in result.stdout
 
 

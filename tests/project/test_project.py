@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from coursera_connect import summary
 from tap_coursera.tap import STREAMS as TAP_STREAMS
 from tap_coursera.tap import TapCoursera
 
@@ -68,6 +69,10 @@ def test_env_example_names_the_three_credentials_and_holds_none() -> None:
 
 def test_the_readme_lists_exactly_the_streams_of_the_tap() -> None:
     assert sorted(table_under("Streams")) == sorted(STREAMS)
+
+
+def test_the_summary_counts_every_stream_of_the_tap() -> None:
+    assert sorted(summary.STREAMS) == sorted(STREAMS)
 
 
 @pytest.mark.parametrize("stream", STREAMS)

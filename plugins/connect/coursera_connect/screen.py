@@ -66,9 +66,7 @@ def summary(facts: dict[str, Any]) -> None:
     for heading in ("rows now", "received in the last load", "removed"):
         table.add_column(heading, justify="right")
     for name, counts in facts["streams"].items():
-        cells = (
-            [f"{counts[key]:,}" for key in ("rows", "received", "removed")] if counts else ["not loaded yet", "", ""]
-        )
+        cells = [f"{counts[key]:,}" for key in ("rows", "received", "removed")] if counts else ["not loaded", "", ""]
         table.add_row(name, *cells)
     console.print(table)
     rows, received = (

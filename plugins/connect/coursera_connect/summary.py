@@ -22,11 +22,15 @@ STREAMS = (
     "program_memberships",
     "program_invitations",
     "contents",
+    "curriculum_collections",
+    "course_materials",
     "enrollments",
     "course_grades",
     "item_grades",
+    "skillsets",
+    "skillset_progress",
 )
-"""The streams of the tap, in the order it reads them."""
+"""The streams of the tap, from what there is to what was done with it."""
 
 
 def summary(database: Path, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
