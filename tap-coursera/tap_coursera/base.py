@@ -227,9 +227,13 @@ class IncrementalStream(CourseraStream):
         """Epoch milliseconds from which on rows are wanted: bookmark less look-back, or `start_date`, or None."""
         if not self.remembers:
             return None
-        if mark := self.mark(context):
+        if (mark := self.mark(context)) and self.covers(context):
             return max(1, mark - int(self.config["report_lag_hours"]) * HOUR)
         return self.start
+
+    def covers(self, context: Context | None) -> bool:  # noqa: ARG002 - for those whose settings widen what is read
+        """Whether the bookmark speaks for all that is to be read now; otherwise all is read once from the beginning."""
+        return True
 
     def mark(self, context: Context | None) -> int:
         """Epoch milliseconds up to which all is read, but for what arrives late; 0 when nothing is."""

@@ -233,10 +233,8 @@ class Enrollments(ProgramReportStream):
         return self._courses[1] if self._courses and self._courses[0] == program else None
 
     @override
-    def since(self, context: Context | None) -> int | None:
-        # A bookmark speaks only for the kinds of rows that were included: with more of them, all are read once.
-        known = self.get_context_state(context).get("includes") or []
-        return super().since(context) if set(self._includes) <= set(known) else self.start
+    def covers(self, context: Context | None) -> bool:
+        return set(self._includes) <= set(self.get_context_state(context).get("includes") or [])
 
     def _listed_names(self, program: str) -> set[str]:
         programs = self._coursera.streams[Programs.name]

@@ -101,11 +101,7 @@ class SkillsetProgress(SkillsStream, IncrementalStream):
     dialect: ClassVar[Dialect] = _Report(offset_is_index=True)
 
     @override
-    def since(self, context: Context | None) -> int | None:
-        # The bookmark speaks only for the programs that were read: with others, the list is read from its beginning.
-        return super().since(context) if self._covers(context) else self.start
-
-    def _covers(self, context: Context | None) -> bool:
+    def covers(self, context: Context | None) -> bool:
         known = set(self.get_context_state(context).get("program_ids") or [])
         wanted = set(self.config.get("program_ids") or [])
         return not known or (bool(wanted) and wanted <= known)

@@ -186,6 +186,18 @@ def test_start_date_limits_the_first_read_only(moving_sandbox: RunningSandbox, r
     assert all(later.records(stream) for stream in REPORTS)
 
 
+def test_start_date_does_not_limit_a_full_table_whose_missing_rows_count_as_gone(
+    sandbox: RunningSandbox, read_tap: ReadTap
+) -> None:
+    streams_read = (*REPORTS, "skillset_progress")
+    programs = [row["id"] for row in sandbox.all("/programs", excludeContent=True)]
+    config = sandbox.tap_config | {"include_specializations": True, "program_ids": programs}
+    output = read_tap(config | {"start_date": "2026-01-15"}, select=streams_read, full=True)
+    everything = read_tap(config, select=streams_read)
+    for stream in streams_read:
+        assert table(stream, output.records(stream)) == table(stream, everything.records(stream))
+
+
 def test_grade_sync_full_writes_all_grades_again(sandbox: RunningSandbox, read_tap: ReadTap) -> None:
     first = read_tap(sandbox.tap_config, select=GRADES)
     again = read_tap(sandbox.tap_config | {"grade_sync": "full"}, select=GRADES, state=first.state)
