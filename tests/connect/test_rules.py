@@ -67,7 +67,8 @@ BROKEN = [
 
 def findings(place: Place) -> list[checks.Finding]:
     with warehouse.opened(place.database) as database:
-        return checks.check(database, "oneroster", binding.load(), lambda _file: None).findings
+        present = checks.define(database, "oneroster", binding.load())
+        return checks.check(database, present, binding.load(), lambda _file: None).findings
 
 
 def test_the_good_package_breaks_no_rule(place: Place) -> None:
@@ -126,7 +127,8 @@ def test_an_extension_column_may_stand_only_at_the_far_right(place: Place) -> No
 def test_findings_are_bounded_but_counted_in_full(place: Place) -> None:
     place.sql("insert into categories select 'c' || i, null, null, '' from range(5000) as t(i)")
     with warehouse.opened(place.database) as database:
-        outcome = checks.check(database, "oneroster", binding.load(), lambda _file: None)
+        present = checks.define(database, "oneroster", binding.load())
+        outcome = checks.check(database, present, binding.load(), lambda _file: None)
     assert outcome.counts == {("required", "categories", "title"): 5000}
     assert len(outcome.findings) == checks.FINDINGS_PER_CHECK
 

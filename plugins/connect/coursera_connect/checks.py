@@ -81,24 +81,35 @@ def order_of(columns: list[str]) -> str:
     return ", ".join(quoted(name) for name in columns)
 
 
-def check(warehouse: Warehouse, schema: str, binding: Binding, step: Callable[[str], None]) -> Outcome:
-    """Check every table of the binding that exists in the schema; `step` is told each file before it is read."""
-    outcome = Outcome()
+def define(warehouse: Warehouse, schema: str, binding: Binding) -> dict[str, list[str]]:
+    """Define the view `rows_of(file)` for every file of the binding, empty where the schema has no such table.
+
+    Returns the files that have a table, with its columns in order.
+    """
     tables = warehouse.columns(schema)
-    present = {file: tables[file] for file in binding.files if file in tables}
+    for file, standard in binding.files.items():
+        if file in tables:
+            cells = ", ".join(f"coalesce(cast({quoted(c)} as varchar), '') as {quoted(c)}" for c in tables[file])
+            warehouse.view(f"publish {file}", f"select {cells} from {quoted(schema)}.{quoted(file)}")
+        else:
+            blank = ", ".join(f"'' as {quoted(column.name)}" for column in standard)
+            warehouse.view(f"publish {file}", f"select {blank} where false")
+    return {file: tables[file] for file in binding.files if file in tables}
+
+
+def check(
+    warehouse: Warehouse, present: dict[str, list[str]], binding: Binding, step: Callable[[str], None]
+) -> Outcome:
+    """Check the views `rows_of(file)`; `present` has the columns of those files that are there at all.
+
+    `step` is told each file before it is read.
+    """
+    outcome = Outcome()
     for file, columns in present.items():
         _check_header(outcome, file, [column.name for column in binding.files[file]], columns)
     if outcome.counts:
         return outcome  # nothing below can be asked of a table without its columns
     for file in binding.files:
-        columns = present.get(file, [column.name for column in binding.files[file]])
-        if file in present:
-            cells = ", ".join(f"coalesce(cast({quoted(c)} as varchar), '') as {quoted(c)}" for c in columns)
-            warehouse.view(f"publish {file}", f"select {cells} from {quoted(schema)}.{quoted(file)}")
-        else:
-            warehouse.view(
-                f"publish {file}", "select " + ", ".join(f"'' as {quoted(c)}" for c in columns) + " where false"
-            )
         outcome.rows[file] = warehouse.row(f"select count(*) from {rows_of(file)}")[0]
     _check_together(outcome, binding)
     for file, columns in present.items():

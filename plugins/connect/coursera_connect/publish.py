@@ -41,14 +41,14 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
         raise UsageError(f"{settings.package} is a folder: set CONNECT_PACKAGE to the name of a zip file.")
     binding = bindings.load("1.1")
     with warehouse.opened(settings.database, settings.wait) as database:
-        columns = database.columns(settings.schema)
-        if not columns.keys() & binding.files.keys():
+        columns = checks.define(database, settings.schema, binding)
+        if not columns:
             raise DatabaseError(
                 f"{settings.database} holds no OneRoster models in the schema {settings.schema}: "
                 "run the transforms (dbt:build) first, or set CONNECT_ONEROSTER_SCHEMA."
             )
         with package.locked(settings.package, settings.wait):
-            outcome = checks.check(database, settings.schema, binding, lambda file: step(f"Checking {file}", 0))
+            outcome = checks.check(database, columns, binding, lambda file: step(f"Checking {file}", 0))
             report = _report(settings, outcome)
             if not outcome.refused:
                 before = package.digest(settings.package) if settings.package.is_file() else ""

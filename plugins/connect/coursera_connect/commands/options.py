@@ -1,0 +1,54 @@
+"""Options that several commands share. Each has an environment variable, which the Meltano project sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATH = click.Path(path_type=Path)
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+
+def setting(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command]:
+    """Return an option with its environment variable; both, and the default, are in the help."""
+    return click.option(*names, envvar=env, show_envvar=True, show_default="default" in more, **more)
+
+
+json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+database = setting(
+    "--database", env="CONNECT_DATABASE", type=PATH, default="output/warehouse.duckdb", help="The DuckDB file."
+)
+package = setting("--package", env="CONNECT_PACKAGE", type=PATH, default="output/oneroster.zip", help="The package.")
+wait = setting(
+    "--wait",
+    env="CONNECT_WAIT",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    help="Seconds to wait for a database or package another process holds.",
+)
+mapping = setting(
+    "--mapping",
+    env="CONNECT_MAPPING",
+    type=PATH,
+    default="transform/mapping/sandbox",
+    help="Folder of the mapping files (CSV), one set per environment.",
+)
+transform = setting(
+    "--transform", env="CONNECT_TRANSFORM", type=PATH, default="transform", help="Folder of the dbt project."
+)
+
+
+def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Apply options in the order in which the help is to show them."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
