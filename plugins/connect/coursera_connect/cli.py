@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from coursera_connect.commands import afterwards, publishing
+from coursera_connect.commands import afterwards, publishing, quality, scheduling
 from coursera_connect.errors import ConnectError
 
 
@@ -37,5 +37,5 @@ def main(debug: bool) -> None:
     del debug  # read from the context, where a failure is caught
 
 
-for _command in (publishing.publish, afterwards.summary):
+for _command in (publishing.publish, scheduling.schedule, quality.quality, afterwards.summary):
     main.add_command(_command)

@@ -41,6 +41,18 @@ mapping = setting(
 transform = setting(
     "--transform", env="CONNECT_TRANSFORM", type=PATH, default="transform", help="Folder of the dbt project."
 )
+lms_time_zone = setting(
+    "--lms-time-zone",
+    env="CONNECT_LMS_TIME_ZONE",
+    default="UTC",
+    help="IANA time zone of the LMS, in which it syncs and in which a black-out's days begin.",
+)
+blackout = setting(
+    "--blackout",
+    env="CONNECT_BLACKOUT",
+    default="",
+    help="Days on which nothing is published: 2026-08-01..2026-08-20, 2026-12-24 (both ends included).",
+)
 
 
 def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:

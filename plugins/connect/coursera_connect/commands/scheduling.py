@@ -1,0 +1,144 @@
+"""`connect schedule check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from coursera_connect import schedule as schedules
+from coursera_connect.commands import options
+
+
+@click.group(short_help="Compare the schedules with the LMS's sync.")
+def schedule() -> None:
+    """Compare the Meltano schedules with the time at which the LMS syncs."""
+
+
+@schedule.command(short_help="Does every run end before the LMS syncs?")
+@options.together(
+    options.setting(
+        "--project",
+        env="MELTANO_PROJECT_ROOT",
+        type=options.PATH,
+        default=".",
+        help="Folder of the Meltano project, which has the schedules.",
+    ),
+    options.setting(
+        "--lms-sync-time",
+        env=schedules.SYNC_TIME,
+        default="05:00",
+        help="When the LMS syncs: a time, several separated by commas, or a cron expression.",
+    ),
+    options.lms_time_zone,
+    options.setting(
+        "--time-zone",
+        env=schedules.CRON_ZONE,
+        default="",
+        help="IANA time zone in which cron runs the schedules.  [default: this machine's]",
+    ),
+    options.setting(
+        "--minutes",
+        env="CONNECT_SCHEDULE_MINUTES",
+        type=click.FloatRange(min=0),
+        default=15.0,
+        help="Minutes needed between the end of the usual run and the LMS sync.",
+    ),
+    options.setting(
+        "--usual-minutes",
+        env="CONNECT_SCHEDULE_USUAL_MINUTES",
+        type=click.FloatRange(min=0),
+        default=30.0,
+        help="Minutes a run is supposed to take until three are known.",
+    ),
+    options.blackout,
+    options.database,
+    options.wait,
+    options.json_flag,
+)
+def check(as_json: bool, **chosen: Any) -> None:
+    """Check that every run ends at least 15 minutes before the LMS syncs.
+
+    Each schedule of meltano.yml whose job publishes is compared with the LMS's sync over the next 400 days, so that
+    every change to and from daylight saving time is met, in both time zones. A run takes as long as 9 of 10 past ones
+    of its schedule took. The gap is measured from that end to the first sync after the start of the run.
+
+    \b
+    Example, for an LMS in New York and a server that lives in UTC:
+      connect schedule check --lms-sync-time 05:00 --lms-time-zone America/New_York --time-zone UTC
+
+    \b
+    Verdicts: OK
+              warning       overlaps with another run, or the last run really ended too late
+              error         the usual run ends too close to the LMS sync, or the schedule cannot run
+              not relevant  it does not publish, or runs by hand only
+
+    \b
+    Exit codes: 0 no error
+                1 an error
+                2 an option, a setting or meltano.yml is wrong
+                3 the database is in use or cannot be read
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    report = schedules.check(schedules.Settings(**chosen), datetime.now(timezone.utc))
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        _show(report)
+    if report["verdict"] == schedules.ERROR:
+        sys.exit(1)
+
+
+def _show(report: dict[str, Any]) -> None:
+    console = Console(highlight=False, markup=False)
+    here, lms = report["schedule_time_zone"], report["lms_time_zone"]
+    origin = ", the zone of this machine" if here["from"] == "machine" else ""
+    lines = [
+        f"Schedules run in {here['name']}{origin}{_changes(here)}",
+        f"The LMS syncs at {report['lms']['sync']} in {lms['name']}{_changes(lms)}",
+        "",
+    ]
+    console.print("\n".join(lines), soft_wrap=True)
+    if not report["schedules"]:
+        console.print("meltano.yml has no schedules.")
+        return
+    table = Table("schedule", "interval", "verdict", box=None)
+    for heading in ("usual run", "worst gap", "on", "too close"):
+        table.add_column(heading, justify="right")
+    for found in report["schedules"]:
+        table.add_row(found["name"], found["interval"], _verdict(found["verdict"]), *_numbers(found))
+    console.print(table)
+    for found in report["schedules"]:
+        if found["sentences"]:
+            said = "\n".join(f"  {sentence}" for sentence in found["sentences"])
+            console.print(f"\n{found['name']}: {_verdict(found['verdict'])}\n{said}", soft_wrap=True)
+    console.print()
+    times = Table("next times", here["name"], lms["name"], box=None)
+    rows = [("LMS sync", moment) for moment in report["lms"]["next"]]
+    rows += [(found["name"], moment) for found in report["schedules"] for moment in found["next"]]
+    for name, moment in sorted(rows, key=lambda row: row[1]["utc"]):
+        times.add_row(name, moment["here"], moment["lms"] + (" (black-out)" if moment.get("blackout") else ""))
+    console.print(times)
+
+
+def _verdict(verdict: str) -> str:
+    return "OK" if verdict == schedules.OK else verdict
+
+
+def _changes(zone: dict[str, Any]) -> str:
+    days = zone["clock_changes"]
+    return f" (clocks change {', '.join(days)})" if days else " (clocks do not change)"
+
+
+def _numbers(found: dict[str, Any]) -> list[str]:
+    usual, worst = found.get("usual"), found.get("worst")
+    return [
+        f"{usual['minutes']:g} min{'' if usual['source'] == 'history' else ' (?)'}" if usual else "",
+        f"{worst['gap_minutes']:g} min" if worst else "",
+        worst["starts"]["here"].split()[1] if worst else "",
+        f"{found['too_close']:,} of {found['runs']:,}" if worst else "",
+    ]
