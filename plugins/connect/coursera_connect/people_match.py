@@ -74,13 +74,15 @@ def compare(database: Warehouse, there: list[_Values], path: str) -> dict[str, A
     A person is looked for by identifier, then e-mail, then username; a value that several accounts share settles
     nothing and makes the person `ambiguous`.
     """
-    schools = {org: name for org, name in _select(database, "orgs", ("sourcedId", "name"))}
+    schools = {row[0]: row[1] for row in _select(database, "orgs", ("sourcedId", "name"))}
     index: dict[str, dict[str, list[int]]] = {name: defaultdict(list) for name in HEADINGS}
     for number, person in enumerate(there):
         for name, value in person.items():
             index[name][value].append(number)
     counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("people", "matched", "ambiguous"), 0))
-    by, met, only_here, ambiguous = dict.fromkeys(HEADINGS, 0), set[int](), [], []
+    by, met = dict.fromkeys(HEADINGS, 0), set[int]()
+    only_here: list[str] = []
+    ambiguous: list[str] = []
     for sourced_id, orgs, role, *values in _select(
         database, "users", ("sourcedId", "orgSourcedIds", "role", *HEADINGS)
     ):

@@ -51,6 +51,7 @@ def quality(
             "published": report["finished_at"] if report else None,
             "rules": sorted(rules, key=_order),
             "duplicates": _duplicates(opened, tables),
+            "usernames_replaced": _usernames_replaced(opened, tables),
             "match": _match(opened, tables),
             "content_types": _content_types(opened),
         }
@@ -132,8 +133,7 @@ def _records(database: Warehouse, report: dict[str, Any] | None, rule: str, brok
 def _duplicates(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, list[list[str]]]:
     """Return, per attribute that ought to be one's own, the groups of people (sourcedIds) that share a value of it.
 
-    Upper and lower case are the same. `username` compares what the people have, so that a sourcedId that the
-    transforms gave out instead of a shared name counts as one's own.
+    Upper and lower case are the same.
     """
     known = tables.get("people", [])
     found: dict[str, list[list[str]]] = {}
@@ -147,6 +147,14 @@ def _duplicates(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, 
         )
         found[attribute] = [people.split(" ") for (people,) in database.rows(query)]
     return found
+
+
+def _usernames_replaced(database: Warehouse, tables: dict[str, list[str]]) -> list[str]:
+    """Return who has the sourcedId as username, since several people would have had the same one."""
+    if not {"is_username_shared", "user_sourced_id"} <= set(tables.get("people", ())):
+        return []
+    query = "select user_sourced_id from connect.people where is_username_shared order by 1"
+    return [sourced_id for (sourced_id,) in database.rows(query)]
 
 
 def _match(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, Any] | None:

@@ -80,12 +80,7 @@ def _show(facts: dict[str, Any]) -> None:
     if facts["rules"]:
         console.print(table)
     console.print(f"\nFindings: {counts}\n", soft_wrap=True)
-    for attribute, groups in facts["duplicates"].items():
-        people = f"{len(groups):,} shared by several people" if groups else "none shared"
-        console.print(f"{attribute}: {people}", soft_wrap=True)
-        for group in groups[:_SHOWN]:
-            console.print(f"  {' '.join(group)}", soft_wrap=True)
-        _more(console, len(groups))
+    _show_duplicates(console, facts)
     if facts["match"]:
         console.print()
         console.print(_matches(facts["match"]))
@@ -99,6 +94,20 @@ def _show(facts: dict[str, Any]) -> None:
         console.print(left_out)
     if "lms" in facts:
         _show_lms(console, facts["lms"])
+
+
+def _show_duplicates(console: Console, facts: dict[str, Any]) -> None:
+    for attribute, groups in facts["duplicates"].items():
+        people = f"{len(groups):,} shared by several people" if groups else "none shared"
+        console.print(f"{attribute}: {people}", soft_wrap=True)
+        for group in groups[:_SHOWN]:
+            console.print(f"  {' '.join(group)}", soft_wrap=True)
+        _more(console, len(groups))
+    replaced = facts["usernames_replaced"]
+    if replaced:
+        console.print("their sourcedId instead of a username that several people would have:", soft_wrap=True)
+        console.print(f"  {' '.join(replaced[:_SHOWN])}", soft_wrap=True)
+        _more(console, len(replaced))
 
 
 def _matches(match: dict[str, Any]) -> Table:

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from coursera_connect.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from tests.connect.warehouse import Place
+
+TABLES = """
+create schema connect;
+create schema staging;
+create table connect.quality (
+    rule text, severity text, sentence text, entity text, program_id text, record_id text, how_many bigint
+);
+insert into connect.quality values
+    ('email-shared', 'flag', 'Several people have it.', 'people', null, 'u3', 1),
+    ('email-shared', 'flag', 'Several people have it.', 'people', null, 'u4', 1),
+    ('not-a-course', 'skip', 'Only a course makes a class.', 'contents', 'p1', null, 70),
+    ('mapping-broken', 'stop', 'The mapping names a school twice.', 'schools', 'p2', null, 1),
+    ('never-met', 'stop', 'Nothing of it.', 'schools', null, null, 0);
+create table connect.match (program_id text, members bigint, matched bigint, by_external_id bigint, by_email bigint);
+insert into connect.match values ('p1', 10, 7, 5, 2), ('p2', 2, 2, 2, 0), ('p3', 0, 0, 0, 0);
+create table connect.people (
+    user_sourced_id text, external_id text, email text, username text, is_username_shared boolean
+);
+insert into connect.people values
+    ('u1', 'A1', 'ada@example.org', 'ada', false),
+    ('u2', 'a1 ', 'grace@example.org', 'grace', false),
+    ('u3', 'B', 'Mary@Example.org', 'u3', true),
+    ('u4', 'C', 'mary@example.org', 'u4', true),
+    ('u5', null, ' ', '', false),
+    ('u6', null, null, null, false);
+create table connect.courses (course_id text);
+insert into connect.courses values ('c1');
+create table staging.stg_coursera__program_contents (program_id text, content_type text, content_id text);
+insert into staging.stg_coursera__program_contents values
+    ('p1', 'Course', 'c1'), ('p1', 'Course', 'nameless'),
+    ('p1', 'Specialization', 's1'), ('p2', 'Specialization', 's1');
+create table staging.stg_coursera__enrollments (content_type text, content_id text);
+insert into staging.stg_coursera__enrollments values
+    ('Course', 'c1'), ('Specialization', 's1'), ('Specialization', 's1'), ('Project', 'x');
+"""
+EVERYBODY = ("ada", "grace", "mary", "Mary", "@example")
+
+
+@pytest.fixture
+def college(place: Place) -> Place:
+    with duckdb.connect(str(place.database)) as connection:
+        connection.execute(TABLES)
+    return place
+
+
+def quality(college: Place, *arguments: str) -> Result:
+    command = ["quality", "--database", str(college.database), "--package", str(college.package), *arguments]
+    return CliRunner().invoke(main, command, env={"COLUMNS": "200"}, catch_exceptions=False)
+
+
+def facts(college: Place, *arguments: str) -> dict[str, Any]:
+    done = quality(college, *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.output)
+    return found
+
+
+def test_findings_of_the_transforms_and_of_the_publish_are_one_list_from_stop_to_flag(college: Place) -> None:
+    college.sql("delete from results", "delete from enrollments", "update users set \"enabledUser\" = 'True'")
+    assert college.run("publish").returncode == 1
+    found = facts(college)
+    assert [(rule["severity"], rule["source"], rule["rule"], rule["count"]) for rule in found["rules"]] == [
+        ("stop", "publish", "boolean", 2),
+        ("stop", "transforms", "mapping-broken", 1),
+        ("skip", "transforms", "not-a-course", 70),
+        ("flag", "transforms", "email-shared", 2),
+        ("flag", "publish", "together", 1),
+    ]
+    assert found["counts"] == {"stop": 3, "skip": 70, "flag": 3}
+    shown = quality(college).output
+    assert "Findings: 3 stop, 70 skip, 3 flag" in shown
+    assert "There is no report" not in shown
+
+
+def test_before_the_first_publish_the_findings_of_the_transforms_are_there(college: Place) -> None:
+    done = quality(college)
+    assert done.exit_code == 0
+    assert "There is no report of a publish yet" in done.output
+    assert "Only a course makes a class." in done.output
+    college.package.parent.mkdir()
+    college.package.with_name("publish-report.json").write_text('{"problems": 1}')
+    assert facts(college)["published"] is None
+
+
+def test_only_with_strict_a_finding_that_stops_is_told_by_the_exit_code(college: Place) -> None:
+    assert quality(college).exit_code == 0
+    assert quality(college, "--strict").exit_code == 1
+    college.sql("delete from connect.quality where rule = 'mapping-broken'")
+    assert quality(college, "--strict").exit_code == 0
+
+
+def test_the_records_of_a_rule_are_told_by_their_ids(college: Place) -> None:
+    college.sql("update users set \"enabledUser\" = 'True'")
+    college.run("publish")
+    records = facts(college, "--rule", "email-shared")["records"]
+    assert [record["record_id"] for record in records] == ["u3", "u4"]
+    records = facts(college, "--rule", "boolean")["records"]
+    assert [(record["entity"], record["row"], record["record_id"]) for record in records] == [
+        ("users.csv enabledUser", 1, "u1"),
+        ("users.csv enabledUser", 2, "u2"),
+    ]
+    assert "u3" in quality(college, "--rule", "email-shared").output
+    assert "Nothing breaks the rule guid." in quality(college, "--rule", "guid").output
+    done = quality(college, "--rule", "email-shard")
+    assert (done.exit_code, "perhaps email-shared?" in done.output) == (2, True)
+
+
+def test_people_who_share_a_value_are_grouped_upper_and_lower_case_aside(college: Place) -> None:
+    found = facts(college)
+    assert found["duplicates"] == {"email": [["u3", "u4"]], "external_id": [["u1", "u2"]], "username": []}
+    assert found["usernames_replaced"] == ["u3", "u4"]
+    college.sql("update connect.people set username = 'ADA' where user_sourced_id = 'u2'")
+    assert facts(college)["duplicates"]["username"] == [["u1", "u2"]]
+
+
+def test_matched_and_unmatched_learners_are_counted_per_program_and_in_total(college: Place) -> None:
+    match = facts(college)["match"]
+    assert match["programs"][0] == {
+        "program_id": "p1",
+        "members": 10,
+        "matched": 7,
+        "unmatched": 3,
+        "percent": 70.0,
+        "by": {"by_external_id": 5, "by_email": 2},
+    }
+    assert match["programs"][2]["percent"] is None
+    assert match["total"] == {"members": 12, "matched": 9, "unmatched": 3, "percent": 75.0}
+    assert "75.0 %" in quality(college).output
+
+
+def test_types_of_content_that_make_no_class_are_counted(college: Place) -> None:
+    assert facts(college)["content_types"] == [
+        {"content_type": "Project", "contents": 0, "enrollments": 1},
+        {"content_type": "Specialization", "contents": 1, "enrollments": 2},
+    ]
+
+
+def test_nobody_is_named(college: Place, tmp_path: Path) -> None:
+    file = tmp_path / "lms.csv"
+    file.write_text("Name,Email\nMary,mary@example.org\nAda,ada@example.org\n")
+    for arguments in ([], ["--json"], ["--rule", "email-shared"], ["--lms", str(file)], ["--lms", str(file), "--json"]):
+        output = quality(college, *arguments).output
+        assert not [name for name in EVERYBODY if name in output.replace("database", "")], arguments
+
+
+PEOPLE = """
+delete from users;
+insert into users ("sourcedId", "orgSourcedIds", role, username, email, identifier) values
+    ('u1', 's1', 'student', 'one', 'one@example.org', 'ID1'),
+    ('u2', 's1,s2', 'student', 'two', 'two@example.org', 'ID2'),
+    ('u3', 's2', 'student', 'three', null, null),
+    ('u4', 's2', 'student', 'four', 'shared@example.org', 'ID4'),
+    ('u5', 's1', 'student', 'five', 'five@example.org', 'ID5'),
+    ('t1', 's1', 'teacher', 'teacher', null, null);
+insert into orgs ("sourcedId", name, type) values ('s2', 'Second', 'school')
+"""
+EXPORT = [
+    ["SIS ID", "Login_ID", "E-Mail", "Full name"],
+    ["id1", "other", "other@example.org", "x; y"],
+    ["", "x", "TWO@example.org", ""],
+    ["", "Three", "", ""],
+    ["", "a", "shared@example.org", ""],
+    ["", "b", "shared@example.org", ""],
+    ["ID9", "nobody", "nobody@example.org", ""],
+]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16"), ("|", "cp1252")]
+)
+def test_our_people_are_compared_with_an_export_of_the_lms(
+    college: Place, tmp_path: Path, delimiter: str, encoding: str
+) -> None:
+    college.sql(*PEOPLE.split(";"))
+    file = tmp_path / "lms.csv"
+    lines = [delimiter.join(f'"{cell}"' for cell in row) for row in EXPORT]
+    file.write_bytes(("\r\n".join(lines) + "\r\n").replace('"x; y"', '"Zoë; y"').encode(encoding))
+    found = facts(college, "--lms", str(file))["lms"]
+    assert found["accounts"] == 6
+    assert found["columns"] == ["email", "identifier", "username"]
+    assert found["total"] == {"people": 5, "matched": 3, "ambiguous": 1, "percent": 60.0}
+    assert found["schools"] == [
+        {"school": "s1", "name": "School", "people": 3, "matched": 2, "ambiguous": 0, "percent": 66.7},
+        {"school": "s2", "name": "Second", "people": 3, "matched": 2, "ambiguous": 1, "percent": 66.7},
+    ]
+    assert found["by"] == {"identifier": 1, "email": 1, "username": 1}
+    assert (found["only_here"], found["only_here_ids"], found["ambiguous_ids"]) == (1, ["u5"], ["u4"])
+    assert found["only_there"] == 1
+    shown = quality(college, "--lms", str(file)).output
+    assert "only here: 1, only there: 1" in shown
+    assert "several accounts there: u4" in shown
+
+
+def test_a_file_without_such_columns_is_refused_without_repeating_its_first_line(
+    college: Place, tmp_path: Path
+) -> None:
+    file = tmp_path / "lms.csv"
+    for content in ("Mary,mary@example.org\n", "", "\n\n"):
+        file.write_text(content)
+        done = quality(college, "--lms", str(file))
+        assert (done.exit_code, done.output.count("\n")) == (2, 1)
+        assert "has no column called username, email or identifier" in done.output
+        assert "Mary" not in done.output
+    assert quality(college, "--lms", str(tmp_path / "none.csv")).exit_code == 2
+    assert quality(college, "--lms", str(tmp_path)).exit_code == 2
+
+
+def test_what_the_transforms_have_not_made_yet_is_one_sentence_or_is_left_out(college: Place, tmp_path: Path) -> None:
+    college.sql("drop table connect.match", "drop table connect.people", "drop schema staging cascade")
+    found = facts(college)
+    assert (found["match"], found["duplicates"], found["content_types"]) == (None, {}, [])
+    assert quality(college).exit_code == 0
+    file = tmp_path / "lms.csv"
+    file.write_text("email\n")
+    college.sql("drop table users")
+    for statement, missing in (("", "oneroster.users"), ("drop table connect.quality", "connect.quality")):
+        college.sql(statement)
+        done = quality(college, "--lms", str(file))
+        assert (done.exit_code, done.output.count("\n")) == (3, 1)
+        assert f"holds no {missing}: run the transforms (dbt:build) first." in done.output
+    college.database.unlink()
+    assert quality(college).exit_code == 3
