@@ -254,14 +254,14 @@ def test_the_sync_time_is_a_time_several_times_or_a_cron_expression(school: Scho
 
 
 def test_black_outs_are_said_where_they_fall_on_the_next_times(school: School) -> None:
-    school.schedules("name: publish, interval: '30 4 * * *', job: nightly")
-    report = school.check(blackout="2026-11-25..2026-11-26", lms_time_zone="America/New_York", lms_sync_time="07:00")
+    # It starts on the day before in Tokyo, as in Greenwich, and publishes at 00:15 of Tokyo's next day.
+    school.schedules("name: publish, interval: '45 14 * * *', job: nightly")
+    report = school.check(blackout="2026-11-25..2026-11-26", lms_time_zone="Asia/Tokyo", usual_minutes=30)
     (found,) = report["schedules"]
-    assert [moment["utc"][:10] for moment in found["next"]] == ["2026-11-25", "2026-11-26", "2026-11-27"]
-    # 05:00 UTC, when the run has ended, is midnight in New York.
+    assert [moment["utc"][:10] for moment in found["next"]] == ["2026-11-24", "2026-11-25", "2026-11-26"]
     assert [moment["blackout"] for moment in found["next"]] == ["2026-11-25..2026-11-26"] * 2 + [None]
     assert sum("will not publish" in sentence for sentence in found["sentences"]) == 2
-    assert report["lms"]["next"][0]["lms"] == "Wed 2026-11-25 07:00 EST"
+    assert report["lms"]["next"][0]["lms"] == "Wed 2026-11-25 05:00 JST"
 
 
 def test_the_command_shows_the_times_of_both_in_both_zones_and_exits_with_the_verdict(school: School) -> None:
