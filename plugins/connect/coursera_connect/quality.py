@@ -28,6 +28,9 @@ SEVERITIES = (STOP, "skip", "flag")
 
 _OF_ONEROSTER = {"error": STOP, "warning": "flag"}
 _COLUMNS = {"rule", "severity", "sentence", "entity", "program_id", "record_id", "how_many"}
+_CONTENT = {"content-without-class": "contents", "content-without-gradebook": "enrollments"}
+"""The rules of the transforms that name a type of content as their record, and what they count of it."""
+_WAYS = ("by_users_list", "by_remembered")
 _SHARED = ("email", "external_id", "username")
 
 
@@ -158,7 +161,7 @@ def _usernames_replaced(database: Warehouse, tables: dict[str, list[str]]) -> li
 
 
 def _match(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, Any] | None:
-    """Return per program and in total how many members matched; further numbers of the model say by what."""
+    """Return per program and in total how many members matched an account of Coursera, and by what."""
     columns = tables.get("match", [])
     if not {"program_id", "members", "matched"} <= set(columns):
         return None
@@ -166,11 +169,7 @@ def _match(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, Any] 
     names = ", ".join(quoted(name) for name in columns)
     for row in database.rows(f'select {names} from "connect"."match" order by program_id'):
         cells = dict(zip(columns, row, strict=True))
-        by = {
-            name: number
-            for name, number in cells.items()
-            if isinstance(number, int) and not isinstance(number, bool) and name not in ("members", "matched")
-        }
+        by = {name: int(cells[name] or 0) for name in _WAYS if name in cells}
         counts = _share(int(cells["members"] or 0), int(cells["matched"] or 0))
         programs.append({"program_id": cells["program_id"], **counts, "by": by})
     total = _share(*(sum(program[name] for program in programs) for name in ("members", "matched")))
@@ -183,21 +182,13 @@ def _share(members: int, matched: int) -> dict[str, Any]:
 
 
 def _content_types(database: Warehouse) -> list[dict[str, Any]]:
-    """Return the types of which no content became a course, with how many contents and enrollments there are."""
-    staging, connect = database.columns("staging"), database.columns("connect")
-    if "courses" not in connect:
-        return []
+    """Return the types of content that make no class, with how many contents of programs and enrollments there are."""
+    query = (
+        "select record_id, rule, sum(how_many) from connect.quality "
+        "where record_id is not null group by record_id, rule order by record_id, rule"
+    )
     found: dict[str, dict[str, int]] = {}
-    for table, what in (("stg_coursera__program_contents", "contents"), ("stg_coursera__enrollments", "enrollments")):
-        if not {"content_type", "content_id"} <= set(staging.get(table, ())):
-            continue
-        query = (
-            f"select content_type, count(distinct content_id), count(*) from staging.{quoted(table)} as s "
-            f"where content_type not in (select t.content_type from staging.{quoted(table)} as t "
-            "inner join connect.courses as c on t.content_id = c.course_id where t.content_type is not null) "
-            "group by content_type order by content_type"
-        )
-        for name, contents, rows in database.rows(query):
-            counts = found.setdefault(name, {"contents": 0, "enrollments": 0})
-            counts[what] = contents if what == "contents" else rows
-    return [{"content_type": name, **found[name]} for name in sorted(found)]
+    for name, rule, count in database.rows(query):
+        if rule in _CONTENT:
+            found.setdefault(name, dict.fromkeys(_CONTENT.values(), 0))[_CONTENT[rule]] = int(count)
+    return [{"content_type": name, **counts} for name, counts in found.items()]
