@@ -56,9 +56,9 @@ def college(place: Place) -> Place:
     return place
 
 
-def quality(college: Place, *arguments: str) -> Result:
+def quality(college: Place, *arguments: str, columns: str = "200") -> Result:
     command = ["quality", "--database", str(college.database), "--package", str(college.package), *arguments]
-    return CliRunner().invoke(main, command, env={"COLUMNS": "200"}, catch_exceptions=False)
+    return CliRunner().invoke(main, command, env={"COLUMNS": columns}, catch_exceptions=False)
 
 
 def facts(college: Place, *arguments: str) -> dict[str, Any]:
@@ -84,6 +84,7 @@ def test_findings_of_the_transforms_and_of_the_publish_are_one_list_from_stop_to
     shown = quality(college).output
     assert "Findings: 3 stop, 70 skip, 3 flag" in shown
     assert "There is no report" not in shown
+    assert "content-without-gradebook" in quality(college, columns="80").output
 
 
 def test_before_the_first_publish_the_findings_of_the_transforms_are_there(college: Place) -> None:

@@ -72,7 +72,9 @@ def _show(facts: dict[str, Any]) -> None:
             "There is no report of a publish yet: the rules of OneRoster are not among these.", soft_wrap=True
         )
     counts = ", ".join(f"{count:,} {severity}" for severity, count in facts["counts"].items())
-    table = Table("severity", "rule", "of", box=None)
+    table = Table("severity", box=None)
+    table.add_column("rule", no_wrap=True)  # it is what --rule takes
+    table.add_column("of")
     table.add_column("count", justify="right")
     table.add_column("what")
     for found in facts["rules"]:
@@ -98,7 +100,7 @@ def _show(facts: dict[str, Any]) -> None:
 
 def _show_duplicates(console: Console, facts: dict[str, Any]) -> None:
     for attribute, groups in facts["duplicates"].items():
-        people = f"{len(groups):,} shared by several people" if groups else "none shared"
+        people = f"{len(groups):,} of them shared by several people" if groups else "none shared"
         console.print(f"{attribute}: {people}", soft_wrap=True)
         for group in groups[:_SHOWN]:
             console.print(f"  {' '.join(group)}", soft_wrap=True)
