@@ -13,7 +13,7 @@ import duckdb
 from coursera_connect.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ROWS_AT_ONCE = 10_000
@@ -54,6 +54,73 @@ def number(expression: str) -> str:
     return f"try_cast({expression} as double)"
 
 
+def replaced(expression: str, pattern: str, by: str) -> str:
+    """Return a text with every match of a regular expression replaced; `by` is taken as it is, without groups."""
+    return f"regexp_replace({expression}, {literal(pattern)}, {literal(by)}, 'g')"
+
+
+def extracted(expression: str, pattern: str) -> str:
+    """Return what the group of a regular expression matches in a text, blank where it does not."""
+    return f"regexp_extract({expression}, {literal(pattern)}, 1)"
+
+
+def folded(expression: str) -> str:
+    """Return a text in lower case and without accents, for comparing."""
+    return f"lower(strip_accents({expression}))"
+
+
+def mentions(expression: str, words: str) -> str:
+    """Return the condition that a text has one of the words (of two characters and more) of another text in it."""
+    parted = f"regexp_split_to_array({folded(words)}, '[^\\p{{L}}\\p{{N}}]+')"
+    return f"len(list_filter({parted}, lambda w: length(w) > 1 and contains({folded(expression)}, w))) > 0"
+
+
+def each_item(expression: str, change: Callable[[str], str]) -> str:
+    """Return a comma-separated list with every item changed; `change` gets an item's name in SQL."""
+    return f"array_to_string(list_transform(string_split({expression}, ','), lambda item: {change('item')}), ',')"
+
+
+def once(expression: str, use: Callable[[str], str]) -> str:
+    """Return what `use` makes of an expression that is worked out only once; it gets a name for the value."""
+    return f"list_transform([{expression}], lambda it: {use('it')})[1]"
+
+
+def digest(expression: str) -> str:
+    """Return the SHA-256 of a text as 64 hex digits."""
+    return f"sha256({expression})"
+
+
+def keyed_digest(expression: str, inner: str, outer: str) -> str:
+    """Return the HMAC-SHA-256 of a text as 64 hex digits; `inner` and `outer` name the padded keys of `remember`."""
+    return f"sha256({_remembered(outer)} || unhex(sha256({_remembered(inner)} || encode({expression}))))"
+
+
+def _remembered(name: str) -> str:
+    return f"coalesce(getvariable({literal(name)}), error('{name} is not set'))"
+
+
+def letters(hex_digits: str, count: int) -> str:
+    """Return 1 to 16 letters made of 30 hex digits, the first of a text.
+
+    60 bits make eight letters; 2**60 is so much more than 26**8 that no text is likelier by more than 2 in 10 million.
+    """
+    text = " || ".join(
+        f"to_base({_sixty_bits(hex_digits, 1 + 15 * part)} % {26**size}, 26, {size})"
+        for part, size in enumerate((min(count, 8), count - 8))
+        if size > 0
+    )
+    return f"translate({text}, '0123456789ABCDEFGHIJKLMNOP', 'abcdefghijklmnopqrstuvwxyz')"
+
+
+def digits(hex_digits: str, count: int) -> str:
+    """Return up to 16 decimal digits made of the first 15 hex digits of a text."""
+    return f"lpad(cast({_sixty_bits(hex_digits, 1)} % {10**count} as varchar), {count}, '0')"
+
+
+def _sixty_bits(hex_digits: str, start: int) -> str:
+    return f"cast('0x' || substr({hex_digits}, {start}, 15) as bigint)"
+
+
 class Warehouse:
     """An open DuckDB file. Tables are read, never written; views live in the temporary schema of the connection."""
 
@@ -74,6 +141,10 @@ class Warehouse:
     def view(self, name: str, query: str) -> None:
         """Define a view for the time of this connection."""
         self._connection.execute(f"create or replace temporary view {quoted(name)} as {query}")
+
+    def remember(self, name: str, value: bytes) -> None:
+        """Keep a value for `keyed_digest` as long as the connection: it stands in no statement, so in no error."""
+        self._connection.execute(f"set variable {name} = ?", [value])
 
     def rows(self, query: str, parameters: list[Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query without holding them all."""
