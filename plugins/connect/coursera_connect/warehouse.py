@@ -96,7 +96,8 @@ def keyed_digest(expression: str, inner: str, outer: str) -> str:
 
 
 def _remembered(name: str) -> str:
-    return f"coalesce(getvariable({literal(name)}), error('{name} is not set'))"
+    # Without the cast, a variable that is not set makes the whole expression null before anything is evaluated.
+    return f"cast(coalesce(getvariable({literal(name)}), error('{name} is not set')) as blob)"
 
 
 def letters(hex_digits: str, count: int) -> str:
