@@ -44,7 +44,7 @@ ZOE = {
     "givenName": "Zoë",
     "familyName": "O'Brien",
     "identifier": "T4711",
-    "email": "z.brien@example.org",
+    "email": "zb47@example.org",
     "metadata.naturalKey": "T4711",
 }
 
@@ -55,7 +55,7 @@ def shape(profile: str = "generic", level: int = 0, *exclude: str, key: str = KE
 
 @contextmanager
 def connection(shape: Shape) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"threads": 2}) as opened:
+    with duckdb.connect(config={"threads": 1}) as opened:
         shapes.unlock(shape, Warehouse(opened))
         yield opened
 
