@@ -25,3 +25,9 @@ class OutputError(ConnectError):
     """The package cannot be written, or another publish of the same package does not end (exit code 4)."""
 
     exit_code = 4
+
+
+class DeliveryError(ConnectError):
+    """The package did not reach its receiver, who keeps the file of the last delivery (exit code 5)."""
+
+    exit_code = 5
