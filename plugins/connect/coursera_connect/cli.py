@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from coursera_connect.commands import afterwards, publishing, quality, scheduling
+from coursera_connect.commands import afterwards, delivering, publishing
 from coursera_connect.errors import ConnectError
 
 
@@ -38,4 +39,5 @@ def main(debug: bool) -> None:
 
 
 for _command in (publishing.publish, scheduling.schedule, quality.quality, afterwards.summary):
+for _command in (publishing.publish, delivering.deliver, afterwards.summary):
     main.add_command(_command)

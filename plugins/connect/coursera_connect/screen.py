@@ -18,8 +18,8 @@ _PROBLEMS_SHOWN = 20
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, int], None]]:
-    """Give a function that shows the work and its rows; silent when standard error is no terminal."""
+def progress(unit: str = "rows") -> Iterator[Callable[[str, int], None]]:
+    """Give a function that shows the work and its rows (or bytes); silent when standard error is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _what, _rows: None
@@ -27,11 +27,11 @@ def progress() -> Iterator[Callable[[str, int], None]]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        TextColumn("{task.completed:,} rows"),
+        TextColumn(f"{{task.completed:,}} {unit}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("Opening the database")
+        task = bar.add_task("Opening")
         doing = ""
 
         def step(what: str, rows: int) -> None:

@@ -4,6 +4,8 @@
 - Its `mv` copies through a shell where the server cannot rename over a file, and then removes the new file even if the
   copy failed: here the server's own rename is used, else the two renames described at `Sftp.replace`.
 - Its `put_file` writes under the final name and creates folders on the way: here neither happens.
+- asyncssh sends a block as several requests and, when the line breaks, looks at the failure of one; asyncio would print a
+  traceback for each of the others.
 - `~/.ssh/config` is not read: the same settings give the same connection for whoever runs this.
 """
 
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncssh
-from fsspec.asyn import sync  # type: ignore[import-untyped]
+from fsspec.asyn import get_loop, sync  # type: ignore[import-untyped]
 from sshfs import SSHFileSystem  # type: ignore[import-untyped]
 from typing_extensions import override
 
@@ -214,6 +216,7 @@ class Sftp(Renaming):
     def _connected(self) -> SSHFileSystem:
         server, presented = self._server, _Presented()
         try:
+            get_loop().set_exception_handler(_without_echoes)
             return SSHFileSystem(
                 server.host,
                 port=server.port or _PORT,
@@ -362,3 +365,9 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__
+
+
+def _without_echoes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Drop what asyncio says about requests that failed with the one that was reported."""
+    if not isinstance(context.get("exception"), asyncssh.Error):
+        loop.default_exception_handler(context)

@@ -1,0 +1,121 @@
+"""`connect deliver`, and the options of a receiver, which other commands share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coursera_connect import delivery, package, screen
+from coursera_connect.commands import options
+from coursera_connect.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+receiver_options = options.together(
+    options.setting(
+        "--to",
+        "target",
+        env="CONNECT_DELIVERY",
+        default="",
+        help="Where to: a folder, sftp://user@host:port/path/ or an object store such as s3://bucket/path/. "
+        "A name that ends in .zip is the file's.",
+    ),
+    options.setting(
+        "--known-hosts",
+        env="CONNECT_DELIVERY_KNOWN_HOSTS",
+        default="~/.ssh/known_hosts",
+        help="SFTP: file with the host keys that are accepted.",
+    ),
+    options.setting(
+        "--host-key",
+        env="CONNECT_DELIVERY_HOST_KEY",
+        help="SFTP: the one host key that is accepted, a line of ssh-keyscan; outranks --known-hosts.",
+    ),
+    options.setting("--key-file", env="CONNECT_DELIVERY_KEY_FILE", help="SFTP: private key to log in with."),
+    options.setting(
+        "--passphrase", env="CONNECT_DELIVERY_PASSPHRASE", help="SFTP: of the key file. Better in the environment."
+    ),
+    options.setting("--password", env="CONNECT_DELIVERY_PASSWORD", help="SFTP: password. Better in the environment."),
+    options.setting(
+        "--driver-options",
+        env="CONNECT_DELIVERY_OPTIONS",
+        help="Object store: options of its fsspec driver as a JSON object, keys and endpoint for instance.",
+    ),
+)
+"""Give the parameters `target` and those that `receiver_of` takes."""
+
+
+def receiver_of(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Take the values of `receiver_options` out of a command's parameters: the target and the options for it."""
+    target = chosen.pop("target")
+    ssh = {name: chosen.pop(name) for name in ("known_hosts", "host_key", "key_file", "passphrase", "password")}
+    driver = chosen.pop("driver_options")
+    if target.lower().startswith(("sftp://", "ssh://")):
+        return target, ssh
+    try:
+        parsed = json.loads(driver or "{}")
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise DeliveryError('CONNECT_DELIVERY_OPTIONS is no JSON object: write {"name": "value"}.')
+    return target, parsed
+
+
+@click.command(short_help="Deliver the published package again, or test the receiver.")
+@click.argument("what", type=click.Choice(["test"]), required=False)
+@options.together(options.package, options.wait, receiver_options)
+@options.setting(
+    "--attempts",
+    env="CONNECT_DELIVERY_ATTEMPTS",
+    type=click.IntRange(min=1),
+    default=4,
+    help="How often to try when the line breaks.",
+)
+@options.json_flag
+def deliver(what: str | None, as_json: bool, **chosen: Any) -> None:
+    r"""Deliver the package of the last publish again, or with the word `test` only try the receiver.
+
+    \b
+    connect deliver test --to sftp://college@sftp.example.org/incoming/
+    connect deliver
+
+    The receiver keeps the old file or gets the new one, never a part: the package grows under a temporary name, is read
+    back, and is renamed; a broken transfer is continued. What is there already is not sent again. `test` writes,
+    replaces, reads and removes a tiny file with a name of its own.
+
+    \b
+    Exit codes: 0 delivered (or there already); the receiver can be used
+                2 an option is wrong
+                4 a publish of the package is running
+                5 not delivered; the sentence says why and what to do
+    """
+    target, driver = receiver_of(chosen)
+    if what == "test":
+        _test(target, driver, chosen["package"].name, as_json=as_json)
+        return
+    path: Path = chosen["package"]
+    if not path.is_file():
+        raise DeliveryError(f"There is no package {path}: run `connect publish` first, or set CONNECT_PACKAGE.")
+    with package.locked(path, chosen["wait"]), screen.progress("bytes") as step:
+        done = delivery.deliver(path, target, driver, attempts=chosen["attempts"], step=step)
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+    elif done.already_there:
+        click.echo(f"{done.target_shown} is the package already ({done.bytes:,} bytes).")
+    else:
+        again = f", {done.resumed_bytes:,} of them by an earlier attempt" if done.resumed_bytes else ""
+        click.echo(f"{done.target_shown}: delivered {done.bytes:,} bytes{again}.")
+
+
+def _test(target: str, driver: dict[str, Any], name: str, *, as_json: bool) -> None:
+    worked = []
+    for sentence in delivery.probe(target, driver, name):
+        worked.append(sentence)
+        if not as_json:
+            click.echo(f"OK  {sentence}")
+    if as_json:
+        click.echo(json.dumps({"worked": worked}))
