@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from typing_extensions import Self
+
 USER, PASSWORD = "college", "s3cr:t/wörd@"
 _KEY = asyncssh.generate_private_key("ssh-ed25519")
 
@@ -44,7 +46,7 @@ class Sshd:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def __enter__(self) -> Sshd:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._listen()
         return self
@@ -88,7 +90,7 @@ class Sshd:
 
         class Login(asyncssh.SSHServer):
             def begin_auth(self, username: str) -> bool:
-                return True
+                return bool(username)
 
             def password_auth_supported(self) -> bool:
                 return True
@@ -152,11 +154,16 @@ class _Files(asyncssh.SFTPServer):
         if sshd.hold_after is not None and sshd.written >= sshd.hold_after:
             file_obj.flush()  # type: ignore[attr-defined]
             sshd.held.set()
-            await asyncio.sleep(3600)
+            while sshd.hold_after is not None:  # noqa: ASYNC110 - it is set in another thread
+                await asyncio.sleep(0.02)
+            raise asyncssh.SFTPConnectionLost("nobody waits for this any more")
         sshd.written += len(data)
         written = super().write(file_obj, offset, data)
         assert isinstance(written, int)
         return written
+
+    def readlink(self, path: bytes) -> bytes:
+        return os.readlink(self.map_path(path))  # noqa: PTH115 - bytes, and as it is, like OpenSSH
 
     def rename(self, oldpath: bytes, newpath: bytes) -> Any:
         self._asked("rename")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 import time
@@ -116,7 +117,8 @@ def receiver(target: str, options: Mapping[str, Any], name: str) -> Receiver:
     if protocol in {"file", "local"}:
         path = unquote(target[scheme.end() :]) if scheme else target
         local = Path(path).expanduser()
-        return Folder(local if _names_file(path) and not local.is_dir() else local / name)
+        # os.path, since a folder that may not be entered is reported where it is used
+        return Folder(local if _names_file(path) and not os.path.isdir(local) else local / name)  # noqa: PTH112 - see above
     parts = _split(target, protocol)
     if protocol in {"sftp", "ssh"}:
         return _sftp(parts, options, name)

@@ -165,7 +165,7 @@ class Renaming(Receiver):
                     own = own or next(mine, b"")
                     length = min(len(own), len(theirs))
                     if not length or own[:length] != theirs[:length]:
-                        return agreed
+                        return agreed + next((at for at in range(length) if own[at] != theirs[at]), 0)
                     agreed += length
                     own, theirs = own[length:], theirs[length:]
         except PermissionError:
@@ -224,8 +224,8 @@ class Folder(Renaming):
     def __enter__(self) -> Self:
         with self._refusals():
             self._folder.mkdir(parents=True, exist_ok=True)
-        if (self._folder / self.name).is_dir():
-            raise DeliveryError(f"{self.shown} is a folder: end the target with / or with the name of a file.")
+            if (self._folder / self.name).is_dir():
+                raise DeliveryError(f"{self.shown} is a folder: end the target with / or with the name of a file.")
         return self
 
     @override
@@ -291,7 +291,7 @@ class Folder(Renaming):
                 raise DeliveryError(
                     f"{why}: let the user of this process write there, or change the target."
                 ) from error
-            if error.errno in {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}:
                 raise DeliveryError(f"{why}: correct the target.") from error
             raise Interrupted(str(error.strerror)) from error  # a network disk that is away, for instance
 

@@ -4,14 +4,15 @@
 - Its `mv` copies through a shell where the server cannot rename over a file, and then removes the new file even if the
   copy failed: here the server's own rename is used, else the two renames described at `Sftp.replace`.
 - Its `put_file` writes under the final name and creates folders on the way: here neither happens.
-- asyncssh sends a block as several requests and, when the line breaks, looks at the failure of one; asyncio would print a
-  traceback for each of the others.
+- asyncssh sends a block as several requests and, when the line breaks, looks at the failure of one; asyncio would print
+  a traceback for each of the others.
 - `~/.ssh/config` is not read: the same settings give the same connection for whoever runs this.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import posixpath
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -362,8 +363,10 @@ def _words(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, asyncssh.SFTPFailure):
         return "the server failed without a reason, often a full disk or a quota"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if (
+        isinstance(error, OSError) and error.strerror
+    ):  # asyncio puts its own words there, name look-ups a number below 0
+        return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
     return type(error).__name__
 
 

@@ -1,0 +1,514 @@
+"""What reaches the receiver of a package: the old file or the new one, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import asyncssh
+import fsspec  # type: ignore[import-untyped]
+import pytest
+from asyncssh.sftp import SFTPServerHandler
+
+from coursera_connect import delivery
+from coursera_connect.errors import DeliveryError
+from tests.connect import sshd as server
+from tests.connect.sshd import PASSWORD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.connect.sshd import Sshd
+
+MEGABYTE = 1_000_000
+OLD = b"the package of yesterday"
+ADDRESS = "sftp://college@127.0.0.1/in/"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    path = tmp_path / "oneroster.zip"
+    path.write_bytes(os.urandom(3 * MEGABYTE))
+    return path
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    yield from server.serving(tmp_path / "server")
+
+
+def send(package: Path, target: str, options: dict[str, Any] | None = None, **more: Any) -> delivery.Delivered:
+    more = {"pause": lambda _seconds: None, "step": lambda _what, _bytes: None, **more}
+    return delivery.deliver(package, target, options or {}, **more)
+
+
+def access(sshd: Sshd, **more: str) -> dict[str, str]:
+    return {"host_key": sshd.host_key, "password": PASSWORD, **more}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+# A folder
+
+
+def test_a_folder_is_made_with_its_parents_and_gets_the_file(package: Path, tmp_path: Path) -> None:
+    for target in (f"{tmp_path}/a/b/", f"file://{tmp_path}/c/d", str(tmp_path / "räume" / "été 1.zip")):
+        done = send(package, target)
+        assert (done.bytes, done.attempts, done.resumed_bytes) == (3 * MEGABYTE, 1, 0)
+    for file in ("a/b/oneroster.zip", "c/d/oneroster.zip", "räume/été 1.zip"):
+        assert (tmp_path / file).read_bytes() == package.read_bytes()
+        assert len(names((tmp_path / file).parent)) == 1
+
+
+def test_what_is_there_already_is_left_alone(package: Path, tmp_path: Path) -> None:
+    send(package, f"{tmp_path}/drop/")
+    before = (tmp_path / "drop" / "oneroster.zip").stat()
+    assert send(package, f"{tmp_path}/drop/").already_there
+    assert (tmp_path / "drop" / "oneroster.zip").stat().st_ino == before.st_ino
+    content = bytearray(package.read_bytes())
+    content[-1] ^= 1  # the same size, another content
+    package.write_bytes(content)
+    assert not send(package, f"{tmp_path}/drop/").already_there
+    assert (tmp_path / "drop" / "oneroster.zip").read_bytes() == content
+
+
+def test_a_linked_target_stays_a_link_and_a_hidden_file_stays_hidden(package: Path, tmp_path: Path) -> None:
+    real = tmp_path / "elsewhere" / "roster.zip"
+    real.parent.mkdir()
+    real.write_bytes(OLD)
+    real.chmod(0o600)
+    link = tmp_path / "current.zip"
+    link.symlink_to(real)
+    send(package, str(link))
+    assert link.is_symlink()
+    assert real.read_bytes() == package.read_bytes()
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
+def test_only_leftovers_of_our_own_making_are_removed(package: Path, tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    ours = f".oneroster.zip.{'0' * 16}.connect-partial"
+    theirs = [f".other.zip.{'0' * 16}.connect-partial", ".oneroster.zip.connect-partial", "oneroster.zip.bak"]
+    for name in (ours, *theirs):
+        (drop / name).write_bytes(OLD)
+    send(package, str(drop))
+    assert names(drop) == sorted([*theirs, "oneroster.zip"])
+
+
+def test_a_full_disk_keeps_the_old_file_and_says_so(package: Path, tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "oneroster.zip").write_bytes(OLD)
+    digest = send(package, f"{tmp_path}/elsewhere/").sha256
+    # The temporary name leads to the device that is always full.
+    (drop / f".oneroster.zip.{digest[:16]}.connect-partial").symlink_to("/dev/full")
+    with pytest.raises(DeliveryError, match=r"cannot be written \(No space left on device\): free some space"):
+        send(package, str(drop), pause=pytest.fail)
+    assert (drop / "oneroster.zip").read_bytes() == OLD
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence_with_exit_code_5(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(OLD)
+    (tmp_path / "x.zip").mkdir()
+    for target, why in {
+        f"{tmp_path}/file/below/": "Not a directory",
+        "/proc/drop/": "cannot be written",
+        "/proc/self/": "cannot be written",
+        f"{tmp_path}/{'n' * 300}.zip": "File name too long",
+    }.items():
+        with pytest.raises(DeliveryError, match=why) as refused:
+            send(package, target, pause=pytest.fail)
+        assert refused.value.exit_code == 5
+    send(package, f"{tmp_path}/x.zip")  # a folder, in spite of its name
+    assert names(tmp_path / "x.zip") == ["oneroster.zip"]
+
+
+# SFTP
+
+
+def test_sftp_gets_the_package_under_its_own_or_a_given_name(package: Path, sshd: Sshd) -> None:
+    (sshd.folder / "école").mkdir()
+    for path in ("", "roster.zip", "%C3%A9cole/%E6%9D%8E%20%26%20%23.zip", "école/"):
+        done = send(package, sshd.url + path, access(sshd))
+        assert done.target_shown.startswith(sshd.url)
+    for file in ("oneroster.zip", "roster.zip", "école/李 & #.zip", "école/oneroster.zip"):
+        assert (sshd.folder / file).read_bytes() == package.read_bytes()
+    assert names(sshd.folder) == ["oneroster.zip", "roster.zip", "école"]
+    assert sshd.requests.count("posix-rename") == 4
+    assert "rename" not in sshd.requests
+
+
+def test_fifty_megabytes_take_seconds_and_no_memory(sshd: Sshd, package: Path) -> None:
+    package.write_bytes(os.urandom(50 * MEGABYTE))
+    before, started, told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic(), 0
+
+    def step(_what: str, count: int) -> None:
+        nonlocal told
+        told += count
+
+    send(package, sshd.url, access(sshd), step=step)
+    assert time.monotonic() - started < 30
+    assert told == 50 * MEGABYTE
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kB, of server and client together
+    assert (sshd.folder / "oneroster.zip").stat().st_size == 50 * MEGABYTE
+
+
+def test_what_the_server_has_already_is_not_sent_again(package: Path, sshd: Sshd) -> None:
+    digest = send(package, sshd.url, access(sshd)).sha256
+    written, read = sshd.written, sshd.requests.count("open-read")
+    assert send(package, sshd.url, access(sshd)).already_there
+    assert sshd.requests.count("open-read") == read + 1
+    assert send(package, sshd.url, access(sshd), last_sha256=digest).already_there
+    assert sshd.requests.count("open-read") == read + 1  # told, so it was not read back
+    assert sshd.written == written
+
+
+def test_an_unknown_host_key_is_refused_with_the_way_to_trust_it(package: Path, sshd: Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    for content in (None, "", "example.org ssh-ed25519 " + sshd.host_key.split()[1]):
+        if content is not None:
+            known.write_text(content)
+        with pytest.raises(DeliveryError) as refused:
+            send(package, sshd.url, {"known_hosts": str(known), "password": PASSWORD}, pause=pytest.fail)
+        sentence = str(refused.value)
+        assert f"`ssh-keyscan -p {sshd.port} 127.0.0.1 >> {known}`" in sentence
+        assert sshd.key.get_fingerprint() in sentence
+        assert "attack" not in sentence
+    assert sshd.logins == 0
+    known.write_text(f"# a comment\n[127.0.0.1]:{sshd.port} {sshd.host_key}\n")
+    send(package, sshd.url, {"known_hosts": str(known), "password": PASSWORD})
+    assert sshd.logins == 1
+
+
+@pytest.mark.parametrize("algorithm", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
+@pytest.mark.parametrize("by", ["known_hosts", "host_key"])
+def test_a_changed_host_key_may_be_an_attack(
+    package: Path, sshd: Sshd, tmp_path: Path, algorithm: str, by: str
+) -> None:
+    known = tmp_path / "known_hosts"
+    line = f"[127.0.0.1]:{sshd.port} {sshd.host_key}"
+    known.write_text(line)
+    trust = {"password": PASSWORD, by: str(known) if by == "known_hosts" else line}
+    send(package, sshd.url, trust)
+    sshd.another_key(algorithm)
+    with pytest.raises(DeliveryError, match="another host key") as refused:
+        send(package, sshd.url, trust, pause=pytest.fail)
+    assert "may be an attack" in str(refused.value)
+    assert sshd.logins == 1  # the password never left
+
+
+def test_a_wrong_login_is_said_at_once_and_without_the_password(package: Path, sshd: Sshd, tmp_path: Path) -> None:
+    wrong = asyncssh.generate_private_key("ssh-ed25519")
+    wrong.write_private_key(str(tmp_path / "wrong"))
+    sshd.user_key = asyncssh.generate_private_key("ssh-ed25519")
+    for login in ({"password": "guess-1"}, {"password": "", "key_file": str(tmp_path / "wrong")}):
+        with pytest.raises(DeliveryError, match=r"127\.0\.0\.1 refused the login of college: check") as refused:
+            send(package, sshd.url, access(sshd, **login), pause=pytest.fail)
+        assert "guess-1" not in str(refused.value)
+
+
+def test_a_key_with_a_passphrase_logs_in(package: Path, sshd: Sshd, tmp_path: Path) -> None:
+    sshd.user_key = asyncssh.generate_private_key("ssh-ed25519")
+    sshd.user_key.write_private_key(str(tmp_path / "key"), passphrase="open sesame")
+    (tmp_path / "text").write_text("no key")
+    key = {"host_key": sshd.host_key, "key_file": str(tmp_path / "key")}
+    send(package, sshd.url, {**key, "passphrase": "open sesame"})
+    assert sshd.logins
+    for change, sentence in (
+        ({"passphrase": "sesame-2"}, "CONNECT_DELIVERY_PASSPHRASE is not the one"),
+        ({"passphrase": ""}, "CONNECT_DELIVERY_PASSPHRASE is missing"),
+        ({"key_file": str(tmp_path / "text")}, "is no private key"),
+        ({"key_file": str(tmp_path / "nowhere")}, "No such file"),
+    ):
+        with pytest.raises(DeliveryError, match=sentence) as refused:
+            send(package, sshd.url, {**key, **change})
+        assert "sesame-2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("what", ["open-write", "posix-rename"])
+def test_no_permission_is_a_sentence_and_leaves_the_old_file(package: Path, sshd: Sshd, what: str) -> None:
+    (sshd.folder / "oneroster.zip").write_bytes(OLD)
+    sshd.refused = (what,)
+    with pytest.raises(DeliveryError, match="let college write in that folder") as refused:
+        send(package, sshd.url, access(sshd), pause=pytest.fail)
+    assert "example.org" not in str(refused.value)  # what a server says is not repeated
+    assert (sshd.folder / "oneroster.zip").read_bytes() == OLD
+
+
+def test_a_drop_box_that_shows_nothing_still_takes_packages(package: Path, sshd: Sshd) -> None:
+    sshd.refused = ("open-read", "listdir")
+    (sshd.folder / "oneroster.zip").write_bytes(OLD)
+    send(package, sshd.url, access(sshd))
+    sshd.cut_after = sshd.written + MEGABYTE
+    package.write_bytes(os.urandom(3 * MEGABYTE))
+    done = send(package, sshd.url, access(sshd))
+    assert (done.attempts, done.resumed_bytes) == (2, 0)  # what cannot be compared is not continued
+    assert (sshd.folder / "oneroster.zip").read_bytes() == package.read_bytes()
+
+
+def test_a_folder_the_server_does_not_have_is_not_made(package: Path, sshd: Sshd) -> None:
+    (sshd.folder / "dir.zip").mkdir()
+    with pytest.raises(DeliveryError, match="has no folder /incomming that college may enter"):
+        send(package, f"{sshd.url}incomming/", access(sshd), pause=pytest.fail)
+    with pytest.raises(DeliveryError, match="is a folder: end the target with /"):
+        send(package, f"{sshd.url}dir.zip", access(sshd), pause=pytest.fail)
+    assert names(sshd.folder) == ["dir.zip"]
+
+
+def test_a_link_on_the_server_is_followed(package: Path, sshd: Sshd) -> None:
+    (sshd.folder / "data").mkdir()
+    (sshd.folder / "data" / "r.zip").write_bytes(OLD)
+    (sshd.folder / "current.zip").symlink_to("data/r.zip")
+    send(package, f"{sshd.url}current.zip", access(sshd))
+    assert (sshd.folder / "current.zip").is_symlink()
+    assert (sshd.folder / "data" / "r.zip").read_bytes() == package.read_bytes()
+
+
+def test_a_broken_line_is_continued_where_it_broke(package: Path, sshd: Sshd) -> None:
+    (sshd.folder / "oneroster.zip").write_bytes(OLD)
+    sshd.cut_after = 2 * MEGABYTE
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        assert (sshd.folder / "oneroster.zip").read_bytes() == OLD
+        pauses.append(seconds)
+
+    done = send(package, sshd.url, access(sshd), pause=pause)
+    assert done.attempts == 2
+    assert done.resumed_bytes >= MEGABYTE
+    assert sshd.written < 3 * MEGABYTE + 20_000  # nothing went twice, but for a request or so at the break
+    assert (sshd.folder / "oneroster.zip").read_bytes() == package.read_bytes()
+    assert names(sshd.folder) == ["oneroster.zip"]
+    assert 1 <= pauses[0] <= 2
+
+
+def test_after_the_last_attempt_the_old_file_stays_and_the_next_run_continues(package: Path, sshd: Sshd) -> None:
+    (sshd.folder / "oneroster.zip").write_bytes(OLD)
+    sshd.cut_after = 2 * MEGABYTE
+    with pytest.raises(DeliveryError, match=r"tried once \(the connection was lost\): the file there is still the old"):
+        send(package, sshd.url, access(sshd), attempts=1)
+    assert (sshd.folder / "oneroster.zip").read_bytes() == OLD
+    before = sshd.written
+    assert send(package, sshd.url, access(sshd)).resumed_bytes >= MEGABYTE
+    assert sshd.written - before < 2 * MEGABYTE
+    assert (sshd.folder / "oneroster.zip").read_bytes() == package.read_bytes()
+
+
+def test_a_leftover_with_a_hole_is_continued_at_the_hole(package: Path, sshd: Sshd) -> None:
+    digest = send(package, sshd.url, access(sshd)).sha256
+    partial = sshd.folder / f".oneroster.zip.{digest[:16]}.connect-partial"
+    content = bytearray(package.read_bytes())[: 2 * MEGABYTE]
+    content[MEGABYTE : MEGABYTE + 5000] = bytes(5000)
+    for leftover, kept in ((bytes(content), MEGABYTE), (package.read_bytes() + b"too long", 0), (b"", 0)):
+        (sshd.folder / "oneroster.zip").write_bytes(OLD)
+        partial.write_bytes(leftover)
+        assert send(package, sshd.url, access(sshd)).resumed_bytes == kept
+        assert (sshd.folder / "oneroster.zip").read_bytes() == package.read_bytes()
+
+
+def test_what_the_server_spoils_is_never_put_in_place(
+    package: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sshd.folder / "oneroster.zip").write_bytes(OLD)
+    write = server._Files.write
+
+    async def spoiled(self: Any, file_obj: object, offset: int, data: bytes) -> int:
+        return await write(self, file_obj, offset, data[:-1] + b"\x00" if data[-1] else data[:-1] + b"\x01")
+
+    monkeypatch.setattr(server._Files, "write", spoiled)
+    with pytest.raises(DeliveryError, match="what arrived is not what was sent"):
+        send(package, sshd.url, access(sshd), attempts=2)
+    assert (sshd.folder / "oneroster.zip").read_bytes() == OLD
+    assert names(sshd.folder) == ["oneroster.zip"]
+
+
+def test_a_full_server_keeps_the_old_file(package: Path, sshd: Sshd) -> None:
+    (sshd.folder / "oneroster.zip").write_bytes(OLD)
+    sshd.full = True
+    with pytest.raises(DeliveryError, match=r"tried 2 times \(the server failed without a reason, often a full disk"):
+        send(package, sshd.url, access(sshd), attempts=2)
+    assert (sshd.folder / "oneroster.zip").read_bytes() == OLD
+
+
+def test_a_server_that_is_away_is_tried_again_with_growing_pauses(package: Path, sshd: Sshd) -> None:
+    pauses: list[float] = []
+    away = sshd.url.replace(str(sshd.port), "1")
+    with pytest.raises(DeliveryError, match=r"tried 4 times \(no connection to 127\.0\.0\.1: .*refused"):
+        send(package, away, access(sshd), pause=pauses.append)
+    assert [round(pause) for pause in (pauses[0], pauses[1] / 4, pauses[2] / 16)] == pytest.approx([1.5] * 3, abs=0.5)
+
+
+def test_a_process_killed_in_the_middle_leaves_the_old_file_and_the_next_completes(package: Path, sshd: Sshd) -> None:
+    (sshd.folder / "oneroster.zip").write_bytes(OLD)
+    sshd.hold_after = 2 * MEGABYTE
+    environment = {
+        **os.environ,
+        "CONNECT_DELIVERY": sshd.url,
+        "CONNECT_DELIVERY_HOST_KEY": sshd.host_key,
+        "CONNECT_DELIVERY_PASSWORD": PASSWORD,
+    }
+    command = [sys.executable, "-m", "coursera_connect", "deliver", "--package", str(package), "--json"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        assert sshd.held.wait(30)
+        process.send_signal(signal.SIGKILL)
+    assert (sshd.folder / "oneroster.zip").read_bytes() == OLD
+    assert len(names(sshd.folder)) == 2
+    sshd.hold_after = None
+    before = sshd.written
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["resumed_bytes"] >= MEGABYTE
+    assert sshd.written - before < 2 * MEGABYTE
+    assert (sshd.folder / "oneroster.zip").read_bytes() == package.read_bytes()
+    assert names(sshd.folder) == ["oneroster.zip"]
+
+
+# SFTP where no rename replaces a file
+
+
+@pytest.fixture
+def plain(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> Sshd:
+    monkeypatch.setattr(SFTPServerHandler, "_extensions", server.without_posix_rename())
+    return sshd
+
+
+def test_without_posix_rename_the_old_file_is_exchanged(package: Path, plain: Sshd) -> None:
+    send(package, plain.url, access(plain))
+    package.write_bytes(os.urandom(MEGABYTE))
+    send(package, plain.url, access(plain))
+    assert "posix-rename" not in plain.requests
+    assert (plain.folder / "oneroster.zip").read_bytes() == package.read_bytes()
+    assert names(plain.folder) == ["oneroster.zip"]
+
+
+def test_a_line_that_breaks_between_the_two_renames_is_healed(package: Path, plain: Sshd) -> None:
+    aside = plain.folder / ".oneroster.zip.connect-previous"
+    aside.write_bytes(OLD)  # a killed delivery got as far as this
+    plain.cut_after = MEGABYTE
+    seen = []
+    send(
+        package,
+        plain.url,
+        access(plain),
+        pause=lambda _: seen.append((plain.folder / "oneroster.zip").read_bytes()),
+    )
+    assert seen == [OLD]  # moved back first of all
+    assert (plain.folder / "oneroster.zip").read_bytes() == package.read_bytes()
+    assert names(plain.folder) == ["oneroster.zip"]
+
+
+def test_an_exchange_that_fails_halfway_puts_the_old_file_back(
+    package: Path, plain: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plain.folder / "oneroster.zip").write_bytes(OLD)
+    rename = server._Files.rename
+
+    def stubborn(self: Any, old: bytes, new: bytes) -> Any:
+        if old.endswith(b".connect-partial"):
+            raise asyncssh.SFTPFailure("no")
+        return rename(self, old, new)
+
+    monkeypatch.setattr(server._Files, "rename", stubborn)
+    with pytest.raises(DeliveryError, match="is still the old one"):
+        send(package, plain.url, access(plain), attempts=1)
+    assert (plain.folder / "oneroster.zip").read_bytes() == OLD
+
+
+# An object store, and what is none
+
+
+def test_an_object_store_gets_the_object_once(package: Path) -> None:
+    store = fsspec.filesystem("memory")
+    done = send(package, "memory://bucket/räume/")
+    assert done.target_shown == "memory://bucket/räume/oneroster.zip"
+    assert store.cat_file("/bucket/räume/oneroster.zip") == package.read_bytes()
+    assert send(package, "memory://bucket/räume/oneroster.zip").already_there
+    content = package.read_bytes()[:-1] + b"x"
+    package.write_bytes(content)
+    assert not send(package, "memory://bucket/räume/").already_there
+    assert store.cat_file("/bucket/räume/oneroster.zip") == content
+
+
+def test_an_object_store_that_fails_is_tried_again_and_repeats_no_secret(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, tries = fsspec.get_filesystem_class("memory"), []
+
+    def put_file(*_: Any, **__: Any) -> None:
+        tries.append(1)
+        raise OSError("the key AKIA-SECRET is throttled")
+
+    monkeypatch.setattr(store, "put_file", put_file)
+    with pytest.raises(DeliveryError, match=r"tried 3 times \(OSError\)") as refused:
+        send(package, "memory://bucket/away/", attempts=3)
+    assert len(tries) == 3
+    assert "AKIA" not in str(refused.value)
+
+
+def test_a_target_that_cannot_be_used_is_a_sentence_without_its_secrets(package: Path, tmp_path: Path) -> None:
+    for target, sentence in {
+        "": "There is no target",
+        "ftp://me:pa55@host/in/": "cannot replace a file in one step",
+        "gopher://me:pa55@host/in/": "is not known",
+        "sftp://host/in/": "names no user",
+        "sftp://me:pa55/w@host/in/": "is no address",
+        "sftp://me:pa55#w@host/in/": "is no address",
+        "sftp://me:pa55?w@host/in/": "is no address",
+        "oss://bucket/in/": "add ossfs to connect's pip_url",
+    }.items():
+        with pytest.raises(DeliveryError, match=sentence) as refused:
+            send(package, target, {"known_hosts": str(tmp_path / "none")} if target[:4] == "sftp" else None)
+        assert "pa55" not in str(refused.value)
+    for options, sentence in (
+        ({"host_key": "ssh-ed25519 nonsense"}, "CONNECT_DELIVERY_HOST_KEY is no public key"),
+        ({"known_hosts": str(tmp_path)}, "Is a directory"),
+        ({"colour": "blue"}, "SFTP has no option colour"),
+    ):
+        with pytest.raises(DeliveryError, match=sentence):
+            send(package, ADDRESS, options)
+    with pytest.raises(DeliveryError, match="run `connect publish` first"):
+        send(tmp_path / "nothing.zip", str(tmp_path))
+
+
+# The command
+
+
+def test_the_test_of_a_receiver_says_what_works_and_leaves_nothing(
+    package: Path, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sshd.folder / "oneroster.zip").write_bytes(OLD)
+    assert len(list(delivery.probe(sshd.url, access(sshd)))) == 5
+    monkeypatch.setattr(SFTPServerHandler, "_extensions", server.without_posix_rename())
+    assert any("in two steps" in sentence for sentence in delivery.probe(sshd.url, access(sshd)))
+    assert len(list(delivery.probe("memory://bucket/", {}))) == 4
+    assert len(list(delivery.probe(f"{tmp_path}/drop/", {}))) == 5
+    assert names(sshd.folder) == ["oneroster.zip"]
+    assert names(tmp_path / "drop") == []
+    assert (sshd.folder / "oneroster.zip").read_bytes() == OLD
+    sshd.refused = ("open-write",)
+    with pytest.raises(DeliveryError, match="let college write"):
+        list(delivery.probe(sshd.url, access(sshd)))
+    assert package.exists()
+
+
+def test_the_command_delivers_and_fails_with_exit_code_5(package: Path, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "coursera_connect", "deliver", *arguments, "--package", str(package)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert "delivered 3,000,000 bytes" in run("--to", f"{tmp_path}/drop/").stdout
+    tested = run("test", "--to", f"{tmp_path}/drop/")
+    assert [line[:4] for line in tested.stdout.splitlines()] == ["OK  "] * 5
+    failed = run("test", "--to", "/proc/drop/")
+    assert (failed.returncode, failed.stdout) == (5, "")
+    assert failed.stderr.startswith("Error: /proc/drop/oneroster.zip cannot be written")
