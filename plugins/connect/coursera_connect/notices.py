@@ -1,0 +1,288 @@
+"""Tells people about a run: a page in Markdown, and a word to a webhook. Neither holds a person's name or e-mail.
+
+The report of a run is the one that `publish` makes: `outcome`, `why`, `counts` per file and school, `problems`,
+`blocked`, `held`, `seconds` per part of the work, `data_as_of`, `delivery`, `warnings`. Whatever is missing in it is
+left out of the page, so that an early failure can be told too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+_SENTENCES = {
+    "published": "Published a new package.",
+    "unchanged": "Nothing changed: the last package stays as it is.",
+    "blocked": "Blocked by a guard: the last package stays as it is.",
+    "refused": "Refused by the checks: the last package stays as it is.",
+    "skipped": "Skipped: the last package stays as it is.",
+    "failed": "Failed: the last package stays as it is.",
+}
+_COUNTS = ("total", "added", "changed", "removed", "held")
+_ROWS = 200  # of a table; what a person reads, and what a chat shows, is far less
+_SHOWN = 5  # problems and blocked schools in a chat
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+_PASSING = {408, 425, 429}
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
+_MAIL = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+\.[^\s@<>(),;:]+")
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Return the run as a page: the outcome first, then what to do, then what is in the package."""
+    parts = [f"# Run {report.get('run', '')}: {report.get('outcome', 'unknown')}".replace(" :", ":"), _opening(report)]
+    parts += _section("Blocked", _blocked(report))
+    parts += _section("Problems", _problems(report))
+    parts += _section("Warnings", [f"- {_text(line)}" for line in report.get("warnings") or []])
+    parts += _section("Rows", _counts(report))
+    parts += _section("Held back", _held(report))
+    parts += _section("About this run", _facts(report))
+    return "\n\n".join(parts) + "\n"
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """Return the run in a few lines, as a chat shows them: the outcome, the sums, what to do."""
+    lines = [
+        f"Run {report.get('run', '')}: {report.get('outcome', 'unknown')}".replace(" :", ":"),
+        _opening(report, _chat),
+    ]
+    if sums := _sums(report):
+        lines.append(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS if sums[name] or name == "total") + " rows")
+    lines += [f"- {_problem(problem, _chat)}" for problem in _of(report, "problems")[:_SHOWN]]
+    lines += [
+        f"- blocked: {_chat(block.get('file'))}, {_school(block, _chat)}: {_chat(block.get('reason'))}"
+        for block in _of(report, "blocked")[:_SHOWN]
+    ]
+    return "\n".join(lines)
+
+
+def post(  # noqa: PLR0913 - where, what, and how patiently
+    url: str,
+    report: Mapping[str, Any],
+    *,
+    timeout: float = 10.0,
+    attempts: int = 3,
+    allow_http: bool = False,
+    pause: Callable[[float], None] = time.sleep,
+) -> str | None:
+    """Post the run to a webhook as `{"text": …, "report": …}`; return None, or the sentence of a warning.
+
+    It never raises: a chat that is away must not make a good run a bad one. `timeout` is in seconds, for each of the
+    attempts. The URL is a secret (whoever has it can post), so only its host is ever named. `http://` is for this
+    machine alone, unless `allow_http` says otherwise. Redirects are not followed.
+    """
+    try:
+        parts = urlsplit(url)
+        host, scheme = parts.hostname or "", parts.scheme
+    except ValueError:
+        host = scheme = ""
+    if not host or scheme not in {"http", "https"}:
+        return "The webhook is no web address, so nobody was told: correct CONNECT_WEBHOOK."
+    if scheme == "http" and host not in _LOCAL and not allow_http:
+        return f"The webhook at {host} is not encrypted, so nobody was told: use https in CONNECT_WEBHOOK."
+    body = json.dumps({"text": summary(report), "report": _short(report)}, default=str)
+    why = ""
+    for attempt in range(1, attempts + 1):
+        try:
+            # A list of its own for the log-in, so that none is taken from ~/.netrc.
+            answer = requests.post(
+                url,
+                data=body.encode(),
+                headers={"Content-Type": "application/json"},
+                timeout=timeout,
+                allow_redirects=False,
+                stream=True,
+                auth=lambda request: request,
+            )
+            with answer:
+                status = answer.status_code
+        except (requests.RequestException, ValueError, OSError) as error:
+            why = _words(error)
+        else:
+            if status < 300:  # noqa: PLR2004 - 2xx
+                return None
+            why = f"HTTP {status}"
+            if status < 500 and status not in _PASSING:  # noqa: PLR2004 - 5xx may pass, the rest will not
+                return f"The webhook at {host} did not take the notice ({why}): check CONNECT_WEBHOOK."
+        if attempt < attempts:
+            pause(2.0**attempt)
+    return f"The webhook at {host} could not be told ({why}): the run itself is not affected."
+
+
+def _opening(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    outcome = str(report.get("outcome", ""))
+    sentence = _SENTENCES.get(outcome, "The outcome is not known.")
+    if why := (words or _text)(report.get("why")):
+        sentence = f"{sentence} {why}"
+    delivered = report.get("delivery")
+    if isinstance(delivered, dict) and delivered.get("target_shown"):
+        state = "was there already at" if delivered.get("already_there") else "was delivered to"
+        sentence += f" The package {state} {_place(delivered['target_shown'])}."
+    return sentence
+
+
+def _place(target: Any) -> str:
+    """A target in a code span, without the user: `user@host` would look like somebody's address."""
+    shown = re.sub(r"//[^/]*@", "//", str(target))
+    return f"`{_plain(shown).replace('`', '')}`"
+
+
+def _blocked(report: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (_text(block.get("file")), _school(block), _number(block.get("before")), _number(block.get("removed")),
+         _text(block.get("reason")))
+        for block in _of(report, "blocked")
+    ]  # fmt: skip
+    if not rows:
+        return []
+    remedy = (
+        "If the rows are meant to go, agree to it and publish again; if not, look in Coursera for what is missing "
+        "there. `connect history show` tells which rows."
+    )
+    return [*_table(("file", "school", "before", "would go", "reason"), rows, "llrrl"), "", remedy]
+
+
+def _problems(report: Mapping[str, Any]) -> list[str]:
+    order = {"error": 0, "stop": 0, "warning": 1, "skip": 1}
+    problems = sorted(_of(report, "problems"), key=lambda problem: order.get(str(problem.get("severity")), 2))
+    return [f"- {_text(problem.get('severity'))}: {_problem(problem)}" for problem in problems[:_ROWS]]
+
+
+def _problem(problem: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    words = words or _text
+    where = " ".join(filter(None, (words(problem.get("file")), words(problem.get("field")))))
+    count = _number(problem.get("count"))
+    times = {"": "", "1": " (once)"}.get(count, f" ({count} times)")
+    return f"{where}: {words(problem.get('reason'))}{times} {words(problem.get('remedy'))}".strip()
+
+
+def _counts(report: Mapping[str, Any]) -> list[str]:
+    counts = _of(report, "counts")
+    if not counts:
+        return []
+    rows = [
+        (_text(count.get("file")), _school(count), *(_number(count.get(name) or 0) for name in _COUNTS))
+        for count in counts
+    ]
+    sums = _sums(report)
+    total = ("**all**", "", *(f"**{sums[name]:,}**" for name in _COUNTS))
+    return _table(("file", "school", *_COUNTS), [*rows[:_ROWS], total], "llrrrrr", left_out=len(rows) - _ROWS)
+
+
+def _held(report: Mapping[str, Any]) -> list[str]:
+    held: dict[tuple[str, str], int] = {}
+    for row in _of(report, "held"):
+        key = _text(row.get("file")), _text(row.get("reason"))
+        held[key] = held.get(key, 0) + 1
+    if not held:
+        return []
+    return _table(("file", "reason", "rows"), [(*key, f"{count:,}") for key, count in sorted(held.items())], "llr")
+
+
+def _facts(report: Mapping[str, Any]) -> list[str]:
+    facts = []
+    started, ended = (_text(report.get(name)) for name in ("started_at", "finished_at"))
+    if started:
+        facts.append(f"- Started {started}" + (f", finished {ended}" if ended else ""))
+    if as_of := report.get("data_as_of"):
+        facts.append(f"- Coursera's data as of {_text(as_of)}{_age(str(as_of), str(report.get('finished_at') or ''))}")
+    seconds = report.get("seconds") or {}
+    if isinstance(seconds, dict) and seconds:
+        facts.append("- Seconds: " + ", ".join(f"{_text(part)} {value:.1f}" for part, value in seconds.items()))
+    shape = [f"{name} {_text(report[name])}" for name in ("version", "mode", "profile") if report.get(name)]
+    if shape:
+        facts.append("- OneRoster " + ", ".join(shape))
+    if report.get("bytes"):
+        facts.append(f"- Package: {report['bytes']:,} bytes, SHA-256 `{_text(report.get('sha256'))}`")
+    delivered = report.get("delivery")
+    if isinstance(delivered, dict) and delivered.get("attempts"):
+        facts.append(
+            f"- Delivery: attempts {_number(delivered['attempts'])}, bytes continued "
+            f"{_number(delivered.get('resumed_bytes') or 0)}"
+        )
+    return facts
+
+
+def _age(as_of: str, finished: str) -> str:
+    """How old the data was at the end of the run, in hours."""
+    try:
+        then, end = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (as_of, finished))
+        then, end = (time_.replace(tzinfo=time_.tzinfo or timezone.utc) for time_ in (then, end))
+    except ValueError:
+        return ""
+    return f" ({(end - then).total_seconds() / 3600:,.0f} hours old at the end)"
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return [f"## {title}", "\n".join(lines)] if lines else []
+
+
+def _table(headings: Iterable[str], rows: Sequence[tuple[str, ...]], sides: str, left_out: int = 0) -> list[str]:
+    lines = [_row(headings), _row("---:" if side == "r" else "---" for side in sides), *(_row(row) for row in rows)]
+    return [*lines, "", f"{left_out:,} more rows are in the ledger."] if left_out > 0 else lines
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _sums(report: Mapping[str, Any]) -> dict[str, int]:
+    counts = _of(report, "counts")
+    return {name: sum(int(count.get(name) or 0) for count in counts) for name in _COUNTS} if counts else {}
+
+
+def _school(row: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    return (words or _text)(row.get("school_name") or row.get("school"))
+
+
+def _of(report: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    return list(report.get(name) or [])
+
+
+def _plain(value: Any) -> str:
+    """On one line and without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str("" if value is None else value)).split())
+
+
+def _text(value: Any) -> str:
+    """Somebody's words as plain text of a Markdown cell; an e-mail address in them is left out."""
+    return _SPECIAL.sub(r"\\\1", _MAIL.sub("(address)", _plain(value)))
+
+
+def _chat(value: Any) -> str:
+    """Somebody's words in a chat, where `<!channel>` would call everybody."""
+    words = _MAIL.sub("(address)", _plain(value))
+    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, (int, float)) else _text(value)
+
+
+def _short(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut the long lists of the report and tell their lengths: webhooks refuse what is large."""
+    cut = {name: rows for name, rows in report.items() if isinstance(rows, list) and len(rows) > _ROWS}
+    return {
+        **report,
+        **{name: rows[:_ROWS] for name, rows in cut.items()},
+        **{f"{name}_in_all": len(rows) for name, rows in cut.items()},
+    }
+
+
+def _words(error: Exception) -> str:
+    """What went wrong; the texts of these errors contain the URL."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not valid"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return type(error).__name__
