@@ -28,6 +28,6 @@ class OutputError(ConnectError):
 
 
 class DeliveryError(ConnectError):
-    """The package did not reach its receiver, who keeps the file of the last delivery (exit code 5)."""
+    """The package was published here, but did not reach its receiver, which still has the old one (exit code 5)."""
 
     exit_code = 5

@@ -232,8 +232,14 @@ class Sftp(Renaming):
                 skip_instance_cache=True,
                 **self._login,
             )
-        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+        except asyncssh.HostKeyNotVerifiable as error:
             raise self._trusted.refusal(server, presented) from error
+        except asyncssh.KeyExchangeFailed as error:
+            if self._trusted.knows(server) and "host key" in str(error):  # none of the kind that is known
+                raise self._trusted.refusal(server, presented) from error
+            raise DeliveryError(
+                f"{server.host} offers no encryption that is safe today: ask its administrator to update the server."
+            ) from error
         except (PermissionError, asyncssh.PermissionDenied) as error:
             raise DeliveryError(
                 f"{server.host} refused the login of {server.user}: check the user in CONNECT_DELIVERY, and "
@@ -304,13 +310,17 @@ class _Trusted:
                 f"{file} cannot be read ({why}): correct it, or CONNECT_DELIVERY_KNOWN_HOSTS."
             ) from error
 
-    def refusal(self, server: Server, presented: _Presented) -> DeliveryError:
-        """Say whether the server is a stranger or shows another key than it used to."""
+    def knows(self, server: Server) -> bool:
+        """Whether there is any key for the server."""
         port = None if server.port in {None, _PORT} else server.port
         keys, authorities, *_ = asyncssh.match_known_hosts(self.hosts, server.host, "", port)
+        return bool(keys or authorities)
+
+    def refusal(self, server: Server, presented: _Presented) -> DeliveryError:
+        """Say whether the server is a stranger or shows another key than it used to."""
         seen = f" ({presented.fingerprint})" if presented.fingerprint else ""
         confirm = "have the receiver confirm the fingerprint"
-        if keys or authorities:
+        if self.knows(server):
             return DeliveryError(
                 f"{server.host} shows another host key{seen} than the one in {self.origin}: this may be an attack, so "
                 f"nothing was sent. If the receiver changed the key, {confirm} and replace the old line there by what "
