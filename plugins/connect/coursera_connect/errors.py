@@ -31,3 +31,6 @@ class DeliveryError(ConnectError):
     """The package was published here, but did not reach its receiver, which still has the old one (exit code 5)."""
 
     exit_code = 5
+class RefusedError(ConnectError):
+    """What was asked for is not allowed yet, or any more; the sentence says what has to come first (exit code 7)."""
+    exit_code = 7

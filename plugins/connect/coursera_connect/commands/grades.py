@@ -1,0 +1,143 @@
+"""`connect grades`: how grades are synced, and what leaves when that changes."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from coursera_connect import agreements, grade_sync, items, tables
+from coursera_connect import mapping as files
+from coursera_connect.commands import options
+from coursera_connect.errors import UsageError
+from coursera_connect.text import plural, suggestion
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MODES = "\n".join(f"    {mode:<18} {what}" for mode, what in grade_sync.MODES.items())
+
+
+@click.group(short_help="Show or change how grades are synced.")
+def grades() -> None:
+    """Show how grades are synced, and say what a change would take away.
+
+    There is one mode for the whole organisation:
+
+    \b
+    MODES
+
+    \b
+    Example:
+      connect grades show
+      connect grades change granular_all          what would leave
+      connect grades change granular_all --save   agree to it, and get the command that does it
+    """  # noqa: D301 - the escape is what keeps the lines apart
+
+
+grades.help = (grades.help or "").replace("MODES", _MODES.strip())
+
+
+@grades.command(short_help="Show the mode, and line items and results per school.")
+@options.together(options.database, options.wait, options.json_flag)
+def show(database: Path, wait: float, as_json: bool) -> None:
+    """Show the mode of the last run, and what it made: line items and results per school.
+
+    \b
+    Example:
+      connect grades show
+
+    \b
+    Exit codes: 0 shown
+                2 an option is wrong
+                3 the warehouse is missing, in use, or has no line items yet
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    schools = grade_sync.there(database, wait)
+    mode = grade_sync.in_use(database, wait)
+    if as_json:
+        click.echo(json.dumps({"grade_sync": mode, "schools": [asdict(school) for school in schools]}))
+        return
+    click.echo(f"{mode}: {grade_sync.MODES.get(mode, 'not a mode of this release')}." if mode else "Not known yet.")
+    _table(schools)
+
+
+@grades.command(short_help="Say what another mode would take away, and agree to it.")
+@click.argument("mode")
+@click.option("--save", is_flag=True, help="Agree that it leaves; without it, only show what would leave.")
+@options.together(options.mapping, options.database, options.wait, options.json_flag)
+def change(  # noqa: PLR0913, PLR0917 - one value per option
+    mode: str, save: bool, mapping: Path, database: Path, wait: float, as_json: bool
+) -> None:
+    """Say which line items and results would leave if grades were synced by MODE.
+
+    MODE is final, final_incremental, granular_selected or granular_all. With --save, the next publish may let them go,
+    which its guards would stop otherwise; the command that sets the mode is printed, since settings belong to Meltano.
+
+    \b
+    Example:
+      connect grades change granular_all
+      connect grades change granular_all --save
+
+    \b
+    Exit codes: 0 done, or shown what would leave
+                2 there is no such mode, or chosen_items.csv is wrong
+                3 the warehouse is in use or damaged
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    if mode not in grade_sync.MODES:
+        near = suggestion(mode, grade_sync.MODES)
+        raise UsageError(
+            f"There is no grade sync {mode}; the modes are {', '.join(grade_sync.MODES)}{near and ':'}{near}"
+        )
+    choices = items.choices(files.sound(mapping, files.ITEMS)) if mode == grade_sync.SELECTED else []
+    before = grade_sync.in_use(database, wait)
+    leaving = _leaving(database, wait, mode, choices)
+    line_items, results = (sum(getattr(one, name) for one in leaving or []) for name in ("line_items", "results"))
+    environment = os.environ.get("MELTANO_ENVIRONMENT", "")
+    command = f"meltano {environment and f'--environment={environment} '}config set dbt grade_sync {mode}"
+    agreed = save and leaving is not None and before != mode
+    warnings = []
+    if mode == grade_sync.SELECTED and not choices:
+        warnings.append("no item is chosen yet, so nothing would be synced: see connect items choose.")
+    if agreed:
+        detail = {"from": before, "line_items": line_items, "results": results}
+        agreements.agree(database, wait, "grade_sync", mode, detail)
+    if as_json:
+        facts = {"from": before, "to": mode, "line_items": line_items, "results": results, "agreed": agreed}
+        schools = None if leaving is None else [asdict(one) for one in leaving]
+        click.echo(json.dumps(facts | {"schools": schools, "warnings": warnings, "command": command}))
+        return
+    click.echo(f"Grade sync: {before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
+    _tell(leaving, line_items, results)
+    for warning in warnings:
+        click.echo(f"Warning: {warning}")
+    if before == mode:
+        click.echo("That is the mode of the last run already.")
+    elif save:
+        click.echo(f"{'Agreed. ' if agreed else ''}To set it: {command}")
+    else:
+        click.echo("Nothing is agreed yet: run it again with --save.")
+
+
+def _leaving(database: Path, wait: float, mode: str, choices: list[items.Choice]) -> list[grade_sync.School] | None:
+    """What would leave; None when nothing is loaded yet."""
+    if not grade_sync.is_there(database, wait):
+        return None
+    return grade_sync.leaving(database, wait, mode, choices)
+
+
+def _tell(leaving: list[grade_sync.School] | None, line_items: int, results: int) -> None:
+    if leaving is None:
+        click.echo("Not loaded yet, so nothing would leave.")
+    elif leaving:
+        _table(leaving)
+        click.echo(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would leave.")
+    else:
+        click.echo("No line item and no result would leave.")
+
+
+def _table(schools: list[grade_sync.School]) -> None:
+    rows = [(one.school_sourced_id, one.school_name, one.line_items, one.results) for one in schools]
+    tables.show(("school", "name", "line items", "results"), rows)

@@ -1,0 +1,383 @@
+"""The mapping files: what an operator decides by hand, as one folder of CSV files per Meltano environment.
+
+They are seeds of the dbt project, so every cell is text; blanks around a cell, blank lines and a byte order mark, as
+spreadsheets write them, count for nothing in dbt and here. `problems(folder)` is what stops a publish, `read` and
+`save` are for the commands that edit a file: what they write is sorted and quoted only where needed, so that a change
+of one line is a difference of one line.
+
+No sentence about a file repeats what it says about a person.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import fcntl
+import hashlib
+import io
+import os
+import secrets
+import stat
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from coursera_connect.errors import OutputError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+SCHOOLS, ITEMS, FACILITATORS = "school_mapping", "chosen_items", "facilitators"
+SECTIONS, EXCLUDED, TERMS = "sections", "excluded_people", "terms"
+_YEARS = range(1900, 2201)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a mapping file that is wrong (`problems`) or looks it (`doubts`)."""
+
+    file: str
+    line: int
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.sentence}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row, by column, and the line of the file on which it begins."""
+
+    number: int
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A mapping file as it was read; `digest` is blank where there is no file yet."""
+
+    path: Path
+    digest: str
+    lines: tuple[Line, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a mapping file has to look like."""
+
+    columns: tuple[str, ...]
+    required: tuple[str, ...]
+    key: tuple[str, ...]
+    """Columns that together should occur once; letter case does not count in those of `_FOLDED`."""
+    harmless: bool = True
+    """Whether a row that comes again, and says the same, changes nothing."""
+    agreeing: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    """Wherever the first columns are the same, the second have to be."""
+    check: Callable[[Mapping[str, str]], str | None] = lambda _cells: None
+    """What else is wrong with a row."""
+
+
+def _term(cells: Mapping[str, str]) -> str | None:
+    if not (cells["school_year"].isdecimal() and len(cells["school_year"]) == 4):  # noqa: PLR2004 - digits of a year
+        return "school_year has to be the year in which the school year ends, such as 2026."
+    days = []
+    for column in ("starts_on", "ends_before"):
+        day = _day(cells[column])
+        if day is None:
+            return f"{column} has to be a day of the calendar, such as 2026-01-31."
+        days.append(day)
+    if days[0] >= days[1]:
+        return "ends_before is not after starts_on: it is the first day that is no longer in the term."
+    return None
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if day.isoformat() == text and day.year in _YEARS else None
+
+
+_CLASS = ("program_id", "course_id")
+_KINDS = {
+    SCHOOLS: _Kind(
+        ("program_id", "program_name", "school_id", "school_name"),
+        ("program_id", "school_id", "school_name"),
+        ("program_id",),
+        harmless=False,
+        agreeing=((("school_id",), ("school_name",)),),
+    ),
+    ITEMS: _Kind((*_CLASS, "item"), ("item",), (*_CLASS, "item")),
+    FACILITATORS: _Kind(
+        (*_CLASS, "facilitator_id", "given_name", "family_name", "email", "username"),
+        ("facilitator_id",),
+        (*_CLASS, "facilitator_id"),
+        agreeing=((("facilitator_id",), ("given_name", "family_name", "email", "username")),),
+    ),
+    SECTIONS: _Kind(
+        (*_CLASS, "section_id", "section_name", "learner"),
+        (*_CLASS, "section_id", "learner"),
+        (*_CLASS, "section_id", "learner"),
+        agreeing=(((*_CLASS, "section_id"), ("section_name",)), ((*_CLASS, "learner"), ("section_id",))),
+    ),
+    EXCLUDED: _Kind(("learner", "reason"), ("learner",), ("learner",)),
+    TERMS: _Kind(
+        ("term_id", "title", "school_year", "starts_on", "ends_before"),
+        ("term_id", "title", "school_year", "starts_on", "ends_before"),
+        ("term_id",),
+        harmless=False,
+        check=_term,
+    ),
+}
+FILES = tuple(f"{name}.csv" for name in _KINDS)
+_FOLDED = frozenset({"learner", "item"})
+_PERSONAL = frozenset({"learner", "facilitator_id"})
+
+
+def columns(name: str) -> tuple[str, ...]:
+    """Return the header of a mapping file."""
+    return _KINDS[name].columns
+
+
+def problems(folder: Path) -> list[Problem]:
+    """Return all that is wrong with the mapping files of a folder, by file and line; none means that dbt can use them.
+
+    Raises:
+        UsageError: when there is no such folder, or a file cannot be read.
+    """
+    found = _strangers(folder)
+    for name in _KINDS:
+        content = read(folder, name)
+        if not content.digest:
+            header = ",".join(columns(name))
+            found.append(Problem(f"{name}.csv", 1, f"the file is missing: make it with this one line: {header}"))
+        found += content.problems
+    return sorted(found, key=lambda problem: (problem.file, problem.line))
+
+
+def doubts(folder: Path) -> list[Problem]:
+    """Return the rows that are in order and have no effect: written before, or about a program that is not mapped."""
+    found: list[Problem] = []
+    contents = {name: read(folder, name) for name in _KINDS}
+    for name, kind in _KINDS.items():
+        if kind.harmless:
+            found += _repeated(f"{name}.csv", contents[name].lines, kind)
+    mapped = {line.cells["program_id"] for line in contents[SCHOOLS].lines}
+    if mapped:
+        found += [
+            Problem(
+                f"{name}.csv",
+                line.number,
+                f"program {line.cells['program_id']} is not in {SCHOOLS}.csv, so this line has no effect.",
+            )
+            for name in (ITEMS, FACILITATORS, SECTIONS)
+            for line in contents[name].lines
+            if line.cells["program_id"] and line.cells["program_id"] not in mapped
+        ]
+    return sorted(found, key=lambda problem: (problem.file, problem.line))
+
+
+def read(folder: Path, name: str) -> Content:
+    """Read a mapping file with all that is wrong with it; a file that is not there has no lines.
+
+    Raises:
+        UsageError: when there is no such folder, or the file cannot be read.
+    """
+    path = folder / f"{name}.csv"
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder of mapping files at {folder}: make it, or set CONNECT_MAPPING.")
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return Content(path, "", (), ())
+    except OSError as error:
+        raise UsageError(f"Cannot read {path} ({error.strerror}): check it, and CONNECT_MAPPING.") from error
+    digest = hashlib.sha256(raw).hexdigest()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        wrong = Problem(path.name, line, "this is not UTF-8 text: save the file again as `CSV UTF-8`.")
+        return Content(path, digest, (), (wrong,))
+    return _parsed(path, digest, text, _KINDS[name])
+
+
+def sound(folder: Path, name: str) -> Content:
+    """Read a mapping file that has to be in order, to use or to edit it.
+
+    Raises:
+        UsageError: naming the first thing that is wrong with it.
+    """
+    content = read(folder, name)
+    if content.problems:
+        more = len(content.problems) - 1
+        rest = f" ({more} more: connect mapping check)" if more else ""
+        raise UsageError(f"{content.path}, line {content.problems[0].line}: {content.problems[0].sentence}{rest}")
+    return content
+
+
+def save(
+    content: Content, rows: Iterable[tuple[str, ...]], wait: float, before: Callable[[], None] = lambda: None
+) -> None:
+    """Replace a mapping file as a whole by other rows, unless somebody else has changed it since it was read.
+
+    `before` is done when nothing but the replacing is left; if it fails, the file stays as it is.
+
+    Raises:
+        RefusedError: when the file is not the one that was read.
+        OutputError: when it cannot be written, or another command holds the folder for longer than `wait` seconds.
+    """
+    target = content.path.resolve()  # a link stays one
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns(content.path.stem))
+    writer.writerows(sorted(rows))
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.connect-partial")
+    try:
+        with _held(target.parent, wait):
+            now = hashlib.sha256(target.read_bytes()).hexdigest() if target.exists() else ""
+            if now != content.digest:
+                raise RefusedError(
+                    f"{content.path} was changed by somebody else in the meantime, so it stays as it is: "
+                    "look at it and run the command again."
+                )
+            with partial.open("xb") as handle:
+                if target.exists():
+                    os.fchmod(handle.fileno(), stat.S_IMODE(target.stat().st_mode))
+                handle.write(text.getvalue().encode())
+                handle.flush()
+                os.fsync(handle.fileno())
+            before()
+            partial.replace(target)
+    except OSError as error:
+        raise OutputError(f"Cannot write {content.path} ({error.strerror}): check who may write there.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(folder: Path, wait: float) -> Iterator[None]:
+    """Hold the folder itself, so that no lock file lies among files that are versioned."""
+    handle = os.open(folder, os.O_RDONLY)
+    deadline = time.monotonic() + wait
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise OutputError(f"Another command is writing to {folder}: run again when it ends.") from error
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _strangers(folder: Path) -> list[Problem]:
+    """Files that dbt would load, and nothing would read: most likely a name with a slip in it."""
+    found = []
+    for path in sorted(folder.glob("*.csv")):
+        if path.name not in FILES:
+            near = difflib.get_close_matches(path.name, FILES, 1)
+            instead = f"call it {near[0]}" if near else f"the names are {', '.join(FILES)}"
+            found.append(Problem(path.name, 1, f"no mapping file has this name: {instead}, or remove it."))
+    return found
+
+
+def _parsed(path: Path, digest: str, text: str, kind: _Kind) -> Content:
+    lines: list[Line] = []
+    found: list[Problem] = []
+    header: list[str] = []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    begins = 1
+    try:
+        for cells in reader:
+            number, begins = begins, reader.line_num + 1
+            row = [cell.strip() for cell in cells]
+            if not any(row):
+                continue
+            if not header:
+                header = row
+                if sorted(row) != sorted(kind.columns):
+                    found.append(Problem(path.name, number, _wrong_header(row, kind)))
+                    break
+                continue
+            sentences = list(_wrong_cells(row, header, kind))
+            found += [Problem(path.name, number, sentence) for sentence in sentences]
+            if not sentences:
+                lines.append(Line(number, dict(zip(header, row, strict=True))))
+    except csv.Error:
+        found.append(
+            Problem(path.name, begins, 'the quotes are wrong: a text with a comma is "...", a quote in it is doubled.')
+        )
+    if not header and not found:
+        found.append(Problem(path.name, 1, f"the file is empty: its first line has to be {','.join(kind.columns)}"))
+    if not kind.harmless:
+        found += _repeated(path.name, lines, kind)
+    found += _contradictions(path.name, lines, kind)
+    return Content(path, digest, tuple(lines), tuple(sorted(found, key=lambda problem: problem.line)))
+
+
+def _wrong_header(row: Sequence[str], kind: _Kind) -> str:
+    wanted = f"the first line has to be {','.join(kind.columns)}"
+    if len(row) == 1 and (";" in row[0] or "\t" in row[0]):
+        return f"the cells are not parted by commas: save the file as `CSV UTF-8` with commas; {wanted}"
+    unknown = [name for name in row if name not in kind.columns]
+    missing = [name for name in kind.columns if name not in row]
+    why = []
+    if unknown:
+        why.append(f"no column is called {', '.join(name or '(blank)' for name in unknown)}")
+    if missing:
+        why.append(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+    return f"{'; '.join(why) or 'a column is repeated'}: {wanted}"
+
+
+def _wrong_cells(row: Sequence[str], header: Sequence[str], kind: _Kind) -> Iterator[str]:
+    if len(row) != len(header):
+        cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
+        yield f"{cells} instead of {len(header)} ({','.join(header)}): put a text with a comma in quotes."
+        return
+    cells_by_name = dict(zip(header, row, strict=True))
+    blank = [name for name in kind.required if not cells_by_name[name]]
+    yield from (f"{name} is blank: fill it in, or remove the line." for name in blank)
+    if not blank and (sentence := kind.check(cells_by_name)):
+        yield sentence
+
+
+def _repeated(file: str, lines: Sequence[Line], kind: _Kind) -> Iterator[Problem]:
+    seen: dict[tuple[str, ...], int] = {}
+    for line in lines:
+        first = seen.setdefault(_key(line, kind.key), line.number)
+        if first != line.number:
+            yield Problem(
+                file, line.number, f"the same {_said(line, kind.key)} is already on line {first}: keep one of them."
+            )
+
+
+def _contradictions(file: str, lines: Sequence[Line], kind: _Kind) -> Iterator[Problem]:
+    for names, others in kind.agreeing:
+        known: dict[tuple[str, ...], Line] = {}
+        for line in lines:
+            earlier = known.setdefault(_key(line, names), line)
+            for other in others:
+                if line.cells[other] != earlier.cells[other]:
+                    sentence = (
+                        f"{_said(line, names)} has another {other} here than on line {earlier.number}: "
+                        "write the same on both."
+                    )
+                    yield Problem(file, line.number, sentence)
+
+
+def _key(line: Line, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line.cells[name].casefold() if name in _FOLDED else line.cells[name] for name in names)
+
+
+def _said(line: Line, names: Sequence[str]) -> str:
+    """What a row is about; of a person only the name of the column."""
+    return ", ".join(name if name in _PERSONAL else f"{name} {line.cells[name] or '(any)'}" for name in names)

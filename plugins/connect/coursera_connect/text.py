@@ -1,0 +1,58 @@
+"""Names from elsewhere and names that are typed: on one line, and found again although not written quite alike."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from typing import TYPE_CHECKING
+
+from coursera_connect.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_NEAR = 0.5
+"""How alike a suggestion has to be, 0 to 1."""
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, in NFC, without what could steer a terminal."""
+    line = " ".join(unicodedata.normalize("NFC", text).split())
+    return "".join(letter for letter in line if letter.isprintable())
+
+
+def plural(number: int, one: str, several: str = "") -> str:
+    """Return `1 class`, `1,200 classes`."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def found(text: str, names: Mapping[str, str], what: str, remedy: str = "") -> str:
+    """Return the id that a text means: an id, or a name that only one has, in any letter case.
+
+    `names` are the names by id, `what` is what to call one of them.
+
+    Raises:
+        UsageError: with a suggestion when nothing has that name, with all of them when several have.
+    """
+    wanted = one_line(text)
+    if wanted in names:
+        return wanted
+    same = [one for one, name in names.items() if one_line(name).casefold() == wanted.casefold()]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise UsageError(
+            f"{len(same)} {what}s are called {wanted}: say which one by its id, {' or '.join(sorted(same))}."
+        )
+    known = {one.casefold(): one for one in names} | {one_line(name).casefold(): one for one, name in names.items()}
+    near = difflib.get_close_matches(wanted.casefold(), known, 1, _NEAR)
+    if near:
+        one = known[near[0]]
+        raise UsageError(f"There is no {what} {wanted}: did you mean {one_line(names[one]) or one} ({one})?")
+    raise UsageError(f"There is no {what} {wanted}{remedy and ': ' + remedy}.")
+
+
+def suggestion(text: str, names: Iterable[str]) -> str:
+    """Return ` did you mean X?` for a name that is not among the others, or nothing when none is near."""
+    near = difflib.get_close_matches(text, list(names), 1)
+    return f" did you mean {near[0]}?" if near else ""
