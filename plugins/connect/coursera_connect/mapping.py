@@ -165,7 +165,7 @@ def doubts(folder: Path) -> list[Problem]:
     found: list[Problem] = []
     contents = {name: read(folder, name) for name in _KINDS}
     for name, kind in _KINDS.items():
-        if kind.harmless:
+        if kind.harmless and not contents[name].problems:
             found += _repeated(f"{name}.csv", contents[name].lines, kind)
     mapped = {line.cells["program_id"] for line in contents[SCHOOLS].lines}
     if mapped:
@@ -328,6 +328,8 @@ def _wrong_header(row: Sequence[str], kind: _Kind) -> str:
     wanted = f"the first line has to be {','.join(kind.columns)}"
     if len(row) == 1 and (";" in row[0] or "\t" in row[0]):
         return f"the cells are not parted by commas: save the file as `CSV UTF-8` with commas; {wanted}"
+    if not set(row) & set(kind.columns):
+        return f"the header is missing: {wanted}"  # what is there instead may be about people
     unknown = [name for name in row if name not in kind.columns]
     missing = [name for name in kind.columns if name not in row]
     why = []

@@ -1,0 +1,122 @@
+"""Where an administrator sets up: mapping files, a warehouse made by hand, settings of a running sandbox."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from click.testing import CliRunner
+
+from coursera_connect.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+HEADERS = {
+    "school_mapping": "program_id,program_name,school_id,school_name",
+    "chosen_items": "program_id,course_id,item",
+    "facilitators": "program_id,course_id,facilitator_id,given_name,family_name,email,username",
+    "sections": "program_id,course_id,section_id,section_name,learner",
+    "excluded_people": "learner,reason",
+    "terms": "term_id,title,school_year,starts_on,ends_before",
+}
+TABLES = {
+    "coursera.programs": "id text, name text, _sdc_sequence bigint, _sdc_extracted_at timestamptz,"
+    " _sdc_deleted_at timestamptz",
+    "connect.program_schools": "program_id text, school_sourced_id text, school_name text",
+    "connect.classes": "program_id text, course_id text, class_sourced_id text",
+    "connect.courses": "course_id text, course_name text",
+    "connect.memberships": "program_id text, person_key text",
+    "connect.enrollments": "program_id text, course_id text, person_key text, is_completed boolean",
+    "connect.line_items": "program_id text, course_id text, item_id text, line_item_sourced_id text",
+    "connect.grades": "program_id text, course_id text, person_key text, line_item_sourced_id text",
+    "connect.settings_used": "grade_sync text",
+    "staging.stg_coursera__programs": "program_id text, program_name text",
+    "staging.stg_coursera__item_grades": "program_id text, course_id text, item_id text, external_id text,"
+    " item_name text, item_type text, module_name text, item_weight_percent double, item_grade_percent double,"
+    " item_order bigint, extracted_at timestamptz, changed_at timestamptz",
+}
+
+
+@dataclass
+class Desk:
+    """One administrator's folder; `environment` is what Meltano would pass."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.mapping.mkdir()
+        for name in HEADERS:
+            self.write(name)
+        self.environment |= {
+            "CONNECT_MAPPING": str(self.mapping),
+            "CONNECT_DATABASE": str(self.database),
+            "CONNECT_PACKAGE": str(self.folder / "out" / "oneroster.zip"),
+            "CONNECT_TRANSFORM": str(self.folder),
+        }
+
+    @property
+    def mapping(self) -> Path:
+        return self.folder / "mapping"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "out" / "connection.json"
+
+    def write(self, name: str, *lines: str) -> Path:
+        """Write a mapping file: its header and these lines."""
+        path = self.mapping / f"{name}.csv"
+        path.write_text("\n".join([HEADERS[name], *lines, ""]), "utf-8")
+        return path
+
+    def rows(self, name: str = "school_mapping") -> list[list[str]]:
+        """The rows of a mapping file."""
+        with (self.mapping / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
+            header, *rows = csv.reader(handle, strict=True)
+        assert ",".join(header) == HEADERS[name]
+        return rows
+
+    def load(self, **tables: list[tuple[Any, ...]]) -> None:
+        """Make the warehouse; tables are named by what follows the dot, all others are empty."""
+        self.database.unlink(missing_ok=True)
+        with duckdb.connect(str(self.database)) as connection:
+            for schema in ("coursera", "connect", "staging"):
+                connection.execute(f"create schema {schema}")
+            for name, columns in TABLES.items():
+                connection.execute(f"create table {name} ({columns})")
+                if rows := tables.pop(name.partition(".")[2], []):
+                    marks = ", ".join("?" * len(rows[0]))
+                    connection.executemany(f"insert into {name} values ({marks})", rows)
+        assert not tables
+
+    def run(self, *arguments: str, **environment: str) -> Result:
+        """Run a command; whatever is no sentence is a failure of ours."""
+        done = CliRunner().invoke(main, arguments, env=self.environment | environment)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done
+
+    def ask(self, *arguments: str, **environment: str) -> dict[str, Any]:
+        """Run a command that has to succeed, and return its JSON."""
+        done = self.run(*arguments, "--json", **environment)
+        assert done.exit_code == 0, done.output
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def refusal(self, code: int, *arguments: str, **environment: str) -> str:
+        """Run a command that has to fail with an exit code, and return its one sentence."""
+        done = self.run(*arguments, **environment)
+        assert done.exit_code == code, done.output
+        assert done.stdout == ""
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1, done.stderr
+        return lines[0].removeprefix("Error: ")
