@@ -32,9 +32,8 @@ TABLES = {
     "connect.classes": "program_id text, course_id text, class_sourced_id text",
     "connect.courses": "course_id text, course_name text",
     "connect.memberships": "program_id text, person_key text",
-    "connect.enrollments": "program_id text, course_id text, person_key text, is_completed boolean",
     "connect.line_items": "program_id text, course_id text, item_id text, line_item_sourced_id text",
-    "connect.grades": "program_id text, course_id text, person_key text, line_item_sourced_id text",
+    "connect.grades": "program_id text, line_item_sourced_id text, score_status text",
     "connect.settings_used": "grade_sync text",
     "staging.stg_coursera__programs": "program_id text, program_name text",
     "staging.stg_coursera__item_grades": "program_id text, course_id text, item_id text, external_id text,"

@@ -74,7 +74,7 @@ def load(desk: Desk, programs: dict[str, str], mapped: dict[str, str] | None = N
         classes=[(one, f"c{n}", f"class.{one}.{n}") for number, one in numbered for n in range(number)],
         memberships=[(one, f"{one}-{n}") for number, one in numbered for n in range(number)]
         + [(one, "everywhere") for one in programs],
-        grades=[(one, "c", f"{one}-{n}", "l") for number, one in numbered for n in range(2 * number)],
+        grades=[(one, f"line.{n}", "fully graded") for number, one in numbered for n in range(2 * number)],
     )
 
 
@@ -170,7 +170,7 @@ def test_programs_that_cannot_be_listed_a_moment_later_are_a_failure(
 def test_on_a_terminal_each_check_appears_as_it_is_made_and_nothing_is_a_traceback(
     desk: Desk, college: RunningSandbox
 ) -> None:
-    college.faults(["slow:seconds=1,path=courseGradebookReports"])
+    college.faults(["latency:ms=1500,path=courseGradebookReports"])
     screen, keyboard = pty.openpty()
     environment = os.environ | desk.environment
     command = [sys.executable, "-m", "coursera_connect", "test"]
@@ -312,9 +312,7 @@ def test_a_school_to_be_left_out_is_unmapped_after_saying_what_leaves(
     assert agreed == [("school", f"school.{third}", detail)]
 
 
-def test_a_replaced_source_system_takes_over_the_schools_of_the_old_one(
-    tested: Desk, source: dict[str, str]
-) -> None:
+def test_a_replaced_source_system_takes_over_the_schools_of_the_old_one(tested: Desk, source: dict[str, str]) -> None:
     new = next(iter(source))
     tested.write("school_mapping", "old-id,Data,old-id,School of Data")
     tested.ask("schools", "map", new, "--to", "school of data", "--save")
@@ -473,7 +471,7 @@ def test_programs_of_the_last_load_are_the_newest_rows_that_are_not_gone(tested:
     assert [(entry["program_id"], entry["program_name"]) for entry in answer["programs"]] == [("c", "c"), ("a", "New")]
 
 
-def test_an_id_that_begins_with_a_dash_is_no_option(tested: Desk) -> None:
+def test_an_id_that_begins_with_a_dash_is_no_option(tested: Desk, agreed: Agreed) -> None:
     dashed, other = "-jvWbOLkhDUmHGS_lA7wA9", "b" * 22
     load(tested, {dashed: "Dashed", other: "Other"})
     assert len(dashed) == 22
@@ -481,6 +479,7 @@ def test_an_id_that_begins_with_a_dash_is_no_option(tested: Desk) -> None:
     assert {change["after"]["school_id"] for change in answer["changes"]} == {other}
     tested.ask("schools", "unmap", dashed, "--loaded", "--save")
     assert [row[0] for row in tested.rows()] == [other]
+    assert len(agreed) == 2
     assert "No such option" in tested.run("schools", "unmap", "--sav", other).stderr
 
 

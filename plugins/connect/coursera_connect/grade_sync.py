@@ -1,8 +1,8 @@
 """How grades are synced, and which line items and results leave when that changes.
 
 What would leave is told by the rows of the last run, whatever mode made them: a line item of a whole course leaves for
-the granular modes, one of an item for the others, or when `granular_selected` does not choose it; and the result of a
-course that is not completed leaves for `final`.
+the granular modes, one of an item for the others, or when `granular_selected` does not choose it; and a running
+grade of a course leaves for `final`.
 """
 
 from __future__ import annotations
@@ -30,27 +30,22 @@ MODES = {
 }
 _NEEDED = {
     "line_items": {"program_id", "course_id", "item_id", "line_item_sourced_id"},
-    "grades": {"program_id", "course_id", "person_key", "line_item_sourced_id"},
-    "enrollments": {"program_id", "course_id", "person_key", "is_completed"},
+    "grades": {"line_item_sourced_id", "score_status"},
     "program_schools": {"program_id", "school_sourced_id", "school_name"},
 }
 _LINE_ITEMS = """
     select
         schools.school_sourced_id, schools.school_name,
         line_items.program_id, line_items.course_id, line_items.item_id,
-        coalesce(scores.results, 0), coalesce(scores.unfinished, 0)
+        coalesce(scores.results, 0), coalesce(scores.running, 0)
     from connect.line_items as line_items
     inner join connect.program_schools as schools on line_items.program_id = schools.program_id
     left join (
         select
             grades.line_item_sourced_id,
             count(*) as results,
-            count(case when enrollments.is_completed then null else 1 end) as unfinished
+            count(case when grades.score_status = 'partially graded' then 1 end) as running
         from connect.grades as grades
-        left join connect.enrollments as enrollments
-            on grades.program_id = enrollments.program_id
-            and grades.course_id = enrollments.course_id
-            and grades.person_key = enrollments.person_key
         group by grades.line_item_sourced_id
     ) as scores on line_items.line_item_sourced_id = scores.line_item_sourced_id
 """
@@ -74,8 +69,8 @@ class _LineItem:
     course: str
     item: str | None
     results: int
-    unfinished: int
-    """Results of courses that are not completed."""
+    running: int
+    """Results that are partially graded, as those of courses are before there is a final grade."""
 
 
 def in_use(database: Path, wait: float) -> str | None:
@@ -130,7 +125,7 @@ def leaving(database: Path, wait: float, mode: str, choices: Sequence[Choice]) -
     def lost(one: _LineItem) -> tuple[_LineItem, int, int]:
         if not stays(one):
             return one, 1, one.results
-        return one, 0, one.unfinished if mode == FINAL else 0
+        return one, 0, one.running if mode == FINAL else 0
 
     return [school for school in _per_school(map(lost, lines)) if school.line_items or school.results]
 

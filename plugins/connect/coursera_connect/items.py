@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from coursera_connect import warehouse
 from coursera_connect.errors import DatabaseError
+from coursera_connect.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,7 +123,7 @@ def gradable(database: Path, wait: float) -> list[Item]:
                 names["courses"].get(course) or course,
                 module or "",
                 item,
-                name or item,
+                one_line(name or "") or item,
                 kind or "",
                 weight,
                 graded,
