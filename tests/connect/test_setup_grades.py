@@ -15,6 +15,7 @@ from tests.connect.desk import Desk
 if TYPE_CHECKING:
     from pathlib import Path
 
+Line = tuple[str, str, "str | None", int, int]
 WHEN, LATER = "2026-01-31T05:00:00Z", "2026-02-01T05:00:00Z"
 
 
@@ -42,7 +43,7 @@ NAMES = {
 }
 
 
-def school_rows(lines: list[tuple[str, str, str | None, int, int]], mode: str | None) -> dict[str, list[Any]]:
+def school_rows(lines: list[Line], mode: str | None) -> dict[str, list[Any]]:
     """Line items as (program, course, item, results, running results among them)."""
     numbered = list(enumerate(lines))
     return {
@@ -57,8 +58,13 @@ def school_rows(lines: list[tuple[str, str, str | None, int, int]], mode: str | 
     }
 
 
-WHOLE = [("p1", "c1", None, 5, 2), ("p2", "c1", None, 3, 0), ("p3", "c1", None, 4, 4)]
-PARTS = [("p1", "c1", "q1", 2, 0), ("p1", "c1", "q2", 1, 0), ("p1", "c2", "Q1", 3, 0), ("p3", "c9", "unknown", 4, 0)]
+WHOLE: list[Line] = [("p1", "c1", None, 5, 2), ("p2", "c1", None, 3, 0), ("p3", "c1", None, 4, 4)]
+PARTS: list[Line] = [
+    ("p1", "c1", "q1", 2, 0),
+    ("p1", "c1", "q2", 1, 0),
+    ("p1", "c2", "Q1", 3, 0),
+    ("p3", "c9", "unknown", 4, 0),
+]
 
 
 @pytest.fixture
@@ -176,9 +182,9 @@ def test_names_that_are_wrong_and_a_warehouse_without_a_gradebook_are_one_senten
 
 
 def test_a_choice_that_has_no_effect_in_the_mode_of_now_says_so(desk: Desk) -> None:
-    desk.load(**NAMES, **{"settings_used": [("final",)]})
+    desk.load(**NAMES, settings_used=[("final",)])
     assert "The grade sync is final, so the choice has no effect yet" in desk.run("items", "choose", "q1").stdout
-    desk.load(**NAMES, **{"settings_used": [("granular_selected",)]})
+    desk.load(**NAMES, settings_used=[("granular_selected",)])
     assert "no effect" not in desk.run("items", "choose", "q1").stdout
 
 
@@ -219,10 +225,10 @@ def test_the_mode_and_its_rows_are_shown_per_school(desk: Desk) -> None:
         (PARTS, None, "final_incremental", 4, 10),
     ],
 )
-def test_what_leaves_is_what_the_new_mode_has_no_place_for(
+def test_what_leaves_is_what_the_new_mode_has_no_place_for(  # noqa: PLR0917 - one per column
     desk: Desk,
     agreed: list[tuple[Any, ...]],
-    lines: list[tuple[str, str, str | None, int, int]],
+    lines: list[Line],
     before: str | None,
     after: str,
     line_items: int,

@@ -1,10 +1,11 @@
 """The attribute mapping: what each OneRoster attribute is filled from, read from `dbt_project.yml` with its lines.
 
-Three vars of the dbt project, which dbt itself turns into SQL:
+Four vars of the dbt project, which dbt itself turns into SQL:
 
     attribute_sources: {learner: {email: <column>, ...}, program: {...}, ...}   what there is
     attribute_targets: {users.email: {from: learner.email}, ...}                the default mapping; `required: true`,
                                                                                 `fixed: <rule>` where nobody may
+    attribute_sees: {users: [learner], ...}                                     what a row of each file knows
     attributes: {users.sms: learner.external_id, users.middleName: ""}          the organisation's own; blank unmaps
 
 One source may fill many targets; each target is filled once. YAML itself lets a key come twice and takes the last, so
@@ -23,11 +24,11 @@ from coursera_connect.mapping import Problem
 from coursera_connect.text import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 FILE = "dbt_project.yml"
-SOURCES, TARGETS, OWN, SEEN = "attribute_sources", "attribute_targets", "attributes", "attribute_entities"
+SOURCES, TARGETS, OWN, SEEN = "attribute_sources", "attribute_targets", "attributes", "attribute_sees"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def read(transform: Path) -> Attributes:
         required = told.get("required", "").lower() == "true"
         line = mine.line if mine else None
         found.targets.append(Target(name, name.partition(".")[0], required, fixed, default, source, line))
-    seen = _seen(found.targets, known[SEEN])
+    seen = _seen(known[SEEN])
     for entry in own.values():
         for sentence in _misfits(entry, found.targets, sources, seen):
             wrong(entry.line, sentence)
@@ -114,9 +115,9 @@ def _misfits(entry: Entry, targets: list[Target], sources: set[str], seen: dict[
     target = names.get(entry.key)
     if target is None:
         entity = entry.key.partition(".")[0]
-        of_it = ", ".join(name for name in names if name.startswith(f"{entity}."))
+        of_it = ", ".join(name for name, one in names.items() if one.entity == entity and not one.fixed)
         rest = f" those of {entity} are {of_it}." if of_it else " connect attributes list shows all."
-        yield f"there is no attribute {entry.key}:{suggestion(entry.key, names) or rest}"
+        yield f"there is no attribute {entry.key}:{_near(entry.key, names) or rest}"
         return
     if target.fixed:
         yield f"{entry.key} cannot be mapped, since it follows a rule: {target.fixed}."
@@ -129,7 +130,7 @@ def _misfits(entry: Entry, targets: list[Target], sources: set[str], seen: dict[
             yield f"{entry.key} is required by OneRoster, so it cannot be unmapped: remove this line, or name a source."
         return
     if entry.text not in sources:
-        near = suggestion(entry.text, sources)
+        near = _near(entry.text, sources)
         yield f"there is no source {entry.text} for {entry.key}:{near or ' see ' + SOURCES + ' in this file.'}"
         return
     entity = entry.text.partition(".")[0]
@@ -141,18 +142,22 @@ def _misfits(entry: Entry, targets: list[Target], sources: set[str], seen: dict[
         )
 
 
-def _seen(targets: list[Target], declared: dict[str, Entry]) -> dict[str, set[str]]:
+def _near(name: str, names: Iterable[str]) -> str:
+    """A suggestion for `entity.name`: where the entity is right, only the rest is compared."""
+    entity, _, rest = name.partition(".")
+    of_it = [one.partition(".")[2] for one in names if one.startswith(f"{entity}.")]
+    if not of_it:
+        return suggestion(name, names)
+    return suggestion(rest, of_it).replace("mean ", f"mean {entity}.")
+
+
+def _seen(declared: dict[str, Entry]) -> dict[str, set[str]]:
     """Which source entities the targets of an entity can be filled from."""
-    if declared:
-        return {
-            one.key: {str(node.value) for node in one.node.value} if isinstance(one.node, yaml.SequenceNode) else set()
-            for one in declared.values()
-        }
-    seen: dict[str, set[str]] = {}
-    for target in targets:
-        if target.default:
-            seen.setdefault(target.entity, set()).add(target.default.partition(".")[0])
-    return seen
+    return {
+        one.key: {str(node.value) for node in one.node.value}
+        for one in declared.values()
+        if isinstance(one.node, yaml.SequenceNode)
+    }
 
 
 def _vars(path: Path) -> list[Entry]:
@@ -166,7 +171,7 @@ def _vars(path: Path) -> list[Entry]:
             f"{path}, line {line}: this is not YAML: {error.problem or 'check the indentation'}."
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} is not a text in UTF-8: save it again.") from error
+        raise UsageError(f"{path} cannot be read as text: save it again in UTF-8.") from error
     return [one for variables in _entries(root) if variables.key == "vars" for one in _entries(variables.node)]
 
 
