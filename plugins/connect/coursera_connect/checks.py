@@ -4,14 +4,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from coursera_connect.rules import RULES
-from coursera_connect.warehouse import contains, is_date, items, literal, matches, number, quoted
+from coursera_connect.warehouse import (
+    contains,
+    how_many,
+    is_date,
+    is_time,
+    items,
+    literal,
+    matches,
+    number,
+    quoted,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from coursera_connect.binding import Binding, Column
     from coursera_connect.warehouse import Warehouse
@@ -23,6 +33,11 @@ _GUID = "[A-Za-z0-9._/@-]{1,255}"
 _DECIMAL = "-?[0-9]+([.][0-9]+)?"
 _LOOSE_LIST = r"^(,|\s)|(,|\s)$|,(,|\s)|\s,"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_MOMENT = f"{_DAY}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[.][0-9]{{3}}Z"
+_PAIR = r"\{[^{}:,]+:[^{},]+\}"
+_PERCENT = "[0-9]{1,2}|100"
+_UUID_URN = "urn:uuid:[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_DEEP = 20  # no tree of orgs or sessions has so many levels; the search for loops ends there
 
 
 @dataclass(frozen=True)
@@ -38,18 +53,29 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule on one field: a condition on a row `r` of `source`, where `{rows}` stands for the rows of the file."""
+    """One rule on one field: a condition on a row `r` of `source`.
+
+    `{rows}` stands for the rows of the file, `{living}` for those that a delta file does not delete. `whole` are the
+    files that must be known in full: where one of them is a delta, the check is left out.
+    """
 
     file: str
     field: str
     rule: str
     where: str
     source: str = "{rows}"
+    whole: tuple[str, ...] = ()
 
     @property
     def of_one_row(self) -> bool:
         """Whether the condition looks at a single row, so that one scan of the file can answer all such checks."""
         return self.source == "{rows}" and "select" not in self.where
+
+    def query(self, wanted: str, rows: str, mode: str) -> str:
+        """Return the statement that gives `wanted` of the rows that break the rule, out of `rows` of a file."""
+        living = rows if mode == "bulk" else f"(select * from {rows} where \"status\" <> 'tobedeleted')"
+        text = f"select {wanted} from {self.source} as r where {self.where}"
+        return text.replace("{living}", living).replace("{rows}", rows)
 
 
 @dataclass
@@ -65,10 +91,46 @@ class Outcome:
         """Whether a rule that refuses the package was broken."""
         return any(RULES[rule].refuses for rule, _, _ in self.counts)
 
-    def add(self, rule: str, file: str, column: str) -> None:
-        """Record a finding about a file as a whole."""
-        self.findings.append(Finding(file, None, None, column, rule))
-        self.counts[rule, file, column] = self.counts.get((rule, file, column), 0) + 1
+    def refused_counts(self) -> int:
+        """Return how many findings refuse the package."""
+        return sum(count for (rule, _, _), count in self.counts.items() if RULES[rule].refuses)
+
+    def add(self, rule: str, file: str, column: str, row: int | None = None) -> None:
+        """Record a finding about a row, or about a file as a whole."""
+        count = self.counts.get((rule, file, column), 0)
+        if count < FINDINGS_PER_CHECK:
+            self.findings.append(Finding(file, row, None, column, rule))
+        self.counts[rule, file, column] = count + 1
+
+    def described(self) -> dict[str, list[dict[str, Any]]]:
+        """Return `problems` (one per rule, file and field) and `findings` (one per row) as reports show them."""
+        return {
+            "problems": [
+                {
+                    "rule": rule,
+                    "severity": RULES[rule].severity,
+                    "file": _shown(file),
+                    "field": column,
+                    "count": count,
+                    "reason": RULES[rule].sentence,
+                    "remedy": RULES[rule].remedy,
+                }
+                for (rule, file, column), count in self.counts.items()
+            ],
+            "findings": [
+                {
+                    **asdict(finding),
+                    "file": _shown(finding.file),
+                    "severity": RULES[finding.rule].severity,
+                    "reason": RULES[finding.rule].sentence,
+                }
+                for finding in self.findings
+            ],
+        }
+
+
+def _shown(file: str) -> str:
+    return file if file == "package" else f"{file}.csv"
 
 
 def rows_of(file: str) -> str:
@@ -97,36 +159,61 @@ def define(warehouse: Warehouse, schema: str, binding: Binding) -> dict[str, lis
     return {file: tables[file] for file in binding.files if file in tables}
 
 
-def check(
-    warehouse: Warehouse, present: dict[str, list[str]], binding: Binding, step: Callable[[str], None]
+def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for packages
+    warehouse: Warehouse,
+    present: dict[str, list[str]],
+    binding: Binding,
+    step: Callable[[str], None],
+    modes: Mapping[str, str] | None = None,
+    *,
+    counter: str = "",
 ) -> Outcome:
     """Check the views `rows_of(file)`; `present` has the columns of those files that are there at all.
 
-    `step` is told each file before it is read.
+    `step` is told each file before it is read. `modes` says which files are `delta`, all others being `bulk`: a delta
+    has status and dateLastModified in every row, and what it refers to may have been delivered before, so nothing is
+    asked that takes whole sets. `counter` is a column of the views, not of the files, that counts the rows from 1;
+    without it they are counted in the order in which they are written.
     """
     outcome = Outcome()
     for file, columns in present.items():
-        _check_header(outcome, file, [column.name for column in binding.files[file]], columns)
+        check_header(outcome, file, [column.name for column in binding.files[file]], columns)
     if outcome.counts:
         return outcome  # nothing below can be asked of a table without its columns
+    mode = {file: (modes or {}).get(file, "bulk") for file in binding.files}
     for file in binding.files:
-        outcome.rows[file] = warehouse.row(f"select count(*) from {rows_of(file)}")[0]
-    _check_together(outcome, binding)
+        outcome.rows[file] = warehouse.row(f"select count(*) from {rows_of(file)}")[0] if file in present else 0
+    _check_together(outcome, binding, mode)
     for file, columns in present.items():
         if outcome.rows[file]:
             step(file)
-            _run(warehouse, outcome, columns, [*_cell_checks(file, binding, columns), *_set_checks(file, binding)])
+            count = counter and quoted(counter)
+            numbered = count or f"row_number() over (order by {order_of(columns)})"
+            checks = [*_cell_checks(file, binding, columns, mode[file]), *_set_checks(file, binding)]
+            known = [check for check in checks if all(mode[other] == "bulk" for other in check.whole)]
+            _run(warehouse, outcome, known, mode[file], f"(select *, {numbered} as row_number from {rows_of(file)})")
     return outcome
 
 
-def _check_header(outcome: Outcome, file: str, expected: list[str], found: list[str]) -> None:
-    standard = [name for name in found if name in expected]
+def check_header(outcome: Outcome, file: str, expected: list[str], found: list[str]) -> None:
+    """Check the names and the order of a file's columns."""
+    folded = {_folded(name): name for name in expected}
+    twice = {name for name in found if [other.lower() for other in found].count(name.lower()) > 1}
+    for name in sorted(twice):
+        outcome.add("header-duplicate", file, name if name in expected else "metadata.*")
+    if twice:
+        return
+    alike = {folded[_folded(name)] for name in found if name not in expected and _folded(name) in folded} - {*found}
     for name in expected:
-        if name not in found:
+        if name in alike:
+            outcome.add("header-case", file, name)
+        elif name not in found:
             outcome.add("header-missing", file, name)
-    for name in found:
-        if name not in expected and not name.startswith("metadata."):
-            outcome.add("header-extra", file, name)
+    for place, name in enumerate(found, 1):
+        if name not in expected and folded.get(_folded(name)) not in alike and not _EXTENSION.fullmatch(name):
+            # Where the header is missing, a cell stands in its place, and may name a person.
+            outcome.add("header-extra", file, name if re.fullmatch("[a-z]+[A-Za-z]{1,60}", name) else f"column {place}")
+    standard = [name for name in found if name in expected]
     wanted = [name for name in expected if name in found]
     if standard == wanted and found[: len(standard)] != standard:
         wanted = [name for name in found if name.startswith("metadata.")][:1]
@@ -136,16 +223,25 @@ def _check_header(outcome: Outcome, file: str, expected: list[str], found: list[
             outcome.add("header-order", file, want)
 
 
-def _check_together(outcome: Outcome, binding: Binding) -> None:
-    if not any(outcome.rows.values()):
+_EXTENSION = re.compile(r"metadata\..+")
+
+
+def _folded(name: str) -> str:
+    """Without case, spaces and what cannot be seen."""
+    return "".join(character for character in name.lower() if character.isprintable() and not character.isspace())
+
+
+def _check_together(outcome: Outcome, binding: Binding, mode: dict[str, str]) -> None:
+    bulk = [file for file in binding.files if mode[file] == "bulk"]
+    if not any(outcome.rows.values()) and len(bulk) == len(mode):
         outcome.add("package-empty", "manifest", "file.*")
-    expected = {other for file, others in binding.together.items() if outcome.rows[file] for other in others}
-    for file in binding.files:
+    expected = {other for file in bulk if outcome.rows[file] for other in binding.together.get(file, ())}
+    for file in bulk:
         if file in expected and not outcome.rows[file]:
             outcome.add("together", "manifest", f"file.{file}")
 
 
-def _cell_checks(file: str, binding: Binding, columns: list[str]) -> Iterator[Check]:
+def _cell_checks(file: str, binding: Binding, columns: list[str], mode: str) -> Iterator[Check]:
     known = {column.name: column for column in binding.files[file]}
     for name in columns:
         cell = f"r.{quoted(name)}"
@@ -155,23 +251,44 @@ def _cell_checks(file: str, binding: Binding, columns: list[str]) -> Iterator[Ch
             continue
         if column.required:
             yield Check(file, name, "required", f"trim({cell}) = ''")
+        if column.type in {"status", "modified"}:
+            yield _kept(file, column, cell, mode)
         for rule, wrong in _wrong(column, cell):
             yield Check(file, name, rule, f"{cell} <> '' and {wrong}")
+        if column.type == "list" and column.values:
+            source = f"(select r.*, {items(cell)} as item from {{rows}} as r where {cell} <> '')"
+            yield Check(file, name, "vocabulary", _foreign(column, "r.item"), source)
+
+
+def _kept(file: str, column: Column, cell: str, mode: str) -> Check:
+    if mode == "bulk":
+        return Check(file, column.name, "bulk-blank", f"{cell} <> ''")
+    if column.type == "status":
+        return Check(file, column.name, "delta-status", f"{cell} not in ('active', 'tobedeleted')")
+    return Check(file, column.name, "delta-modified", f"not ({matches(cell, _MOMENT)} and {is_time(cell)})")
+
+
+def _foreign(column: Column, cell: str) -> str:
+    words = ", ".join(literal(value) for value in column.values)
+    condition = f"{cell} not in ({words})"
+    return f"{condition} and not {matches(cell, 'ext:.+')}" if column.extensible else condition
 
 
 def _wrong(column: Column, cell: str) -> list[tuple[str, str]]:
-    words = ", ".join(literal(value) for value in column.values)
     return {
         "guid": [("guid", f"not {matches(cell, _GUID)}")],
         "guidref": [("guid", f"not {matches(cell, _GUID)}")],
         "guidreflist": [("guid", f"not {matches(cell, f'{_GUID}(,{_GUID})*')}")],
-        "bulkBlank": [("bulk-blank", "true")],
+        "status": [],
+        "modified": [],
         "date": [("date", f"not ({matches(cell, _DAY)} and {is_date(cell)})")],
         "year": [("year", f"not {matches(cell, '[0-9]{4}')}")],
         "float": [("number", f"not {matches(cell, _DECIMAL)}")],
+        "percent": [("percent", f"not {matches(cell, _PERCENT)}")],
         "boolean": [("boolean", f"{cell} not in ('true', 'false')")],
-        "vocabulary": [("vocabulary", f"{cell} not in ({words})")],
+        "vocabulary": [("vocabulary", _foreign(column, cell))],
         "list": [("list", contains(cell, _LOOSE_LIST))],
+        "pairs": [("pairs", f"not {matches(cell, f'{_PAIR}(,{_PAIR})*')}")],
         "string": [("string-length", f"length({cell}) > 255")],
     }[column.type]
 
@@ -187,6 +304,9 @@ def _set_checks(file: str, binding: Binding) -> Iterator[Check]:
     for column in binding.files[file]:
         if column.references:
             yield from _reference_checks(file, column)
+    if file in binding.sameLength:
+        one, other = (how_many(f"r.{quoted(name)}") for name in binding.sameLength[file])
+        yield Check(file, binding.sameLength[file][0], "subjects", f"{one} <> {other}")
     yield from _FILE_CHECKS.get(file, ())
 
 
@@ -196,18 +316,36 @@ def _reference_checks(file: str, column: Column) -> Iterator[Check]:
         source = f"(select r.*, {items(cell)} as item from {{rows}} as r where {cell} <> '')"
         cell = "r.item"
     missing = f"{cell} <> '' and not exists (select 1 from {target} as t where t.\"sourcedId\" = {cell})"
-    yield Check(file, column.name, "reference", missing, source)
+    yield Check(file, column.name, "reference", missing, source, (file, column.references))
+    wrong = []
     if column.referencedType:
-        other = (
-            f'exists (select 1 from {target} as t where t."sourcedId" = {cell} '
-            f'and t."type" <> {literal(column.referencedType)})'
-        )
+        wrong = [f't."type" <> {literal(column.referencedType)}', "not starts_with(t.\"type\", 'ext:')"]
+    if column.notReferencedType:
+        wrong = [f't."type" = {literal(column.notReferencedType)}']
+    if wrong:
+        other = f'exists (select 1 from {target} as t where t."sourcedId" = {cell} and {" and ".join(wrong)})'
         yield Check(file, column.name, "reference-type", other, source)
 
 
 def _shared(column: str) -> str:
     folded = f"lower(r.{quoted(column)})"
-    return f"{folded} <> '' and {folded} in (select {folded} from {{rows}} as r group by {folded} having count(*) > 1)"
+    return f"{folded} <> '' and {folded} in (select {folded} from {{living}} as r group by {folded} having count(*) > 1)"
+
+
+def _loop(file: str) -> Check:
+    above = f"from {rows_of(file)} as t where t.\"parentSourcedId\" <> ''"
+    up = (
+        f'with recursive up as (select t."sourcedId" as id, t."parentSourcedId" as parent, 1 as steps {above} '
+        f'union all select up.id, t."parentSourcedId", up.steps + 1 {above.replace(" where", ", up where")} '
+        f'and t."sourcedId" = up.parent and up.parent <> up.id and up.steps < {_DEEP}) '
+        "select id from up where id = parent"
+    )
+    return Check(file, "parentSourcedId", "parent-loop", f'r."sourcedId" in ({up})')
+
+
+def _objective(file: str) -> Check:
+    urn = matches('r."learningObjectiveId"', _UUID_URN)
+    return Check(file, "learningObjectiveId", "objective-urn", f"r.\"source\" = 'case' and not {urn}")
 
 
 _TERMS = (
@@ -228,36 +366,69 @@ def _outside(column: str, after_start: str, before_end: str) -> str:
 
 _SCORES = (
     f"(select r.*, {number('r.score')} as points, {number('i.low')} as low, {number('i.high')} as high, "
-    f'i."classSourcedId" '
+    f'i."classSourcedId" as "itemClass" '
     f'from {{rows}} as r inner join (select "sourcedId", "resultValueMin" as low, "resultValueMax" as high, '
     f'"classSourcedId" from {rows_of("lineItems")}) as i on i."sourcedId" = r."lineItemSourcedId")'
 )
 
+_ENDS_EARLY = 'r."endDate" <> \'\' and r."beginDate" <> \'\' and r."endDate" <= r."beginDate"'
+_WITH_TERMS = ("enrollments", "classes", "academicSessions")
+_PRIMARY = "r.\"primary\" = 'true' and r.\"role\" = 'teacher'"
+_RANKS = (
+    '(r."userSourcedId", r."orgSourcedId") in (select r."userSourcedId", r."orgSourcedId" from {living} as r '
+    "group by 1, 2 having count(case when r.\"roleType\" = 'primary' then 1 end) "
+)
+
 _FILE_CHECKS = {
     "academicSessions": [
-        Check("academicSessions", "endDate", "date-order", 'r."endDate" <> \'\' and r."endDate" <= r."startDate"')
+        Check("academicSessions", "endDate", "date-order", 'r."endDate" <> \'\' and r."endDate" <= r."startDate"'),
+        Check(
+            "academicSessions",
+            "parentSourcedId",
+            "parent-dates",
+            'exists (select 1 from {living} as t where t."sourcedId" = r."parentSourcedId" '
+            'and (r."startDate" < t."startDate" or r."endDate" > t."endDate"))',
+            "{living}",
+        ),
+        _loop("academicSessions"),
     ],
+    "orgs": [_loop("orgs")],
     "users": [
-        Check("users", "username", "username-unique", _shared("username")),
-        Check("users", "email", "email-shared", _shared("email")),
+        Check("users", "username", "username-unique", _shared("username"), "{living}"),
+        Check("users", "email", "email-shared", _shared("email"), "{living}"),
     ],
     "enrollments": [
-        Check(
-            "enrollments",
-            "endDate",
-            "date-order",
-            'r."endDate" <> \'\' and r."beginDate" <> \'\' and r."endDate" <= r."beginDate"',
-        ),
-        Check("enrollments", "beginDate", "outside-term", _outside("beginDate", ">=", "<")),
-        Check("enrollments", "endDate", "outside-term", _outside("endDate", ">", "<=")),
+        Check("enrollments", "endDate", "date-order", _ENDS_EARLY),
+        Check("enrollments", "beginDate", "outside-term", _outside("beginDate", ">=", "<"), whole=_WITH_TERMS),
+        Check("enrollments", "endDate", "outside-term", _outside("endDate", ">", "<="), whole=_WITH_TERMS),
         Check(
             "enrollments",
             "userSourcedId",
             "learner-twice",
             '(r."classSourcedId", r."userSourcedId", r."role") in '
             '(select r."classSourcedId", r."userSourcedId", r."role" '
-            "from {rows} as r group by 1, 2, 3 having count(*) > 1)",
+            "from {living} as r group by 1, 2, 3 having count(*) > 1)",
+            "{living}",
         ),
+        Check(
+            "enrollments",
+            "primary",
+            "primary-teacher",
+            "r.\"primary\" = 'true' and r.\"role\" in ('administrator', 'proctor', 'student')",
+        ),
+        Check(
+            "enrollments",
+            "primary",
+            "primary-twice",
+            f'{_PRIMARY} and r."classSourcedId" in (select r."classSourcedId" from {{living}} as r where {_PRIMARY} '
+            "group by 1 having count(*) > 1)",
+            "{living}",
+        ),
+    ],
+    "roles": [
+        Check("roles", "endDate", "date-order", _ENDS_EARLY),
+        Check("roles", "roleType", "role-primary", _RANKS + "> 1)", "{living}"),
+        Check("roles", "roleType", "role-primary", _RANKS + "= 0)", "{living}", ("roles",)),
     ],
     "lineItems": [
         Check(
@@ -283,30 +454,32 @@ _FILE_CHECKS = {
             "results",
             "studentSourcedId",
             "not-enrolled",
-            f'not exists (select 1 from {rows_of("enrollments")} as e where e."classSourcedId" = r."classSourcedId" '
+            f'not exists (select 1 from {rows_of("enrollments")} as e where e."classSourcedId" = r."itemClass" '
             'and e."userSourcedId" = r."studentSourcedId")',
             _SCORES,
+            ("results", "lineItems", "enrollments"),
         ),
     ],
+    "lineItemLearningObjectiveIds": [_objective("lineItemLearningObjectiveIds")],
+    "resultLearningObjectiveIds": [_objective("resultLearningObjectiveIds")],
 }
 
 
-def _run(warehouse: Warehouse, outcome: Outcome, columns: list[str], checks: list[Check]) -> None:
+def _run(warehouse: Warehouse, outcome: Outcome, checks: list[Check], mode: str, numbered: str) -> None:
     file = checks[0].file
     plain = [check for check in checks if check.of_one_row]
     sums = ", ".join(f"count(case when {check.where} then 1 end)" for check in plain)
     counted = list(zip(plain, warehouse.row(f"select {sums} from {rows_of(file)} as r"), strict=True))
     for check in checks:
         if not check.of_one_row:
-            query = f"select count(*) from {check.source} as r where {check.where}"
-            counted.append((check, warehouse.row(query.replace("{rows}", rows_of(file)))[0]))
-    numbered = f"(select *, row_number() over (order by {order_of(columns)}) as row_number from {rows_of(file)})"
+            counted.append((check, warehouse.row(check.query("count(*)", rows_of(file), mode))[0]))
     for check, count in counted:
         if not count:
             continue
-        outcome.counts[check.rule, file, check.field] = count
-        query = f'select r.row_number, r."sourcedId" from {check.source} as r where {check.where} order by 1'
-        for row, sourced_id in warehouse.rows(f"{query} limit {FINDINGS_PER_CHECK}".replace("{rows}", numbered)):
+        key = check.rule, file, check.field
+        outcome.counts[key] = outcome.counts.get(key, 0) + count
+        query = check.query('r.row_number, r."sourcedId"', numbered, mode)
+        for row, sourced_id in warehouse.rows(f"{query} order by 1 limit {FINDINGS_PER_CHECK}"):
             # What is no GUID or holds an e-mail may name a person; the row number finds it as well.
             shown = sourced_id if re.fullmatch(_GUID, sourced_id) and "@" not in sourced_id else None
             outcome.findings.append(Finding(file, row, shown, check.field, check.rule))

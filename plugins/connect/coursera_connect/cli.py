@@ -9,6 +9,7 @@ import click
 from coursera_connect.commands import afterwards, publishing, quality, scheduling
 from coursera_connect.commands import afterwards, delivering, publishing
 from coursera_connect.commands import afterwards, publishing, setup
+from coursera_connect.commands import afterwards, checking, publishing
 from coursera_connect.errors import ConnectError
 
 
@@ -42,4 +43,5 @@ def main(debug: bool) -> None:
 for _command in (publishing.publish, scheduling.schedule, quality.quality, afterwards.summary):
 for _command in (publishing.publish, delivering.deliver, afterwards.summary):
 for _command in (*setup.COMMANDS, publishing.publish, afterwards.summary):
+for _command in (publishing.publish, checking.check, afterwards.summary):
     main.add_command(_command)

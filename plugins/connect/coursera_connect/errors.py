@@ -34,3 +34,6 @@ class DeliveryError(ConnectError):
 class RefusedError(ConnectError):
     """What was asked for is not allowed yet, or any more; the sentence says what has to come first (exit code 7)."""
     exit_code = 7
+class PackageError(ConnectError):
+    """A package that was to be read is missing, no zip, damaged, or unpacks to too much (exit code 4)."""
+    exit_code = 4

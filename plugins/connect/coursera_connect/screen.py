@@ -59,6 +59,15 @@ def refused(report: dict[str, Any], where: Path) -> str:
     return "\n".join([*lines, f"Not published, {stays}. All findings: {_near(where)}"])
 
 
+def checked(report: dict[str, Any]) -> str:
+    """Return the lines that say whether a package is valid: what is wrong with it first, and the verdict last."""
+    files = [f"{name} {file['rows']:,}" for name, file in report["files"].items() if file["rows"]]
+    what = f"{_near(report['package'])} is {'valid' if report['valid'] else 'not valid'}"
+    version = f" OneRoster {report['version']}" if report["version"] else ""
+    verdict = f"{what}{version}: {', '.join(files) or 'no rows'}."
+    return "\n".join([*_problems(report, "error"), *_warnings(report), verdict])
+
+
 def summary(facts: dict[str, Any]) -> None:
     """Print the summary of a run."""
     console = Console()

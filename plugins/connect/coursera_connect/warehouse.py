@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - every name in a statement is quoted
 """The database, read-only: the one place that knows which SQL is DuckDB's own."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from coursera_connect.errors import DatabaseError
+from coursera_connect.errors import DatabaseError, PackageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,9 +45,19 @@ def items(expression: str) -> str:
     return f"unnest(string_split({expression}, ','))"
 
 
+def how_many(expression: str) -> str:
+    """Return the number of items of a comma-separated list; the empty text has none."""
+    return f"case when {expression} = '' then 0 else len(string_split({expression}, ',')) end"
+
+
 def is_date(expression: str) -> str:
     """Return the condition that a text of the form YYYY-MM-DD is a day of the calendar."""
     return f"try_cast({expression} as date) is not null"
+
+
+def is_time(expression: str) -> str:
+    """Return the condition that a text of the form YYYY-MM-DDThh:mm:ss.mmmZ is a moment of the calendar."""
+    return f"try_cast({expression} as timestamp) is not null"
 
 
 def number(expression: str) -> str:
@@ -161,6 +172,37 @@ class Warehouse:
     def row(self, query: str) -> tuple[Any, ...]:
         """Return the only row of a query, such as one of counts."""
         return next(self.rows(query))
+
+
+class Scratch(Warehouse):
+    """A database in memory that spills to disk, gone when it is closed."""
+
+    def load(self, name: str, columns: list[str], path: Path, counter: str) -> None:
+        """Define the view `name` with the rows of a file that the csv module wrote: no header, every cell quoted.
+
+        All is text, in the order of the file; the column `counter` counts the rows from 1.
+        """
+        types = ", ".join(f"{literal(column)}: 'varchar'" for column in columns)
+        self._connection.execute(
+            f"create or replace temporary table {quoted(f'rows of {name}')} as select * from read_csv("
+            f"{literal(str(path))}, columns = {{{types}}}, header = false, auto_detect = false, "
+            "delim = ',', quote = '\"', escape = '\"', new_line = '\\n')"
+        )
+        cells = ", ".join(f"coalesce({quoted(column)}, '') as {quoted(column)}" for column in columns)
+        self.view(name, f"select {cells}, rowid + 1 as {quoted(counter)} from {quoted(f'rows of {name}')}")
+
+
+@contextmanager
+def scratch(spill: Path) -> Iterator[Scratch]:
+    """Open an empty database whose memory is bounded; what does not fit spills into a folder."""
+    connection = duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": "256MB"})
+    try:
+        yield Scratch(connection)
+    except duckdb.Error as error:
+        reason = str(error).partition("\n")[0].partition(":")[0]
+        raise PackageError(f"The rows could not be checked ({reason}): make room in {spill.parent}.") from error
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -1,0 +1,49 @@
+"""Is it valid: `connect check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from coursera_connect import screen, validate
+from coursera_connect.commands import options
+
+
+@click.command(short_help="Check a OneRoster package, ours or anybody's.")
+@click.argument("package", type=click.Path(path_type=Path))
+@options.together(
+    click.option(
+        "--empty",
+        type=click.Choice(["absent", "header"]),
+        default="absent",
+        show_default=True,
+        help="What a file without rows may be: absent, as the standard has it, or a header alone, as some readers want.",
+    ),
+    options.json_flag,
+)
+def check(package: Path, empty: str, as_json: bool) -> None:
+    """Check a OneRoster CSV package (a zip), version 1.1 or 1.2, bulk or delta, against the standard.
+
+    Every broken rule is named with file, field, reason and rows (ids, no names or e-mails). A warning is shown and
+    leaves the package valid. Files without changes may be absent; a zip with a manifest alone says: nothing changed.
+
+    \b
+    Example:
+      connect check output/oneroster.zip
+      connect check received.zip --json | jq '.problems[] | {file, field, rule, count}'
+
+    \b
+    Exit codes: 0 valid (there may be warnings)
+                1 a rule is broken
+                2 an option or argument is wrong
+                4 the package is missing, no zip, damaged, or unpacks to too much
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    with screen.progress() as step:
+        outcome = validate.package(package, lambda file: step(f"Checking {file}", 0), empty=empty)
+    report = validate.report(package, outcome)
+    click.echo(json.dumps(report) if as_json else screen.checked(report))
+    if not report["valid"]:
+        sys.exit(1)
