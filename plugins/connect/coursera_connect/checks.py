@@ -329,7 +329,9 @@ def _reference_checks(file: str, column: Column) -> Iterator[Check]:
 
 def _shared(column: str) -> str:
     folded = f"lower(r.{quoted(column)})"
-    return f"{folded} <> '' and {folded} in (select {folded} from {{living}} as r group by {folded} having count(*) > 1)"
+    return (
+        f"{folded} <> '' and {folded} in (select {folded} from {{living}} as r group by {folded} having count(*) > 1)"
+    )
 
 
 def _loop(file: str) -> Check:

@@ -57,6 +57,8 @@ def package(path: Path, step: Callable[[str], None] = lambda _file: None, *, emp
         if "manifest.csv" not in entries:
             outcome.add("manifest-missing", "manifest", "propertyName")
             return outcome
+        if not _readable(outcome, "manifest.csv"):
+            return outcome
         properties = _properties(outcome, archive, entries["manifest.csv"])
         outcome.version = properties.get("oneroster.version", "")
         if outcome.version not in bindings.VERSIONS:
@@ -65,7 +67,10 @@ def package(path: Path, step: Callable[[str], None] = lambda _file: None, *, emp
             return outcome
         binding = bindings.load(outcome.version)
         files = _manifest(outcome, binding, properties, entries)
-        with tempfile.TemporaryDirectory(prefix="connect-") as folder, warehouse.scratch(Path(folder) / "spill") as base:
+        with (
+            tempfile.TemporaryDirectory(prefix="connect-") as folder,
+            warehouse.scratch(Path(folder) / "spill") as base,
+        ):
             loading = _Loading(outcome, binding, base, Path(folder) / "rows.csv", empty)
             for file in files:
                 step(file)
@@ -135,9 +140,6 @@ def _properties(outcome: Outcome, archive: zipfile.ZipFile, entry: zipfile.ZipIn
     properties: dict[str, str] = {}
     known = {f"file.{name.removesuffix('.csv')}" for name in _NAMES - {"manifest.csv"}}
     known |= {"manifest.version", "oneroster.version", "source.systemName", "source.systemCode"}
-    if not _readable(outcome, entry.filename):
-        outcome.add("manifest-header", "manifest", "propertyName")
-        return {}
     with archive.open(entry) as raw:
         for row, cells in _rows(outcome, "manifest", Reader(raw)):
             if not row:

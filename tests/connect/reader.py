@@ -1,0 +1,70 @@
+"""A small OneRoster reader, independent of the code under test: what a school platform would hold after each package.
+
+It follows the binding. A bulk file is the whole truth: what it does not name is gone. A delta file adds, replaces and
+deletes by sourcedId. An absent file says nothing, in a package of bulk files as well, so its rows stay as they were.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Table = dict[str, dict[str, str]]
+
+
+class Reader:
+    """`tables` holds the living rows: file, sourcedId, column, cell; without status and dateLastModified."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, Table] = {}
+
+    def import_package(self, path: Path) -> None:
+        """Take over a package, or raise ValueError and keep all as it was."""
+        with zipfile.ZipFile(path) as archive:
+            header, *properties = _rows(archive, "manifest.csv")
+            if header != ["propertyName", "value"]:
+                raise ValueError("the manifest has another header")
+            tables = {file: dict(table) for file, table in self.tables.items()}
+            present = {"manifest.csv"}
+            for name, mode in properties:
+                file = name.removeprefix("file.")
+                if file == name or mode == "absent":
+                    continue
+                present.add(f"{file}.csv")
+                if mode == "bulk":
+                    tables[file] = {}
+                elif mode != "delta":
+                    raise ValueError(f"{file} has the mode {mode}")
+                self._take(tables.setdefault(file, {}), file, mode, _rows(archive, f"{file}.csv"))
+            if present != set(archive.namelist()):
+                raise ValueError("the manifest does not name what the zip holds")
+        self.tables = tables
+
+    @staticmethod
+    def _take(table: Table, file: str, mode: str, rows: list[list[str]]) -> None:
+        header, *body = rows
+        seen = set()
+        for cells in body:
+            row = dict(zip(header, cells, strict=True))
+            sourced_id, status, modified = (row.pop(name) for name in ("sourcedId", "status", "dateLastModified"))
+            if sourced_id in seen:
+                raise ValueError(f"{file} names a row twice")
+            seen.add(sourced_id)
+            if (mode == "bulk") != (not status and not modified):
+                raise ValueError(f"{file} is not the {mode} file it says it is")
+            if status == "tobedeleted":
+                table.pop(sourced_id, None)
+            elif status in {"", "active"}:
+                table[sourced_id] = row
+            else:
+                raise ValueError(f"{file} has the status {status}")
+
+
+def _rows(archive: zipfile.ZipFile, name: str) -> list[list[str]]:
+    with archive.open(name) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as text:
+        return list(csv.reader(text, strict=True))
