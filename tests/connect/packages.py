@@ -183,7 +183,8 @@ class Package:
         else:
             names = self.headers[file]
             writer.writerows([names, *([row.get(name, "") for name in names] for row in self.rows[file])])
-        return self.patches.get(file, lambda data: data)(text.getvalue().encode())
+        data = text.getvalue().encode()
+        return self.patches[file](data) if file in self.patches else data
 
     def write(self, path: Path) -> Path:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import warnings
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 BOTH, NEW = ("1.1", "1.2"), ("1.2",)
 CORE = {
-    *"academicSessions categories classes courses enrollments lineItems orgs results roles userProfiles users manifest".split(),
+    *("academicSessions", "categories", "classes", "courses", "enrollments", "lineItems", "orgs", "results"),
+    *("roles", "userProfiles", "users", "manifest"),
 }
 LONG = "x" * 256
 
@@ -135,7 +137,8 @@ ALONE: list[tuple[str, str, str, int | None, Change]] = [
 LOOPED = put("orgs", "d1", parentSourcedId="s1")
 ROWS: list[tuple[str, tuple[str, ...], str, str, int | None, Change]] = [
     ("together", BOTH, "manifest", "file.enrollments", None, lambda p: p.absent("enrollments", "results")),
-    ("reference", BOTH, "enrollments", "userSourcedId", 4, copy("enrollments", "e1", sourcedId="e4", userSourcedId="u9")),
+    ("reference", BOTH, "enrollments", "userSourcedId", 4,
+        copy("enrollments", "e1", sourcedId="e4", userSourcedId="u9")),
     ("reference", ("1.1",), "users", "orgSourcedIds", 2, put("users", "u2", orgSourcedIds="s1,s9")),
     ("reference", NEW, "roles", "userSourcedId", 4, put("roles", "o4", userSourcedId="u9", roleType="primary")),
     ("reference", BOTH, "demographics", "sourcedId", 1, put("demographics", "u1", sourcedId="u9")),
@@ -164,8 +167,10 @@ ROWS: list[tuple[str, tuple[str, ...], str, str, int | None, Change]] = [
     ("objective-urn", NEW, "lineItemLearningObjectiveIds", "learningObjectiveId", 1,
         put("lineItemLearningObjectiveIds", "lo1", learningObjectiveId="0f8fad5b-d9cb-469f-a165-70867728950e")),
     ("parent-loop", BOTH, "orgs", "parentSourcedId", 1, LOOPED),
-    ("parent-loop", BOTH, "academicSessions", "parentSourcedId", 1, put("academicSessions", "y1", parentSourcedId="y1")),
-    ("parent-dates", BOTH, "academicSessions", "parentSourcedId", 2, put("academicSessions", "t1", endDate="2026-08-02")),
+    ("parent-loop", BOTH, "academicSessions", "parentSourcedId", 1,
+        put("academicSessions", "y1", parentSourcedId="y1")),
+    ("parent-dates", BOTH, "academicSessions", "parentSourcedId", 2,
+        put("academicSessions", "t1", endDate="2026-08-02")),
     ("date-order", BOTH, "academicSessions", "endDate", 3, put("academicSessions", "g1", endDate="2025-08-01")),
     ("date-order", BOTH, "enrollments", "endDate", 1, put("enrollments", "e1", endDate="2025-09-01")),
     ("date-order", NEW, "roles", "endDate", 2, put("roles", "o2", endDate="2025-08-01")),
@@ -364,15 +369,13 @@ def test_what_cannot_be_read_is_a_sentence_and_never_a_traceback(
         with pytest.raises(PackageError, match="damaged"):
             validate.package(path)
     chance = random.Random(4)
-    for _ in range(60):
+    for _ in range(30):
         broken = bytearray(whole)
         for _ in range(3):
             broken[chance.randrange(len(broken))] = chance.randrange(256)
         path.write_bytes(broken)
-        try:
+        with contextlib.suppress(PackageError):
             validate.package(path)
-        except PackageError:
-            pass
     with pytest.raises(PackageError, match="no package"):
         validate.package(tmp_path)
     path.write_bytes(whole)

@@ -213,6 +213,10 @@ def check_header(outcome: Outcome, file: str, expected: list[str], found: list[s
         if name not in expected and folded.get(_folded(name)) not in alike and not _EXTENSION.fullmatch(name):
             # Where the header is missing, a cell stands in its place, and may name a person.
             outcome.add("header-extra", file, name if re.fullmatch("[a-z]+[A-Za-z]{1,60}", name) else f"column {place}")
+    _check_order(outcome, file, expected, found)
+
+
+def _check_order(outcome: Outcome, file: str, expected: list[str], found: list[str]) -> None:
     standard = [name for name in found if name in expected]
     wanted = [name for name in expected if name in found]
     if standard == wanted and found[: len(standard)] != standard:
@@ -472,9 +476,8 @@ def _run(warehouse: Warehouse, outcome: Outcome, checks: list[Check], mode: str,
     plain = [check for check in checks if check.of_one_row]
     sums = ", ".join(f"count(case when {check.where} then 1 end)" for check in plain)
     counted = list(zip(plain, warehouse.row(f"select {sums} from {rows_of(file)} as r"), strict=True))
-    for check in checks:
-        if not check.of_one_row:
-            counted.append((check, warehouse.row(check.query("count(*)", rows_of(file), mode))[0]))
+    others = [check for check in checks if not check.of_one_row]
+    counted += [(check, warehouse.row(check.query("count(*)", rows_of(file), mode))[0]) for check in others]
     for check, count in counted:
         if not count:
             continue

@@ -57,15 +57,15 @@ class Reader:
             self._row += 1
             if not self._row and line.startswith("\ufeff"):
                 self.bom = True
-                line = line[1:]  # noqa: PLW2901 - the mark is no part of the first name
+                line = line[1:]
             if '"' in line:
-                line = self._quoted(line)  # noqa: PLW2901 - a quoted cell may span lines
+                line = self._quoted(line)
             elif "\r" in line[:-2]:
                 raise BrokenError("csv-line-end", self._row)
             if len(line) >= LONGEST_ROW:
                 raise BrokenError("csv-row-length", self._row)
             if not line.isascii():
-                line = self._decoded(line)  # noqa: PLW2901 - the csv module is to see text only
+                line = self._decoded(line)
             # csv before Python 3.11 takes no NUL; any other control character is found by the same rule
             yield line.replace("\0", "\x01") if "\0" in line else line
 

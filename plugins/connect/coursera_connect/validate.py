@@ -172,20 +172,26 @@ def _manifest(
             outcome.add("manifest-order", "manifest", want)
             break
     for file in binding.files:
-        mode, there = properties.get(f"file.{file}"), f"{file}.csv" in entries
-        if mode is None:
-            outcome.add("manifest-property", "manifest", f"file.{file}")
-        elif mode not in {"absent", "bulk", "delta"}:
-            outcome.add("manifest-mode", "manifest", f"file.{file}")
-        elif mode == "absent" and there:
-            outcome.add("declared-absent", "manifest", f"file.{file}")
-        elif mode != "absent" and not there:
-            outcome.add("declared-present", "manifest", f"file.{file}")
-        outcome.modes[file] = mode if mode in {"absent", "bulk", "delta"} else "absent"
+        mode = properties.get(f"file.{file}")
+        wrong = _wrong_mode(mode, there=f"{file}.csv" in entries)
+        if wrong:
+            outcome.add(wrong, "manifest", f"file.{file}")
+        outcome.modes[file] = mode if mode in {"bulk", "delta"} else "absent"
     for name in entries:
         if name != "manifest.csv" and name.removesuffix(".csv") not in binding.files:
             outcome.add("zip-foreign", "package", name)
     return [file for file in binding.files if f"{file}.csv" in entries and _readable(outcome, f"{file}.csv")]
+
+
+def _wrong_mode(mode: str | None, *, there: bool) -> str:
+    """The rule that a file's row of the manifest breaks, blank for none."""
+    if mode is None:
+        return "manifest-property"
+    if mode not in {"absent", "bulk", "delta"}:
+        return "manifest-mode"
+    if there == (mode != "absent"):
+        return ""
+    return "declared-absent" if there else "declared-present"
 
 
 def _rows(outcome: Outcome, file: str, reader: Reader) -> Iterator[tuple[int, list[str]]]:

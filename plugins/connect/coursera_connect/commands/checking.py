@@ -20,7 +20,7 @@ from coursera_connect.commands import options
         type=click.Choice(["absent", "header"]),
         default="absent",
         show_default=True,
-        help="What a file without rows may be: absent, as the standard has it, or a header alone, as some readers want.",
+        help="What a file without rows may be: absent (the standard), or also a header alone (some readers).",
     ),
     options.json_flag,
 )

@@ -1,0 +1,75 @@
+"""The reader that other tests trust keeps to the binding by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.connect.packages import Package
+from tests.connect.reader import Reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def taken(reader: Reader, package: Package, folder: Path) -> list[str]:
+    reader.import_package(package.write(folder / "package.zip"))
+    return list(reader.tables["enrollments"])
+
+
+def enrollments(mode: str) -> Package:
+    package = Package("1.1", mode)
+    package.absent(*(file for file in package.rows if file != "enrollments"))
+    return package
+
+
+def test_a_bulk_file_is_the_whole_truth_and_an_absent_file_says_nothing(tmp_path: Path) -> None:
+    reader = Reader()
+    assert taken(reader, Package("1.1"), tmp_path) == ["e1", "e2", "e3"]
+    users = reader.tables["users"]
+    assert users["u2"]["givenName"] == "Zoë"
+    assert not {"sourcedId", "status", "dateLastModified"} & set(users["u2"])
+    package = enrollments("bulk")
+    package.delete("enrollments", "e2")
+    assert taken(reader, package, tmp_path) == ["e1", "e3"]
+    package.absent("enrollments")
+    assert taken(reader, package, tmp_path) == ["e1", "e3"]
+    assert reader.tables["users"] == users
+
+
+def test_a_delta_adds_replaces_deletes_and_revives(tmp_path: Path) -> None:
+    reader = Reader()
+    taken(reader, Package("1.1"), tmp_path)
+    package = enrollments("delta")
+    package.put("enrollments", "e1", status="tobedeleted")
+    package.put("enrollments", "e2", role="proctor")
+    package.copy("enrollments", "e3", sourcedId="e4")
+    package.delete("enrollments", "e3")
+    assert taken(reader, package, tmp_path) == ["e2", "e3", "e4"]
+    assert reader.tables["enrollments"]["e2"]["role"] == "proctor"
+    package.put("enrollments", "e1", status="active")
+    assert taken(reader, package, tmp_path) == ["e2", "e3", "e4", "e1"]
+
+
+@pytest.mark.parametrize("cells", [{"status": "", "dateLastModified": ""}, {"status": "inactive"}])
+def test_a_package_that_is_not_what_it_says_changes_nothing(cells: dict[str, str], tmp_path: Path) -> None:
+    reader = Reader()
+    taken(reader, Package("1.1"), tmp_path)
+    before = {file: dict(table) for file, table in reader.tables.items()}
+    package = enrollments("delta")
+    package.put("enrollments", "e3", **cells)
+    package.put("enrollments", "e1", status="tobedeleted")
+    with pytest.raises(ValueError, match="enrollments"):
+        reader.import_package(package.write(tmp_path / "package.zip"))
+    assert reader.tables == before
+
+
+def test_manifest_and_zip_must_agree(tmp_path: Path) -> None:
+    package = enrollments("bulk")
+    package.declare("enrollments", "absent")
+    with pytest.raises(ValueError, match="what the zip holds"):
+        Reader().import_package(package.write(tmp_path / "package.zip"))
+    package.declare("enrollments", "Bulk")
+    with pytest.raises(ValueError, match="mode"):
+        Reader().import_package(package.write(tmp_path / "package.zip"))
