@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect.rules import RULES
+from coursera_connect.rules import RULES, Rule
 from coursera_connect.warehouse import (
     contains,
     how_many,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from coursera_connect.binding import Binding, Column
+    from coursera_connect.profile import ReaderRule
     from coursera_connect.warehouse import Warehouse
 
 FINDINGS_PER_CHECK = 1000
@@ -85,15 +86,17 @@ class Outcome:
     rows: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    rules: dict[str, Rule] = field(default_factory=lambda: dict(RULES))
+    """The rules of the binding, and those of the reader."""
 
     @property
     def refused(self) -> bool:
         """Whether a rule that refuses the package was broken."""
-        return any(RULES[rule].refuses for rule, _, _ in self.counts)
+        return any(self.rules[rule].refuses for rule, _, _ in self.counts)
 
     def refused_counts(self) -> int:
         """Return how many findings refuse the package."""
-        return sum(count for (rule, _, _), count in self.counts.items() if RULES[rule].refuses)
+        return sum(count for (rule, _, _), count in self.counts.items() if self.rules[rule].refuses)
 
     def add(self, rule: str, file: str, column: str, row: int | None = None) -> None:
         """Record a finding about a row, or about a file as a whole."""
@@ -108,12 +111,12 @@ class Outcome:
             "problems": [
                 {
                     "rule": rule,
-                    "severity": RULES[rule].severity,
+                    "severity": self.rules[rule].severity,
                     "file": _shown(file),
                     "field": column,
                     "count": count,
-                    "reason": RULES[rule].sentence,
-                    "remedy": RULES[rule].remedy,
+                    "reason": self.rules[rule].sentence,
+                    "remedy": self.rules[rule].remedy,
                 }
                 for (rule, file, column), count in self.counts.items()
             ],
@@ -121,8 +124,8 @@ class Outcome:
                 {
                     **asdict(finding),
                     "file": _shown(finding.file),
-                    "severity": RULES[finding.rule].severity,
-                    "reason": RULES[finding.rule].sentence,
+                    "severity": self.rules[finding.rule].severity,
+                    "reason": self.rules[finding.rule].sentence,
                 }
                 for finding in self.findings
             ],
@@ -167,13 +170,14 @@ def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for 
     modes: Mapping[str, str] | None = None,
     *,
     counter: str = "",
+    reader: Callable[[str], list[ReaderRule]] = lambda _file: [],
 ) -> Outcome:
     """Check the views `rows_of(file)`; `present` has the columns of those files that are there at all.
 
     `step` is told each file before it is read. `modes` says which files are `delta`, all others being `bulk`: a delta
     has status and dateLastModified in every row, and what it refers to may have been delivered before, so nothing is
     asked that takes whole sets. `counter` is a column of the views, not of the files, that counts the rows from 1;
-    without it they are counted in the order in which they are written.
+    without it they are counted in the order in which they are written. `reader` gives the reader's own rules on a file.
     """
     outcome = Outcome()
     for file, columns in present.items():
@@ -190,6 +194,9 @@ def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for 
             count = counter and quoted(counter)
             numbered = count or f"row_number() over (order by {order_of(columns)})"
             checks = [*_cell_checks(file, binding, columns, mode[file]), *_set_checks(file, binding)]
+            for rule in reader(file):
+                outcome.rules[rule.id] = Rule(rule.id, rule.sentence, rule.remedy, rule.refuses)
+                checks.append(Check(file, rule.column, rule.id, rule.condition))
             known = [check for check in checks if all(mode[other] == "bulk" for other in check.whole)]
             _run(warehouse, outcome, known, mode[file], f"(select *, {numbered} as row_number from {rows_of(file)})")
     return outcome

@@ -6,10 +6,7 @@ from typing import Any
 
 import click
 
-from coursera_connect.commands import afterwards, publishing, quality, scheduling
-from coursera_connect.commands import afterwards, delivering, publishing
-from coursera_connect.commands import afterwards, publishing, setup
-from coursera_connect.commands import afterwards, checking, publishing
+from coursera_connect.commands import afterwards, checking, delivering, publishing, quality, scheduling, setup
 from coursera_connect.errors import ConnectError
 
 
@@ -40,8 +37,15 @@ def main(debug: bool) -> None:
     del debug  # read from the context, where a failure is caught
 
 
-for _command in (publishing.publish, scheduling.schedule, quality.quality, afterwards.summary):
-for _command in (publishing.publish, delivering.deliver, afterwards.summary):
-for _command in (*setup.COMMANDS, publishing.publish, afterwards.summary):
-for _command in (publishing.publish, checking.check, afterwards.summary):
+for _command in (
+    *setup.COMMANDS,
+    scheduling.schedule,
+    publishing.preview,
+    publishing.publish,
+    delivering.deliver,
+    checking.check,
+    quality.quality,
+    afterwards.history,
+    afterwards.summary,
+):
     main.add_command(_command)

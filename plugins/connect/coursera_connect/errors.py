@@ -27,13 +27,25 @@ class OutputError(ConnectError):
     exit_code = 4
 
 
-class DeliveryError(ConnectError):
-    """The package was published here, but did not reach its receiver, which still has the old one (exit code 5)."""
-
-    exit_code = 5
-class RefusedError(ConnectError):
-    """What was asked for is not allowed yet, or any more; the sentence says what has to come first (exit code 7)."""
-    exit_code = 7
 class PackageError(ConnectError):
     """A package that was to be read is missing, no zip, damaged, or unpacks to too much (exit code 4)."""
+
     exit_code = 4
+
+
+class DeliveryError(ConnectError):
+    """The package did not reach its receiver, who keeps the file of the last delivery (exit code 5)."""
+
+    exit_code = 5
+
+
+class BlockedError(ConnectError):
+    """A guard stopped the publish: more would leave than the threshold allows (exit code 6)."""
+
+    exit_code = 6
+
+
+class RefusedError(ConnectError):
+    """What was asked for is not allowed yet, or any more; the sentence says what has to come first (exit code 7)."""
+
+    exit_code = 7

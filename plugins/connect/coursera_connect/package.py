@@ -12,10 +12,12 @@ import secrets
 import time
 import zipfile
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Literal
 
-from coursera_connect.checks import order_of, rows_of
+from coursera_connect.checks import order_of
 from coursera_connect.errors import OutputError
+from coursera_connect.stages import at
 from coursera_connect.warehouse import quoted
 
 if TYPE_CHECKING:
@@ -91,30 +93,40 @@ def digest(path: Path) -> str:
     return total.hexdigest()
 
 
+@dataclass(frozen=True)
+class Part:
+    """How a file is written: `mode` bulk, delta or absent; its columns in order; its rows as counted."""
+
+    mode: str
+    columns: list[str]
+    rows: int
+
+
 def write(  # noqa: PLR0913, PLR0917 - one value per part of the package
     handle: IO[bytes],
     warehouse: Warehouse,
     binding: Binding,
-    rows: dict[str, int],
-    columns: dict[str, list[str]],
+    parts: dict[str, Part],
     source: dict[str, str],
+    quote_all: bool,
     step: Callable[[str, int], None],
 ) -> None:
     """Write manifest and files of a checked package. `step` is told file and rows after every block."""
-    modes = {file: "bulk" if rows[file] else "absent" for file in binding.files}
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    modes = {file: parts[file].mode if file in parts else "absent" for file in binding.files}
     properties = {"manifest.version": "1.0", "oneroster.version": binding.version}
     properties |= {f"file.{file}": mode for file, mode in modes.items()}
     properties |= {f"source.{name}": value for name, value in source.items() if value}
     with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
         with _entry(archive, "manifest", 0) as text:
-            csv.writer(text).writerows([("propertyName", "value"), *properties.items()])
-        for file in binding.files:
-            if modes[file] == "absent":
+            csv.writer(text, quoting=quoting).writerows([("propertyName", "value"), *properties.items()])
+        for file, mode in modes.items():
+            if mode == "absent":
                 continue
-            names = columns[file]
-            query = f"select {', '.join(map(quoted, names))} from {rows_of(file)} order by {order_of(names)}"  # noqa: S608 - quoted
-            with _entry(archive, file, rows[file]) as text:
-                writer = csv.writer(text)  # RFC 4180: commas, CRLF, quotes only where needed
+            names = parts[file].columns
+            query = f"select {', '.join(map(quoted, names))} from {at('publish', file)} order by {order_of(names)}"  # noqa: S608 - quoted
+            with _entry(archive, file, parts[file].rows) as text:
+                writer = csv.writer(text, quoting=quoting)  # RFC 4180: commas, CRLF, quotes at least where needed
                 writer.writerow(names)
                 for block in warehouse.blocks(query):
                     writer.writerows(block)

@@ -1,110 +1,584 @@
-"""One publish: check first, write second, replace atomically last; the report tells what happened either way."""
+# ruff: noqa: S608 - every name in a statement is ours or quoted
+"""One publish: hold, compare, guard and check, then write, replace atomically and deliver; the ledger keeps it all.
+
+What happens when the process dies: before the commit nothing happened; after it, the run is in the ledger but its
+package has not reached its place, so the next run's package has its changes too.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import binding as bindings
-from coursera_connect import checks, package, warehouse
-from coursera_connect.errors import DatabaseError, UsageError
-from coursera_connect.rules import RULES
+from coursera_connect import (
+    blackout as black_outs,
+)
+from coursera_connect import (
+    checks,
+    delivery,
+    guards,
+    ledger,
+    mapping,
+    notices,
+    package,
+    shape,
+    stages,
+    warehouse,
+    zones,
+)
+from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, RefusedError, UsageError
+from coursera_connect.rules import Rule
+from coursera_connect.warehouse import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+    from datetime import date
+
+    from coursera_connect.binding import Binding
+    from coursera_connect.shape import Shape
+    from coursera_connect.warehouse import Warehouse
 
 REPORT = "publish-report.json"
-"""Name of the report, beside the package."""
+"""Name of the report, beside the package; the same as Markdown has the suffix `.md`."""
+
+_OWN_SCHEMA = {"1.1": [], "1.2": ["oneroster_1_2"]}
+"""Where the files stand that only this version has, or has with other columns."""
+
+_GRADES = ("lineItems", "results", "categories")
+_ROWS_LISTED = 1000
+_NEEDED = Rule("reader-needs", "A file without which the reader takes nothing has no rows.", "Load all streams first.")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a publish needs to know. `wait` is in seconds, for the database as for another publish."""
+    """What a publish needs to know; the options of `connect publish` describe each. `wait` is in seconds."""
 
     database: Path
     package: Path
     schema: str = "oneroster"
+    oneroster_version: str = "1.1"
+    mode: str = "bulk"
+    profile: str = "generic"
+    privacy_level: int = 0
+    privacy_key: str = field(default="", repr=False)
+    exclude: tuple[str, ...] = ()
     system_name: str = ""
     system_code: str = ""
+    removal_threshold: float = 15.0
+    removal_rows: int = 5
+    allow_removals: bool = False
+    blackout: str = ""
+    time_zone: str = "UTC"
+    consent_until: str = ""
+    mapping: Path | None = None
+    delivery: str = field(default="", repr=False)
+    delivery_options: str = field(default="", repr=False)
+    webhook: str = field(default="", repr=False)
     wait: float = 5.0
 
 
 def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, Any]:
-    """Publish the package and return the report, whose `published` is false when the checks refused it.
+    """Publish the package and return the report, whose `outcome` tells what happened.
 
+    `published` or `unchanged` (same bytes as before), `refused` by the checks, `blocked` by a guard, or `skipped` in a
+    black-out.
     `step` is told a sentence and a number of rows while the work goes on.
     """
+    _usable(settings)
+    run = _Run(settings, step)
+    with package.locked(settings.package, settings.wait):
+        try:
+            reason = _black_out(settings)
+            if reason:
+                return run.end("skipped", reason)
+            with warehouse.opened(settings.database, settings.wait, write=True) as database:
+                run.prepare(database)
+                stopped = run.stopped()
+                if stopped:
+                    return run.end(*stopped, database=database)
+                run.write(database, settings.package)
+            run.deliver()
+        except ConnectError as error:
+            run.fail(error)
+            raise
+        return run.end("unchanged" if run.report["unchanged"] else "published", "")
+
+
+def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, Any]:
+    """Do everything but the delivery: the package goes into the folder `preview` beside the real one, and is forgotten.
+
+    The report has the keys of :func:`publish`, and in `changes` the ids of the rows added, changed and removed.
+    """
+    _usable(settings)
+    run = _Run(settings, step)
+    scratch = settings.package.parent / "preview" / settings.package.name
+    with (
+        package.locked(scratch, settings.wait),
+        warehouse.opened(settings.database, settings.wait) as database,
+    ):
+        run.prepare(database)
+        run.report["changes"] = run.changes(database)
+        outcome, why = run.stopped() or ("published", "")
+        if outcome != "refused":
+            run.write_file(database, scratch)
+        run.report |= {"outcome": outcome, "why": why, "published": outcome == "published", "package": str(scratch)}
+        run.report["finished_at"] = ledger.now()
+        with package.replacing(scratch.with_name(REPORT), scratch) as handle:
+            handle.write((json.dumps(run.report, indent=2) + "\n").encode())
+    return run.report
+
+
+def _usable(settings: Settings) -> None:
     if settings.package.is_dir():
         raise UsageError(f"{settings.package} is a folder: set CONNECT_PACKAGE to the name of a zip file.")
-    binding = bindings.load("1.1")
-    with warehouse.opened(settings.database, settings.wait) as database:
-        columns = checks.define(database, settings.schema, binding)
-        if not columns:
+    today = _today(settings)
+    try:
+        ends = settings.consent_until and datetime.strptime(settings.consent_until, "%Y-%m-%d").date()  # noqa: DTZ007
+    except ValueError as error:
+        raise UsageError(f"CONNECT_CONSENT_UNTIL is {settings.consent_until!r}: write a day as 2027-06-30.") from error
+    if ends and today > ends:
+        raise RefusedError(f"The consent to share this data ended on {ends}: renew it and set CONNECT_CONSENT_UNTIL.")
+    if settings.mapping is not None:
+        problems = mapping.problems(settings.mapping)
+        if problems:
+            first = problems[0]
+            raise UsageError(f"{first} ({len(problems)} found; `connect mapping check` lists all)")
+
+
+def _today(settings: Settings) -> date:
+    return black_outs.local_day(datetime.now(timezone.utc), zones.zone(settings.time_zone, "CONNECT_LMS_TIME_ZONE"))
+
+
+def _black_out(settings: Settings) -> str:
+    today = _today(settings)
+    found = black_outs.active(black_outs.parse(settings.blackout), today)
+    return f"{today} lies in the black-out {found}" if found else ""
+
+
+class _Run:
+    """One run: its report grows while it goes on."""
+
+    def __init__(self, settings: Settings, step: Callable[[str, int], None]) -> None:
+        self.settings = settings
+        self.step = step
+        self.binding: Binding = bindings.load(settings.oneroster_version)
+        self.began = time.monotonic()
+        self.columns: dict[str, list[str]] = {}
+        self.recorded = False
+        self.drops: list[guards.Drop] = []
+        self.agreements: list[tuple[str, str]] = []
+        self.before = _report_before(settings.package)
+        self.report: dict[str, Any] = {
+            "outcome": "failed",
+            "why": "",
+            "published": False,
+            "first": False,
+            "unchanged": False,
+            "run": None,
+            "package": str(settings.package),
+            "database": str(settings.database),
+            "started_at": ledger.now(),
+            "finished_at": "",
+            "mode": settings.mode,
+            "version": settings.oneroster_version,
+            "profile": settings.profile,
+            "privacy_level": settings.privacy_level,
+            "data_as_of": "",
+            "settings": {},
+            "bytes": 0,
+            "sha256": "",
+            "seconds": {},
+            "files": {},
+            "counts": [],
+            "problems": [],
+            "findings": [],
+            "blocked": [],
+            "held": [],
+            "delivery": None,
+            "warnings": [],
+            "placed": self.before.get("placed"),
+        }
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.report["seconds"][what] = round(time.monotonic() - began, 2)
+
+    def prepare(self, database: Warehouse) -> None:
+        """Define all stages and find out whether they may be published."""
+        settings, report = self.settings, self.report
+        schemas = [*_OWN_SCHEMA[settings.oneroster_version], settings.schema]
+        self.present = stages.sources(database, self.binding, schemas)
+        if not self.present:
             raise DatabaseError(
                 f"{settings.database} holds no OneRoster models in the schema {settings.schema}: "
                 "run the transforms (dbt:build) first, or set CONNECT_ONEROSTER_SCHEMA."
             )
-        with package.locked(settings.package, settings.wait):
-            outcome = checks.check(database, columns, binding, lambda file: step(f"Checking {file}", 0))
-            report = _report(settings, outcome)
-            if not outcome.refused:
-                before = package.digest(settings.package) if settings.package.is_file() else ""
-                source = {"systemName": settings.system_name, "systemCode": settings.system_code}
-                with package.replacing(settings.package, settings.package, keep_same=True) as handle:
-                    package.write(
-                        handle, database, binding, outcome.rows, columns, source, lambda f, n: step(f"Writing {f}", n)
-                    )
-                after = package.digest(settings.package)
-                report |= {
-                    "published": True,
-                    "first": not before,
-                    "unchanged": before == after,
-                    "bytes": settings.package.stat().st_size,
-                    "sha256": after,
-                }
-            report["finished_at"] = _now()
-            with package.replacing(settings.package.with_name(REPORT), settings.package) as handle:
-                handle.write((json.dumps(report, indent=2) + "\n").encode())
-    return report
+        self.columns = {
+            file: self.present.get(file, [column.name for column in standard])
+            for file, standard in self.binding.files.items()
+            if file in self.present or file in stages.CONNECTED
+        }
+        report["settings"], report["data_as_of"] = _settings_used(database)
+        self.last = ledger.last_run(database, "outcome in ('published', 'unchanged')")
+        self.placed = ledger.last_run(database, "placed")
+        newest = ledger.last_run(database)
+        report["run"] = newest["run"] + 1 if newest else 1
+        report["first"] = self.last is None
+        with self.timed("compare"):
+            self.step("Comparing with the last publish", 0)
+            self._compare(database)
+        self.mode, reason = self._mode(database)
+        report["mode"] = self.mode
+        if reason:
+            report["warnings"].append(f"A bulk file instead of a delta: {reason}.")
+        with self.timed("check"):
+            self._present(database, "now")
+            outcome = checks.check(database, self.headers, self.binding, lambda file: self.step(f"Checking {file}", 0))
+        self.refused = outcome.refused
+        self._describe(database, outcome)
 
+    def _compare(self, database: Warehouse) -> None:
+        settings, columns = self.settings, self.columns
+        orgs = stages.at("source", "orgs")
+        district = next(database.rows(f"select \"sourcedId\" from {orgs} where type = 'district'"), ("",))[0]
+        self.shape: Shape = shape.shape(
+            settings.oneroster_version,
+            settings.profile,
+            settings.privacy_level,
+            settings.privacy_key,
+            settings.exclude,
+            district,
+            mode=settings.mode,
+            identity=self.report["settings"].get("identity", "coursera_id"),
+        )
+        shape.unlock(self.shape, database)
+        self.headers = {file: shape.header(self.shape, file, names) for file, names in self.present.items()}
+        stages.memory(database, columns)
+        for stage in ("source", "memory"):
+            stages.schools(database, stage, columns)
+        same_settings = self.last is not None and json.loads(self.last["settings"]) == self.report["settings"]
+        if self.last is not None and same_settings and not settings.allow_removals:
+            guards.hold(database, columns, self.report["data_as_of"], self.last["run"])
+        else:  # with other settings ids or line items change on purpose
+            guards.hold_nothing(database)
+        stages.now(database, columns, {file: shape.condition(self.shape, file) for file in columns})
+        stages.changes(database, columns)
+        stages.schools(database, "now", columns)
+        self._guard(database)
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    def _guard(self, database: Warehouse) -> None:
+        settings, was = self.settings, {}
+        if self.last is not None:
+            was = json.loads(self.last["settings"])
+        mode_was, mode = was.get("grade_sync"), self.report["settings"].get("grade_sync")
+        agreed_schools, agreed_modes = ledger.agreed(database, "school"), ledger.agreed(database, "grade_sync")
+        threshold = guards.Threshold(settings.removal_threshold, settings.removal_rows)
+        any_removal = guards.Threshold(0, 1)
+        for file in self.columns:
+            switched = file in _GRADES and mode_was is not None and mode_was != mode
+            for drop in guards.drops(database, [file], any_removal if switched else threshold):
+                if settings.allow_removals:
+                    continue
+                if drop.school in agreed_schools:
+                    self.agreements.append(("school", drop.school))
+                elif switched and mode in agreed_modes:
+                    self.agreements.append(("grade_sync", str(mode)))
+                elif switched:
+                    step = f"`connect grades change {mode} --save`"
+                    reason = f"the grade sync was changed from {mode_was} to {mode} without {step}"
+                    self.drops.append(replace(drop, because=reason))
+                else:
+                    self.drops.append(drop)
 
+    def _mode(self, database: Warehouse) -> tuple[str, str]:
+        """Return bulk or delta, and why it is not the delta that was asked for.
 
-def _report(settings: Settings, outcome: checks.Outcome) -> dict[str, Any]:
-    return {
-        "published": False,
-        "first": False,
-        "unchanged": False,
-        "package": str(settings.package),
-        "database": str(settings.database),
-        "finished_at": "",
-        "files": {
-            file: {"mode": "bulk" if rows else "absent", "rows": rows} for file, rows in sorted(outcome.rows.items())
-        },
-        "problems": [
+        Memory can be trusted when the report beside the package is of the same ledger and not ahead of it: that of a
+        lost warehouse has another id, that of a restored one has seen later runs.
+        """
+        if self.settings.mode != "delta":
+            return "bulk", ""
+        placed, beside = self.placed, self.before.get("placed") or {}
+        if placed is None:
+            return "bulk", "nothing was published yet"
+        if beside.get("ledger") != ledger.identity(database) or not placed["run"] <= beside["run"] < self.report["run"]:
+            return "bulk", "the warehouse does not remember what was published last, it was lost or restored"
+        if placed["shape"] != self.shape.fingerprint:
+            return "bulk", "version, profile, privacy level or excluded attributes have changed"
+        return "delta", ""
+
+    def _present(self, database: Warehouse, stage: str) -> None:
+        """Define the files as the reader is to see them."""
+        for file, names in self.headers.items():
+            shown = [
+                f"{self._stamp(stage, name)} as {quoted(name)}"
+                if name in stages.STAMPS
+                else f"{shape.cell(self.shape, file, name)} as {quoted(name)}"
+                for name in names
+            ]
+            database.view(f"publish {file}", f"select {', '.join(shown)} from {stages.at(stage, file)} as r")
+        for file in self.binding.files.keys() - self.headers.keys():
+            blank = ", ".join(f"'' as {quoted(column.name)}" for column in self.binding.files[file])
+            database.view(f"publish {file}", f"select {blank} where false")
+
+    def _stamp(self, stage: str, name: str) -> str:
+        return f"r.{quoted(name)}" if stage == "delta" else "''"
+
+    def _describe(self, database: Warehouse, outcome: checks.Outcome) -> None:
+        report = self.report
+        names = dict(
+            database.rows(
+                f'select "sourcedId", name from {stages.at("memory", "orgs")} '
+                f'union all select "sourcedId", name from {stages.at("now", "orgs")}'
+            )
+        )
+        report |= outcome.described()
+        errors = _errors_by_school(database, outcome)
+        report["counts"] = [
+            {**row, "school_name": names.get(row["school"], ""), "errors": errors.get((row["file"], row["school"]), 0)}
+            for row in guards.counts(database, self.columns)
+            if row["total"] or row["removed"]
+        ]
+        report["blocked"] = [
             {
-                "rule": rule,
-                "severity": RULES[rule].severity,
-                "file": f"{file}.csv",
-                "field": field,
-                "count": count,
-                "reason": RULES[rule].sentence,
-                "remedy": RULES[rule].remedy,
+                "file": drop.file,
+                "school": drop.school,
+                "school_name": names.get(drop.school, ""),
+                "before": drop.before,
+                "removed": drop.removed,
+                "reason": drop.reason,
+                "sourced_ids": list(drop.sourced_ids),
             }
-            for (rule, file, field), count in outcome.counts.items()
-        ],
-        "findings": [
-            {
-                **asdict(finding),
-                "file": f"{finding.file}.csv",
-                "severity": RULES[finding.rule].severity,
-                "reason": RULES[finding.rule].sentence,
-            }
-            for finding in outcome.findings
-        ],
-    }
+            for drop in self.drops
+        ]
+        report["held"] = [
+            {"file": file, "sourced_id": sourced_id, "reason": reason, "since": since}
+            for file, sourced_id, reason, since in database.rows("select * from held order by all")
+        ]
+        files = shape.files(self.shape, self.binding)
+        report["files"] = {
+            file: {"mode": self.mode if rows and file in files else "absent", "rows": rows if file in files else 0}
+            for file, rows in sorted(outcome.rows.items())
+        }
+
+    def stopped(self) -> tuple[str, str] | None:
+        """Return outcome and reason when this package must not be published."""
+        if self.refused:
+            return "refused", "a rule is broken"
+        if self.drops:
+            return "blocked", "more would leave than the threshold allows"
+        return None
+
+    def changes(self, database: Warehouse) -> dict[str, dict[str, list[str]]]:
+        """Return file → added, changed, removed → the first ids."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for file in self.columns:
+            for what in ("added", "changed", "removed"):
+                changed = stages.at("changes", file)
+                query = f'select "sourcedId" from {changed} where what = ? order by 1 limit {_ROWS_LISTED}'
+                ids = [row[0] for row in database.rows(query, [what])]
+                if ids:
+                    found.setdefault(file, {})[what] = ids
+        return found
+
+    def write_file(self, database: Warehouse, target: Path, commit: Callable[[], None] = lambda: None) -> None:
+        """Write the package beside its place, commit, and only then let it take its place."""
+        report, profile = self.report, self.shape.profile
+        files = shape.files(self.shape, self.binding)
+        if self.mode == "delta":
+            assert self.placed is not None  # noqa: S101 - else there is no delta
+            stages.delta(database, self.columns, self.placed["run"], report["started_at"])
+            self._present(database, "delta")
+        parts = {}
+        for file in files:
+            columns = self.headers.get(file, [column.name for column in self.binding.files[file]])
+            rows = database.row(f"select count(*) from {stages.at('publish', file)}")[0]
+            written = rows or (profile.empty == "header" and self.mode == "bulk")
+            parts[file] = package.Part(self.mode if written else "absent", columns, rows)
+        report["files"] = {
+            file: {"mode": parts[file].mode, "rows": parts[file].rows}
+            if file in parts
+            else {"mode": "absent", "rows": 0}
+            for file in sorted(self.binding.files)
+        }
+        source = {"systemName": self.settings.system_name, "systemCode": self.settings.system_code}
+        before = package.digest(target) if target.is_file() else ""
+        with self.timed("write"), package.replacing(target, target, keep_same=True) as handle:
+            package.write(
+                handle,
+                database,
+                self.binding,
+                parts,
+                source,
+                profile.quotes == "all",
+                lambda file, rows: self.step(f"Writing {file}", rows),
+            )
+            handle.flush()
+            partial = Path(handle.name)
+            report["bytes"], report["sha256"] = partial.stat().st_size, package.digest(partial)
+            report["unchanged"] = before == report["sha256"]
+            commit()
+
+    def write(self, database: Warehouse, target: Path) -> None:
+        """Write the package, and into the ledger what it holds, so that both or neither remain."""
+
+        def commit() -> None:
+            self.report["outcome"] = "unchanged" if self.report["unchanged"] else "published"
+            with database.transaction():
+                ledger.prepare(database)
+                stages.remember(database, self.columns, self.report["run"])
+                self._record(database)
+
+        self.write_file(database, target, commit)
+        self.report |= {
+            "published": True,
+            "placed": {"ledger": ledger.identity(database), "run": self.report["run"]},
+        }
+        if not self.settings.delivery:
+            self._settle(database, "")
+
+    def deliver(self) -> None:
+        """Bring the package to its receiver; the warehouse is free for others meanwhile."""
+        settings = self.settings
+        if not settings.delivery:
+            return
+        self._write_report()  # what is in place here is known, should the delivery not end
+        with self.timed("deliver"):
+            done = delivery.deliver(
+                settings.package, settings.delivery, _options(settings.delivery_options), step=self.step
+            )
+        self.report["delivery"] = asdict(done)
+        with warehouse.opened(settings.database, settings.wait, write=True) as database:
+            self._settle(database, done.target_shown)
+
+    def _settle(self, database: Warehouse, delivered_to: str) -> None:
+        """Note that the package is where its reader finds it: the next delta begins here."""
+        with database.transaction():
+            database.do(
+                f"update {ledger.table('runs')} set placed = true, delivered_to = ? where run = ?",
+                [delivered_to, self.report["run"]],
+            )
+
+    def _record(self, database: Warehouse) -> None:
+        report, run = self.report, self.report["run"]
+        seconds = {**report["seconds"], "all": round(time.monotonic() - self.began, 2)}
+        row = {
+            **{name: report[name] for name in ("run", "outcome", "why", "started_at", "mode", "version", "profile")},
+            **{name: report[name] for name in ("data_as_of", "package", "bytes", "sha256")},
+            "finished_at": ledger.now(),
+            "shape": self.shape.fingerprint if hasattr(self, "shape") else "",
+            "settings": json.dumps(report["settings"], sort_keys=True),
+            "delivered_to": "",
+            "placed": False,
+            "seconds": json.dumps(seconds),
+            "versions": json.dumps({name: version(name) for name in ("coursera-connect", "duckdb")}),
+        }
+        ledger.record(database, "runs", [row])
+        ledger.record(database, "counts", [{"run": run, **row} for row in report["counts"]])
+        problems = [{**row, "run": run, "how_many": row["count"]} for row in report["problems"]]
+        ledger.record(database, "problems", problems)
+        ledger.record(database, "held", [{"run": run, **row} for row in report["held"]])
+        blocked = [{**row, "run": run, "sourced_ids": " ".join(row["sourced_ids"])} for row in report["blocked"]]
+        ledger.record(database, "blocked", blocked)
+        if report["outcome"] in {"published", "unchanged"}:
+            for kind, subject in set(self.agreements):
+                database.do(
+                    f"update {ledger.table('agreements')} set used_by_run = ? "
+                    "where kind = ? and subject = ? and used_by_run is null",
+                    [run, kind, subject],
+                )
+        self.recorded = True
+
+    def end(self, outcome: str, why: str, database: Warehouse | None = None) -> dict[str, Any]:
+        """Complete the report, in the ledger, as files and to the webhook."""
+        report = self.report
+        report |= {"outcome": outcome, "why": why, "finished_at": ledger.now()}
+        report["seconds"]["all"] = round(time.monotonic() - self.began, 2)
+        if database is not None and not self.recorded:
+            self._record_alone(database)
+        elif not self.recorded:
+            # A black-out or a failure is worth a line in the ledger, and not worth a second failure.
+            with suppress(ConnectError), warehouse.opened(self.settings.database, 0, write=True) as opened:
+                newest = ledger.last_run(opened)
+                report["run"] = newest["run"] + 1 if newest else 1
+                self._record_alone(opened)
+        if self.settings.webhook:
+            trouble = notices.post(self.settings.webhook, report)
+            if trouble:
+                report["warnings"].append(trouble)
+        self._write_report()
+        return report
+
+    def _record_alone(self, database: Warehouse) -> None:
+        with database.transaction():
+            ledger.prepare(database)
+            self._record(database)
+
+    def fail(self, error: ConnectError) -> None:
+        """Record a run that ended by an error, as far as that is possible."""
+        if self.recorded:
+            with suppress(ConnectError), warehouse.opened(self.settings.database, 0, write=True) as database:
+                database.do(
+                    f"update {ledger.table('runs')} set why = ? where run = ?",
+                    [str(error), self.report["run"]],
+                )
+        outcome = "undelivered" if isinstance(error, DeliveryError) else "failed"
+        with suppress(ConnectError):
+            self.end(outcome, str(error))
+
+    def _write_report(self) -> None:
+        place = self.settings.package.with_name(REPORT)
+        with package.replacing(place, self.settings.package) as handle:
+            handle.write((json.dumps(self.report, indent=2) + "\n").encode())
+        with package.replacing(place.with_suffix(".md"), self.settings.package) as handle:
+            handle.write(notices.markdown(self.report).encode())
+
+
+def _report_before(place: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(place.with_name(REPORT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _options(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError('CONNECT_DELIVERY_OPTIONS has to be a JSON object, as {"known_hosts": "known_hosts"}.')
+    return found
+
+
+def _settings_used(database: Warehouse) -> tuple[dict[str, Any], str]:
+    """Return the settings that shaped the tables, and the age of the data (blank when nobody knows)."""
+    names = database.columns("connect").get("settings_used")
+    if not names:
+        return {}, ""
+    row = next(database.rows("select * from connect.settings_used"), None)
+    found = dict(zip(names, row, strict=True)) if row else {}
+    data_as_of = found.pop("data_as_of", None)
+    return {name: str(value) for name, value in found.items() if value is not None}, str(data_as_of or "")
+
+
+def _errors_by_school(database: Warehouse, outcome: checks.Outcome) -> dict[tuple[str, str], int]:
+    """Return (file, school) → findings; what has no school is the district's."""
+    found: dict[tuple[str, str], int] = {}
+    for file in {finding.file for finding in outcome.findings}:
+        ids = [finding.sourced_id for finding in outcome.findings if finding.file == file]
+        known = dict(database.rows(f"select * from {stages.at('schools of now', file)}")) if any(ids) else {}
+        for sourced_id in ids:
+            where = (file, known.get(sourced_id or "", ""))
+            found[where] = found.get(where, 0) + 1
+    return found

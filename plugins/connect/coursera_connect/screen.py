@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -45,16 +46,30 @@ def progress(unit: str = "rows") -> Iterator[Callable[[str, int], None]]:
 
 
 def published(report: dict[str, Any]) -> str:
-    """Return the lines that say what was published, and every warning."""
-    files = [f"{name} {file['rows']:,}" for name, file in report["files"].items() if file["rows"]]
+    """Return the lines that say what was published, what changed, and every warning."""
+    if report["outcome"] == "skipped":
+        return f"Not published: {report['why']}. The last package stays."
+    files = [f"{name} {file['rows']:,}" for name, file in report["files"].items() if file["mode"] != "absent"]
     what = "is unchanged" if report["unchanged"] else "published"
-    return "\n".join([f"{_near(report['package'])} {what}: {', '.join(files)}.", *_warnings(report)])
+    lines = [f"{_near(report['package'])} {what}: {', '.join(files) or 'nothing has changed'}."]
+    if not report["first"] and not report["unchanged"]:
+        lines.append(f"Since the last publish: {_moved(report['counts'])}.")
+    if report["delivery"]:
+        lines.append(f"Delivered to {report['delivery']['target_shown']}.")
+    return "\n".join([*lines, *_held(report), *report["warnings"], *_warnings(report)])
 
 
 def refused(report: dict[str, Any], where: Path) -> str:
-    """Return the lines that say why a package was refused: counts per rule and field, and the first rows of each."""
+    """Return the lines that say why a package was refused or blocked: counts, and the first rows of each."""
     lines = _problems(report, "error")
-    lines += _warnings(report)
+    lines += [
+        f"{drop['file']} of {drop['school_name'] or drop['school'] or 'the district'}: {drop['removed']:,} of "
+        f"{drop['before']:,} rows would leave ({drop['reason']})."
+        for drop in report["blocked"][:_PROBLEMS_SHOWN]
+    ]
+    if report["blocked"]:
+        lines.append("If that is right, let them go once: connect publish --allow-removals")
+    lines += _held(report) + _warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
     return "\n".join([*lines, f"Not published, {stays}. All findings: {_near(where)}"])
 
@@ -66,6 +81,46 @@ def checked(report: dict[str, Any]) -> str:
     version = f" OneRoster {report['version']}" if report["version"] else ""
     verdict = f"{what}{version}: {', '.join(files) or 'no rows'}."
     return "\n".join([*_problems(report, "error"), *_warnings(report), verdict])
+
+
+def preview(report: dict[str, Any]) -> None:
+    """Print what a publish would change, per file and school."""
+    console = Console()
+    console.print(changes_table(report["counts"], "What would change since the last publish"))
+    lines = _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
+    lines += [
+        f"Would be blocked: {drop['file']} of {drop['school_name'] or drop['school'] or 'the district'}, "
+        f"{drop['removed']:,} of {drop['before']:,} rows ({drop['reason']})."
+        for drop in report["blocked"]
+    ]
+    told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
+    lines.append(told or f"It would be published. The package to look at: {_near(report['package'])}")
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def changes_table(counts: list[dict[str, Any]], title: str) -> Table:
+    """Return the table of what happened per file and school; files in which nothing happened have their total only."""
+    table = Table("file", "school", box=None, title=title, title_justify="left")
+    headings = ("total", "added", "changed", "removed", "held", "errors")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for row in counts:
+        school = row["school_name"] or row["school"] or "(district)"
+        table.add_row(row["file"], school, *(f"{row[name]:,}" if row[name] else "" for name in headings))
+    return table
+
+
+def _moved(counts: list[dict[str, Any]]) -> str:
+    sums = {name: sum(row[name] for row in counts) for name in ("added", "changed", "removed")}
+    return ", ".join(f"{number:,} {name}" for name, number in sums.items())
+
+
+def _held(report: dict[str, Any]) -> list[str]:
+    if not report["held"]:
+        return []
+    lines = [f"Held as they were, until the reports say so once more ({len(report['held']):,} rows):"]
+    lines += [f"  {row['file']} {row['sourced_id']}: {row['reason']}" for row in report["held"][:_ROWS_SHOWN]]
+    return lines
 
 
 def summary(facts: dict[str, Any]) -> None:
@@ -141,3 +196,64 @@ def _problems(report: dict[str, Any], severity: str) -> list[str]:
     if len(problems) > _PROBLEMS_SHOWN:
         lines.append(f"and {len(problems) - _PROBLEMS_SHOWN} more, all in the report.")
     return lines
+
+
+def runs(found: list[dict[str, Any]]) -> None:
+    """Print the runs of the ledger."""
+    if not found:
+        Console().print("Nothing was published yet: connect publish")
+        return
+    table = Table("run", "ended", "outcome", "files", box=None)
+    headings = ("total", "added", "changed", "removed", "held", "blocked")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    table.add_column("why")
+    for row in found:
+        how = f"{row['version']} {row['mode']} {row['profile']}"
+        numbers = (f"{row[name]:,}" if row[name] else "" for name in headings)
+        table.add_row(str(row["run"]), row["finished_at"], row["outcome"], how, *numbers, row["why"])
+    Console().print(table)
+
+
+def run(found: dict[str, Any]) -> None:
+    """Print one run."""
+    console = Console()
+    lines = [
+        f"run {found['run']}: {found['outcome']}" + (f", {found['why']}" if found["why"] else ""),
+        f"from {found['started_at']} to {found['finished_at']}; data as of {found['data_as_of'] or 'an unknown time'}",
+        f"OneRoster {found['version']} {found['mode']}, profile {found['profile']}, {found['bytes']:,} bytes",
+        f"delivered to {found['delivered_to']}" if found["delivered_to"] else "not delivered anywhere",
+        "seconds: " + ", ".join(f"{name} {seconds:g}" for name, seconds in found["seconds"].items()),
+    ]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    console.print(changes_table(found["counts"], ""))
+    details = [
+        f"{row['severity']}: {row['file']} {row['field']}: {row['rule']} ({row['how_many']:,})"
+        for row in found["problems"]
+    ]
+    details += [f"held: {row['file']} {row['sourced_id']}: {row['reason']}" for row in found["held"]]
+    details += [
+        f"blocked: {row['file']} of {row['school_name'] or row['school'] or 'the district'}: {row['removed']:,} of "
+        f"{row['before']:,} rows ({row['reason']})"
+        for row in found["blocked"]
+    ]
+    console.print("\n".join(details), soft_wrap=True, highlight=False, markup=False)
+
+
+def record(found: list[dict[str, Any]]) -> None:
+    """Print what became of a row over time."""
+    table = Table("run", "at", "file", "id", "what", "fields", box=None)
+    for event in found:
+        fields = [
+            f"{name}: {after or '(blank)'}" if not before else f"{name}: {before} → {after or '(blank)'}"
+            for name, (before, after) in event["fields"].items()
+            if name != "sourcedId"
+        ]
+        cells = (str(event["run"]), event["at"], event["file"], event["sourced_id"], event["what"], "\n".join(fields))
+        table.add_row(*map(_plain, cells))
+    Console().print(table)
+
+
+def _plain(text: str) -> str:
+    """A cell as it is: what looks like rich's markup is not meant as such."""
+    return escape(text)

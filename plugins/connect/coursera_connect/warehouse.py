@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""The database, read-only: the one place that knows which SQL is DuckDB's own."""
+"""The database: the one place that knows which SQL is DuckDB's own."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _sixty_bits(hex_digits: str, start: int) -> str:
 
 
 class Warehouse:
-    """An open DuckDB file. Tables are read, never written; views live in the temporary schema of the connection."""
+    """An open DuckDB file. What is defined for a run is temporary; only the schema of the ledger is ever written."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -157,6 +157,31 @@ class Warehouse:
     def remember(self, name: str, value: bytes) -> None:
         """Keep a value for `keyed_digest` as long as the connection: it stands in no statement, so in no error."""
         self._connection.execute(f"set variable {name} = ?", [value])
+
+    def table(self, name: str, query: str) -> None:
+        """Keep the rows of a query for the time of this connection."""
+        self._connection.execute(f"create or replace temporary table {quoted(name)} as {query}")
+
+    def do(self, statement: str, parameters: list[Any] | None = None) -> None:
+        """Execute a statement whose result nobody reads."""
+        self._connection.execute(statement, parameters or [])
+
+    def insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
+        """Insert a few rows: what is many comes from a query."""
+        if rows:
+            marks = ", ".join("?" for _ in rows[0])
+            self._connection.executemany(f"insert into {table} values ({marks})", rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all of the block's changes, or none of them."""
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
 
     def rows(self, query: str, parameters: list[Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query without holding them all."""
@@ -206,12 +231,12 @@ def scratch(spill: Path) -> Iterator[Scratch]:
 
 
 @contextmanager
-def opened(path: Path, wait: float = 5.0) -> Iterator[Warehouse]:
-    """Open a DuckDB file read-only; a lock of another process is waited for, `wait` seconds at most."""
+def opened(path: Path, wait: float = 5.0, *, write: bool = False) -> Iterator[Warehouse]:
+    """Open a DuckDB file, read-only unless told; a lock of another process is waited for, `wait` seconds at most."""
     if not path.is_file():
         raise DatabaseError(f"There is no database at {path}: run a job first, or set CONNECT_DATABASE.")
     with tempfile.TemporaryDirectory(prefix="connect-") as spill:
-        connection = _connect(path, spill, time.monotonic() + wait)
+        connection = _connect(path, spill, time.monotonic() + wait, write=write)
         try:
             yield Warehouse(connection)
         except duckdb.Error as error:
@@ -221,7 +246,7 @@ def opened(path: Path, wait: float = 5.0) -> Iterator[Warehouse]:
             connection.close()
 
 
-def _connect(path: Path, spill: str, deadline: float) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, spill: str, deadline: float, *, write: bool) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": spill,
         "memory_limit": "256MB",
@@ -229,7 +254,7 @@ def _connect(path: Path, spill: str, deadline: float) -> duckdb.DuckDBPyConnecti
     }
     while True:
         try:
-            return duckdb.connect(str(path), read_only=True, config=config)
+            return duckdb.connect(str(path), read_only=not write, config=config)
         except duckdb.Error as error:  # noqa: PERF203 - the loop waits, it does not hurry
             holder = re.search(r"Conflicting lock is held in (.*?\(PID \d+\))", str(error))
             if "lock" not in str(error):

@@ -1,12 +1,13 @@
-"""What happened: `connect summary`."""
+"""What happened: `connect summary` and `connect history`."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from coursera_connect import history as past
 from coursera_connect import screen
 from coursera_connect.commands import options
 from coursera_connect.summary import summary as run_summary
@@ -30,3 +31,48 @@ def summary(as_json: bool, database: Path, package: Path, raw_schema: str, wait:
         click.echo(json.dumps(facts))
     else:
         screen.summary(facts)
+
+
+@click.group(invoke_without_command=True, short_help="Show the runs, one of them, or a row over time.")
+@options.together(options.database, options.wait, options.json_flag)
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to show.")
+@click.pass_context
+def history(context: click.Context, as_json: bool, database: Path, wait: float, last: int) -> None:
+    """Show the runs of the ledger, newest first: outcome, rows added, changed, removed and held.
+
+    \b
+    Examples:
+      connect history
+      connect history show 12
+      connect history record user.AbC123               a learner: own row, classes and grades over time
+      connect history record class.Prog1.Course1
+      connect history record ana@college.example       also by e-mail, user name or identifier
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    context.obj = {"database": database, "wait": wait}
+    if context.invoked_subcommand is None:
+        _show(past.runs(database, wait, last), as_json, screen.runs)
+
+
+@history.command(short_help="One run per file and school.")
+@click.argument("run", type=int)
+@options.json_flag
+@click.pass_obj
+def show(where: dict[str, Any], run: int, as_json: bool) -> None:
+    """Show a run: what happened per file and school, what was held, what was blocked and why, what was wrong."""
+    _show(past.show(run=run, **where), as_json, screen.run)
+
+
+@history.command(short_help="A learner, class or any other row over time.")
+@click.argument("id")
+@options.json_flag
+@click.pass_obj
+def record(where: dict[str, Any], id: str, as_json: bool) -> None:  # noqa: A002 - the argument's name in the help
+    """Show what became of a row and of all that belongs to it. This shows names and grades as they were published."""
+    _show(past.record(sourced_id=id, **where), as_json, screen.record)
+
+
+def _show(found: Any, as_json: bool, show_it: Any) -> None:
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        show_it(found)

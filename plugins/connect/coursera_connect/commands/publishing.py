@@ -1,21 +1,25 @@
-"""`connect publish`."""
+"""`connect publish` and `connect preview`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from coursera_connect import publish as publishing
 from coursera_connect import screen
 from coursera_connect.commands import options
+from coursera_connect.errors import BlockedError
 from coursera_connect.publish import REPORT, Settings
-from coursera_connect.publish import publish as run_publish
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-@click.command(short_help="Check the OneRoster tables, write the zip.")
-@options.together(
+_EXIT_CODES = {"published": 0, "unchanged": 0, "skipped": 0, "refused": 1, "blocked": BlockedError.exit_code}
+
+_how = options.together(
     options.database,
     options.package,
     options.wait,
@@ -25,33 +29,168 @@ from coursera_connect.publish import publish as run_publish
         default="oneroster",
         help="Schema of the OneRoster models, one table per file.",
     ),
+    options.setting(
+        "--oneroster-version",
+        env="CONNECT_ONEROSTER_VERSION",
+        type=click.Choice(["1.1", "1.2"]),
+        default="1.1",
+        help="Version of the binding.",
+    ),
+    options.setting(
+        "--mode",
+        env="CONNECT_MODE",
+        type=click.Choice(["bulk", "delta"]),
+        default="bulk",
+        help="Everything each time, or what changed since the last package that reached the reader.",
+    ),
+    options.setting(
+        "--profile", env="CONNECT_PROFILE", default="generic", help="The reader's own rules; see docs/profiles.md."
+    ),
+    options.setting(
+        "--privacy-level",
+        env="CONNECT_PRIVACY_LEVEL",
+        type=click.IntRange(0, 3),
+        default=0,
+        help="Privacy Shield: 1 masks last names, 2 also first names and e-mails, 3 also user names and phones.",
+    ),
+    options.setting("--privacy-key", env="CONNECT_PRIVACY_KEY", default="", help="Secret that the masks depend on."),
+    options.setting(
+        "--exclude", env="CONNECT_EXCLUDE", default="", help="Attributes to leave blank, as users.email,users.userIds."
+    ),
+    options.setting(
+        "--removal-threshold",
+        env="CONNECT_REMOVAL_THRESHOLD",
+        type=click.FloatRange(0, 100),
+        default=15.0,
+        help="Percent of the rows of a file and school that may leave at once.",
+    ),
+    options.setting(
+        "--removal-rows",
+        env="CONNECT_REMOVAL_ROWS",
+        type=click.IntRange(min=1),
+        default=5,
+        help="Fewer rows than these may always leave, unless none would be left.",
+    ),
+    click.option("--allow-removals", is_flag=True, help="For this one run: let everything leave, and hold nothing."),
     options.setting("--system-name", env="CONNECT_SYSTEM_NAME", default="", help="source.systemName of the manifest."),
     options.setting("--system-code", env="CONNECT_SYSTEM_CODE", default="", help="source.systemCode of the manifest."),
+    options.setting(
+        "--time-zone",
+        env="CONNECT_LMS_TIME_ZONE",
+        default="UTC",
+        help="Time zone of the LMS, in which black-out days are days.",
+    ),
+    options.setting(
+        "--consent-until",
+        env="CONNECT_CONSENT_UNTIL",
+        default="",
+        help="Last day on which data may be shared, as 2027-06-30.",
+    ),
+    options.setting(
+        "--mapping",
+        env="CONNECT_MAPPING",
+        type=options.PATH,
+        default=None,
+        help="Folder of the mapping files, which are checked first.",
+    ),
     options.json_flag,
 )
-def publish(as_json: bool, **chosen: Any) -> None:
-    """Check the OneRoster 1.1 tables and publish them as one zip, all or nothing.
 
-    A package that breaks a rule is not published: the previous one stays as it is. Every broken rule is in
-    publish-report.json beside the package, with file, row, field and reason (ids, no names or e-mails); a warning is
-    shown and reported, and does not stop the package. The same tables give the same bytes, so an unchanged night
-    leaves the package untouched.
 
-    \b
-    Exit codes: 0 published (or unchanged)
-                1 refused by the checks
-                2 an option or setting is wrong
-                3 the database is missing, in use or has no OneRoster models
-                4 the package cannot be written, or another publish is running
-    """  # noqa: D301 - the escape is what keeps the lines apart
+def _run(
+    work: Callable[[Settings, Callable[[str, int], None]], dict[str, Any]], as_json: bool, chosen: dict[str, Any]
+) -> dict[str, Any]:
+    chosen["exclude"] = tuple(name.strip() for name in chosen["exclude"].split(",") if name.strip())
     settings = Settings(**chosen)
     with screen.progress() as step:
-        report = run_publish(settings, step)
+        report = work(settings, step)
     if as_json:
         click.echo(json.dumps(report))
-    elif report["published"]:
-        click.echo(screen.published(report))
-    else:
-        click.echo(screen.refused(report, settings.package.with_name(REPORT)), err=True)
-    if not report["published"]:
-        sys.exit(1)
+    return report
+
+
+@click.command(short_help="Check, guard and write the package, and deliver it.")
+@_how
+@options.together(
+    options.setting(
+        "--blackout",
+        env="CONNECT_BLACKOUT",
+        default="",
+        help="Days on which nothing is published, as 2026-08-01..2026-08-20,2026-12-24.",
+    ),
+    options.setting(
+        "--delivery",
+        env="CONNECT_DELIVERY",
+        default="",
+        help="Where to bring the package: a folder, sftp://user@host/path/, or any URL that fsspec knows.",
+    ),
+    options.setting(
+        "--delivery-options",
+        env="CONNECT_DELIVERY_OPTIONS",
+        default="",
+        help="Options of that place, a JSON object; see docs/delivery.md.",
+    ),
+    options.setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended."),
+)
+def publish(as_json: bool, **chosen: Any) -> None:
+    """Check the OneRoster tables, guard what would leave, publish one zip, all or nothing, and deliver it.
+
+    \b
+    What a bad day upstream cannot do:
+      A package that breaks a rule is refused.
+      A file that would lose more than --removal-threshold percent of a school's rows
+        (and at least --removal-rows), or all of them, blocks the publish.
+      A row that vanishes while its learner is still a member, or a score that falls to
+        nothing, is held as it was until the reports were refreshed once more.
+    The last good package stays in all these cases.
+
+    publish-report.json and publish-report.md beside the package tell what happened (ids, no names or e-mails), and the
+    ledger keeps it: `connect history`. The same tables give the same bytes, so an unchanged night leaves the package
+    untouched.
+
+    \b
+    Examples:
+      connect publish
+      connect publish --allow-removals                the term has ended, let the classes go
+      connect publish --oneroster-version 1.2 --mode delta
+      connect publish --profile moodle --privacy-level 2
+
+    \b
+    Exit codes: 0 published, unchanged, or skipped in a black-out
+                1 refused by the checks
+                2 an option, setting or mapping file is wrong
+                3 the database is missing, in use or has no OneRoster models
+                4 the package cannot be written, or another publish is running
+                5 published here, but not delivered
+                6 blocked by a guard
+                7 not allowed: the consent has ended
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    report = _run(publishing.publish, as_json, chosen)
+    place = chosen["package"].with_name(REPORT)
+    if not as_json:
+        good = report["outcome"] in {"published", "unchanged", "skipped"}
+        click.echo(screen.published(report) if good else screen.refused(report, place), err=not good)
+    sys.exit(_EXIT_CODES[report["outcome"]])
+
+
+@click.command(short_help="Do everything but the delivery, and show what would change.")
+@_how
+def preview(as_json: bool, **chosen: Any) -> None:
+    """Do everything but the delivery: what would be added, changed and removed since the last publish.
+
+    The package is written into the folder `preview` beside the real one, which stays as it is, and nothing is
+    remembered. Per file and school you see how many rows there would be and what would happen to them; --json has the
+    ids, too.
+
+    \b
+    Examples:
+      connect preview
+      connect preview --mode delta --json
+
+    \b
+    Exit codes: as of publish; 1 and 6 say that a publish would be refused or blocked
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    report = _run(publishing.preview, as_json, chosen)
+    if not as_json:
+        screen.preview(report)
+    sys.exit(_EXIT_CODES[report["outcome"]])

@@ -1,0 +1,207 @@
+# ruff: noqa: S608 - every name in a statement is quoted
+"""The stages of a file's rows between the transforms and the package; each is a relation of the connection.
+
+    source    what the transforms made, all text, blank is the empty text
+    memory    what the last publish recorded ; no row where nothing was ever published
+    now       the source, and in place of its rows those that are held from memory (see `guards.py`)
+    changes   sourcedId and what happened to it between memory and now: added, changed, removed
+    delta     now and what left since a run, with status and the moment of each row's own change
+    publish   now, or the delta, as the reader is to see it
+
+The schools that a row belongs to are the relations `schools of <stage>`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coursera_connect import ledger
+from coursera_connect.warehouse import items, literal, quoted
+
+if TYPE_CHECKING:
+    from coursera_connect.binding import Binding
+    from coursera_connect.warehouse import Warehouse
+
+CONNECTED = frozenset(
+    (
+        "orgs",
+        "academicSessions",
+        "courses",
+        "classes",
+        "users",
+        "roles",
+        "enrollments",
+        "categories",
+        "lineItems",
+        "results",
+    )
+)
+"""Files that others need to tell which school a row belongs to, also where they have no row."""
+
+STAMPS = ("status", "dateLastModified")
+"""Columns that say when a row changed; they are made when the file is written."""
+
+
+def at(stage: str, file: str) -> str:
+    """Return the name of a file's relation at a stage, quoted."""
+    return quoted(f"{stage} {file}")
+
+
+def cells(columns: list[str]) -> list[str]:
+    """Return the columns that hold the row itself."""
+    return [name for name in columns if name not in STAMPS]
+
+
+def sources(database: Warehouse, binding: Binding, schemas: list[str]) -> dict[str, list[str]]:
+    """Define the source of every file of the binding, from the first of the schemas that has its table.
+
+    Returns file → columns in order, of those files that have a table; the source of the others has no row.
+    """
+    tables = {schema: database.columns(schema) for schema in schemas}
+    present: dict[str, list[str]] = {}
+    for file, standard in binding.files.items():
+        schema = next((name for name in schemas if file in tables[name]), None)
+        if schema is None:
+            blank = ", ".join(f"'' as {quoted(column.name)}" for column in standard)
+            database.view(f"source {file}", f"select {blank} where false")
+            continue
+        present[file] = tables[schema][file]
+        text = ", ".join(f"coalesce(cast({quoted(c)} as varchar), '') as {quoted(c)}" for c in present[file])
+        database.view(f"source {file}", f"select {text} from {quoted(schema)}.{quoted(file)}")
+    return present
+
+
+def memory(database: Warehouse, columns: dict[str, list[str]]) -> None:
+    """Define what the last publish recorded, with the columns of the source, and every earlier version of it.
+
+    The versions have `from_run`, the run that brought them, and `until_run`, the run that ended them (null: none).
+    """
+    tables = database.columns(ledger.SCHEMA)
+    for file, names in columns.items():
+        known = tables.get(file, [])
+        text = ", ".join(
+            f"coalesce({quoted(c)}, '') as {quoted(c)}" if c in known else f"'' as {quoted(c)}" for c in cells(names)
+        )
+        runs = "from_run, until_run" if known else "0 as from_run, 0 as until_run"
+        database.view(
+            f"versions {file}", f"select {text}, {runs} " + (f"from {ledger.table(file)}" if known else "where false")
+        )
+        database.view(f"memory {file}", f"select * from {at('versions', file)} where until_run is null")
+
+
+def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
+    """Define the rows to be published: the source, but for the rows of the table `held`, which come from memory.
+
+    `conditions` has for a file the condition on a row `r` under which the reader takes it.
+    """
+    for file, names in columns.items():
+        listed = ", ".join(f"r.{quoted(name)}" for name in cells(names))
+        held = f"select sourced_id from held where file = {literal(file)}"
+        taken = f"({conditions.get(file, 'true')})"
+        database.view(
+            f"now {file}",
+            f'select {listed} from {at("source", file)} as r where r."sourcedId" not in ({held}) and {taken} '
+            f'union all select {listed} from {at("memory", file)} as r where r."sourcedId" in ({held}) and {taken}',
+        )
+
+
+def changes(database: Warehouse, columns: dict[str, list[str]]) -> None:
+    """Compare memory with now, row by row."""
+    for file, names in columns.items():
+        same = " and ".join(f"o.{quoted(name)} = n.{quoted(name)}" for name in cells(names))
+        database.table(
+            f"changes {file}",
+            'select coalesce(n."sourcedId", o."sourcedId") as "sourcedId", '
+            "case when o.\"sourcedId\" is null then 'added' when n.\"sourcedId\" is null then 'removed' "
+            "else 'changed' end as what "
+            f'from {at("now", file)} as n full outer join {at("memory", file)} as o on o."sourcedId" = n."sourcedId" '
+            f'where o."sourcedId" is null or n."sourcedId" is null or not ({same})',
+        )
+
+
+def schools(database: Warehouse, stage: str, columns: dict[str, list[str]]) -> None:
+    """Keep which schools each row of a stage belongs to: (sourcedId, school), blank for the district's own."""
+    of_class = f'select "sourcedId", "schoolSourcedId" as school from {at(stage, "classes")}'
+    of_user = f'select "sourcedId", {items(quoted("orgSourcedIds"))} as school from {at(stage, "users")}'
+    if "roles" in columns:
+        of_user = f'select "userSourcedId" as "sourcedId", "orgSourcedId" as school from {at(stage, "roles")}'
+    line_items = (
+        f'select i."sourcedId", i."categorySourcedId", c.school from {at(stage, "lineItems")} as i '
+        f'inner join ({of_class}) as c on c."sourcedId" = i."classSourcedId"'
+    )
+    known = {
+        "orgs": f"select \"sourcedId\", case when type = 'school' then \"sourcedId\" else '' end as school "
+        f"from {at(stage, 'orgs')}",
+        "courses": f'select "courseSourcedId" as "sourcedId", "schoolSourcedId" as school from {at(stage, "classes")}',
+        "classes": of_class,
+        "users": of_user,
+        "roles": f'select "sourcedId", "orgSourcedId" as school from {at(stage, "roles")}',
+        "enrollments": f'select "sourcedId", "schoolSourcedId" as school from {at(stage, "enrollments")}',
+        "lineItems": f'select "sourcedId", school from ({line_items}) as i',
+        "categories": f'select "categorySourcedId" as "sourcedId", school from ({line_items}) as i',
+        "results": f'select r."sourcedId", i.school from {at(stage, "results")} as r '
+        f'inner join ({line_items}) as i on i."sourcedId" = r."lineItemSourcedId"',
+    }
+    for file in columns:
+        own = known.get(file, f"select \"sourcedId\", '' as school from {at(stage, file)}")
+        database.table(f"schools of {stage} {file}", f'select distinct "sourcedId", school from ({own}) as s')
+
+
+def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment: str) -> None:
+    """Define what changed after the run `since`, the last whose package reached the reader; `moment` is this run's.
+
+    A row that came and went in between was never seen and needs no tombstone. A tombstone has the last cells.
+    """
+    runs = f"(select run, {_milliseconds('started_at')} as at from {ledger.table('runs')})"
+    this = _milliseconds(literal(moment))
+    for file, names in columns.items():
+        listed = ", ".join(f"r.{quoted(name)}" for name in cells(names))
+        versions = at("versions", file)
+        database.view(
+            f"delta {file}",
+            f"select {listed}, 'active' as status, "
+            f'case when c."sourcedId" is not null then {this} else w.at end as "dateLastModified" '
+            f"from {at('now', file)} as r "
+            f'left join {at("changes", file)} as c on c."sourcedId" = r."sourcedId" '
+            f'left join {at("memory", file)} as m on m."sourcedId" = r."sourcedId" '
+            f"left join {runs} as w on w.run = m.from_run "
+            f'where c."sourcedId" is not null or m.from_run > {since} '
+            f"union all "
+            f"select {listed}, 'tobedeleted', coalesce(w.at, {this}) "
+            f'from (select *, row_number() over (partition by "sourcedId" order by from_run desc) as newest '
+            f"from {versions}) as r "
+            f"left join {runs} as w on w.run = r.until_run "
+            f'where r.newest = 1 and r."sourcedId" not in (select "sourcedId" from {at("now", file)}) '
+            f'and r."sourcedId" in (select "sourcedId" from {versions} '
+            f"where from_run <= {since} and (until_run is null or until_run > {since}))",
+        )
+
+
+def _milliseconds(moment: str) -> str:
+    """A moment of the ledger as strict readers want it."""
+    return f"replace({moment}, 'Z', '.000Z')"
+
+
+def remember(database: Warehouse, columns: dict[str, list[str]], run: int) -> None:
+    """Write what changed into memory: end the versions that are no more, begin the new ones. Within a transaction."""
+    for file, names in columns.items():
+        table = ledger.table(file)
+        declared = ", ".join(f"{quoted(name)} varchar" for name in cells(names))
+        database.do(f"create table if not exists {table} ({declared}, from_run integer, until_run integer)")
+        for name in set(cells(names)) - set(database.columns(ledger.SCHEMA)[file]):
+            database.do(f"alter table {table} add column {quoted(name)} varchar")
+        changed = f'select "sourcedId" from {at("changes", file)}'
+        listed = ", ".join(quoted(name) for name in cells(names))
+        # The new versions are read before the old ones end, since held rows come from memory.
+        database.table(
+            f"new {file}",
+            f"select {listed} from {at('now', file)} where \"sourcedId\" in ({changed} where what <> 'removed')",
+        )
+        database.do(
+            f"update {table} set until_run = {run} where until_run is null "
+            f"and \"sourcedId\" in ({changed} where what <> 'added')"
+        )
+        database.do(
+            f"insert into {table} ({listed}, from_run) "
+            f'select {listed}, {run} from {at("new", file)} order by "sourcedId"'
+        )

@@ -1,0 +1,165 @@
+"""Delta files: what a reader that imports each of them knows is what a bulk file says, whatever happened in between."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coursera_connect.errors import DeliveryError, OutputError
+from coursera_connect.history import runs
+from coursera_connect.publish import preview
+from tests.connect.college import College
+from tests.connect.reader import Reader
+
+
+def never(_what: str, _rows: int) -> None:
+    """Nobody watches."""
+
+
+class Received(College):
+    """A college that publishes deltas, and the reader at the other end."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.reader = Reader()
+
+    def night(self, **settings: Any) -> dict[str, Any]:
+        """Publish a delta and import it."""
+        report = self.publish(**{"mode": "delta", **settings})
+        self.reader.import_package(self.package)
+        return report
+
+    def truth(self) -> dict[str, Any]:
+        """What a new reader knows from a bulk file of this moment."""
+        preview(self.settings, never)
+        fresh = Reader()
+        fresh.import_package(self.package.parent / "preview" / self.package.name)
+        return fresh.tables
+
+
+@pytest.fixture
+def college(tmp_path: Path) -> Received:
+    return Received(tmp_path)
+
+
+def modes(report: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    return {file: (part["mode"], part["rows"]) for file, part in report["files"].items() if part["mode"] != "absent"}
+
+
+def test_the_first_file_is_bulk_and_then_only_what_changed_travels(college: Received) -> None:
+    first = college.night()
+    assert (first["mode"], college.reader.tables) == ("bulk", college.truth())
+    college.sql(
+        "update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'",
+        "delete from results where \"studentSourcedId\" = 'b3'",
+        "delete from enrollments where \"userSourcedId\" = 'b3'",
+        "delete from users where \"sourcedId\" = 'b3'",
+        "insert into users select 'b99', * exclude (\"sourcedId\") replace ('b99' as username, 'x@y.example' as email) "
+        "from users where \"sourcedId\" = 'b4'",
+    )
+    report = college.night()
+    assert modes(report) == {"users": ("delta", 3), "enrollments": ("delta", 1), "results": ("delta", 1)}
+    rows = {row[0]: row for row in college.csv("users")[1:]}
+    assert {key: row[1] for key, row in rows.items()} == {"a7": "active", "b99": "active", "b3": "tobedeleted"}
+    assert {row[2] for row in rows.values()} == {report["started_at"].replace("Z", ".000Z")}
+    assert rows["b3"][6] == "b3"  # the user name: a row to be deleted is a whole row
+    assert college.reader.tables == college.truth()
+
+
+def test_an_unchanged_night_is_a_manifest_and_the_next_one_the_same_bytes(college: Received) -> None:
+    college.night()
+    college.night()
+    with zipfile.ZipFile(college.package) as archive:
+        assert archive.namelist() == ["manifest.csv"]
+    before = college.package.read_bytes()
+    assert college.night()["outcome"] == "unchanged"
+    assert college.package.read_bytes() == before
+
+
+def test_a_row_that_returns_revives_under_its_id(college: Received) -> None:
+    college.night()
+    college.lose("results", "\"sourcedId\" = 'r.kb1.3'")
+    college.night(allow_removals=True)
+    assert "r.kb1.3" not in college.reader.tables["results"]
+    college.find("results")
+    college.night()
+    assert college.csv("results")[1][:2] == ["r.kb1.3", "active"]
+    assert college.reader.tables == college.truth()
+
+
+def test_what_was_not_delivered_is_in_the_next_delta_and_what_came_and_went_in_none(
+    college: Received, tmp_path: Path
+) -> None:
+    place = tmp_path / "there"
+    college.night(delivery=f"{place}/")
+    (place / "oneroster.zip").unlink()
+    place.rmdir()
+    place.write_text("a file where the folder was")
+    college.sql(
+        "update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'",
+        "insert into categories values ('brief', null, null, 'Brief')",
+    )
+    with pytest.raises(DeliveryError):
+        college.publish(mode="delta", delivery=f"{place}/")
+    assert college.report()["outcome"] == "undelivered"
+    place.unlink()
+    college.sql(
+        "delete from categories where \"sourcedId\" = 'brief'",
+        "update users set \"familyName\" = 'Newer' where \"sourcedId\" = 'a8'",
+    )
+    report = college.publish(mode="delta", delivery=f"{place}/", allow_removals=True)
+    assert modes(report) == {"users": ("delta", 2)}
+    college.reader.import_package(place / "oneroster.zip")
+    assert college.reader.tables == college.truth()
+    assert {row[2] for row in college.csv("users")[1:]} == {
+        run.replace("Z", ".000Z") for run in (report["started_at"], _second_run(college))
+    }
+
+
+def _second_run(college: Received) -> str:
+    return str(next(run["started_at"] for run in runs(college.database, 5, 9) if run["run"] == 2))
+
+
+def test_a_publish_that_dies_between_ledger_and_file_leaves_its_changes_to_the_next(
+    college: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    college.night()
+    college.sql("update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'")
+    replace = Path.replace
+
+    def dies(self: Path, target: Path) -> Path:
+        if target == college.package:
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", dies)
+        with pytest.raises(OutputError):
+            college.publish(mode="delta")
+    assert modes(college.night()) == {"users": ("delta", 1)}
+    assert college.reader.tables == college.truth()
+
+
+def test_a_warehouse_that_was_lost_or_restored_gives_a_bulk_file(college: Received, tmp_path: Path) -> None:
+    college.night()
+    saved = shutil.copy(college.database, tmp_path / "saved.duckdb")
+    college.sql("update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'")
+    assert college.night()["mode"] == "delta"
+    shutil.copy(saved, college.database)  # restored: the reader has seen more than it remembers
+    restored = college.night()
+    assert (restored["mode"], "restored" in restored["warnings"][0]) == ("bulk", True)
+    assert college.reader.tables == college.truth()
+    assert college.night()["mode"] == "delta"
+    college.sql("delete from results where \"sourcedId\" = 'r.kb1.3'", "drop schema ledger cascade")  # lost
+    assert college.night()["mode"] == "bulk"
+    assert college.reader.tables == college.truth()
+
+
+def test_other_excluded_attributes_are_a_bulk_file(college: Received) -> None:
+    college.night()
+    assert college.night(exclude=("users.email",))["mode"] == "bulk"
+    assert college.night(exclude=("users.email",))["mode"] == "delta"
