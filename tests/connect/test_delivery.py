@@ -514,4 +514,5 @@ def test_the_command_delivers_and_fails_with_exit_code_5(package: Path, tmp_path
     assert [line[:4] for line in tested.stdout.splitlines()] == ["OK  "] * 5
     failed = run("test", "--to", "/proc/drop/")
     assert (failed.returncode, failed.stdout) == (5, "")
+    assert "\n  connect deliver\n" in run("--help").stdout  # the example keeps its lines
     assert failed.stderr.startswith("Error: /proc/drop/oneroster.zip cannot be written")

@@ -136,9 +136,9 @@ class Sftp(Renaming):
         """Rename over the target: one request where the server can (posix-rename@openssh.com, or SFTP 5 and later).
 
         Where it cannot, and the plain rename refuses because there is a file: the old file is moved aside and the new
-        one into its place. Both requests leave together, before either is answered, so no end of this process or of
-        the line falls between them; between the server's two steps a reader finds no file for that moment, and never
-        a part of one. If the second step fails the old file is moved back, at once or, when the line is gone, by
+        one into its place. Both requests leave together, before either is answered, so that an end of this process
+        or of the line hardly falls between them; between the server's two steps a reader finds no file for that
+        moment, and never a part of one. If the second step fails the old file is moved back, at once or, when the line is gone, by
         `heal` at the next attempt.
         """
         with self._refusals():

@@ -77,7 +77,7 @@ def receiver_of(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 )
 @options.json_flag
 def deliver(what: str | None, as_json: bool, **chosen: Any) -> None:
-    r"""Deliver the package of the last publish again, or with the word `test` only try the receiver.
+    """Deliver the package of the last publish again, or with the word `test` only try the receiver.
 
     \b
     connect deliver test --to sftp://college@sftp.example.org/incoming/
@@ -92,7 +92,7 @@ def deliver(what: str | None, as_json: bool, **chosen: Any) -> None:
                 2 an option is wrong
                 4 a publish of the package is running
                 5 not delivered; the sentence says why and what to do
-    """
+    """  # noqa: D301 - the escape is what keeps the lines apart
     target, driver = receiver_of(chosen)
     if what == "test":
         _test(target, driver, chosen["package"].name, as_json=as_json)
