@@ -138,8 +138,8 @@ class Sftp(Renaming):
         Where it cannot, and the plain rename refuses because there is a file: the old file is moved aside and the new
         one into its place. Both requests leave together, before either is answered, so that an end of this process
         or of the line hardly falls between them; between the server's two steps a reader finds no file for that
-        moment, and never a part of one. If the second step fails the old file is moved back, at once or, when the line is gone, by
-        `heal` at the next attempt.
+        moment, and never a part of one. If the second step fails the old file is moved back, at once or, when the line
+        is gone, by `heal` at the next attempt.
         """
         with self._refusals():
             if self._ask(_replaces):
