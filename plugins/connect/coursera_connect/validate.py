@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 16 << 30
 """What a package may unpack to. The rows of the largest organisation are a tenth of it; a zip bomb is far above."""
 
+_FEW_BYTES = 1 << 20
 _COUNTER = "row number"  # of the loaded rows; no column of a file can have the name (extensions begin with metadata.)
 _ENCRYPTED = 0x1
 _NAMES = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {"manifest.csv"}
@@ -67,9 +68,10 @@ def package(path: Path, step: Callable[[str], None] = lambda _file: None, *, emp
             return outcome
         binding = bindings.load(outcome.version)
         files = _manifest(outcome, binding, properties, entries)
+        small = sum(entry.file_size for entry in entries.values()) < _FEW_BYTES
         with (
             tempfile.TemporaryDirectory(prefix="connect-") as folder,
-            warehouse.scratch(Path(folder) / "spill") as base,
+            warehouse.scratch(Path(folder) / "spill", small=small) as base,
         ):
             loading = _Loading(outcome, binding, base, Path(folder) / "rows.csv", empty)
             for file in files:

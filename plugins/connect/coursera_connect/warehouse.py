@@ -218,9 +218,14 @@ class Scratch(Warehouse):
 
 
 @contextmanager
-def scratch(spill: Path) -> Iterator[Scratch]:
-    """Open an empty database whose memory is bounded; what does not fit spills into a folder."""
+def scratch(spill: Path, *, small: bool) -> Iterator[Scratch]:
+    """Open an empty database whose memory is bounded; what does not fit spills into a folder.
+
+    A `small` one gets one thread: for a few rows, to start more costs more than they save.
+    """
     connection = duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": "256MB"})
+    if small:
+        connection.execute("set threads = 1")
     try:
         yield Scratch(connection)
     except duckdb.Error as error:
