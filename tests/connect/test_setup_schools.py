@@ -289,7 +289,10 @@ def test_a_deactivated_program_is_one_with_missing_data_until_it_is_unmapped(
     assert tested.ask("schools", "list", TAP_COURSERA_PROGRAM_IDS=only)["counts"]["missing"] == 0
     tested.ask("schools", "auto", "--save", TAP_COURSERA_PROGRAM_IDS=only)
     assert len(tested.rows()) == 2
-    tested.ask("schools", "unmap", "old PROGRAM", "--save")
+    assert tested.ask("schools", "unmap", "old PROGRAM")["warnings"] == []
+    load(tested, source)
+    (warning,) = tested.ask("schools", "unmap", "old PROGRAM", "--save")["warnings"]
+    assert "no agreement for its school" in warning
     assert tested.rows() == [[one, source[one], one, "A"]]
 
 

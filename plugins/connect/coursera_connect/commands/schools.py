@@ -356,7 +356,7 @@ def _change(where: Where, save: bool, verb: Callable[[Plan], None], *, ask: bool
         ],
         "leaving": _loss(plan, gone, left_out=True),
         "moving": _loss(plan, gone, left_out=False),
-        "warnings": mapped_schools.warnings(plan),
+        "warnings": [*mapped_schools.warnings(plan), *_unknown(plan, gone)],
     }
     if not where.as_json:
         _show(plan, facts)
@@ -370,6 +370,17 @@ def _change(where: Where, save: bool, verb: Callable[[Plan], None], *, ask: bool
         click.echo(f"Nothing is written yet: run it again with --save to write {content.path}.")
     else:
         click.echo("Nothing to change.")
+
+
+def _unknown(plan: Plan, gone: Leaving | None) -> list[str]:
+    """Programs that vanished from Coursera before they were unmapped: the last run no longer tells their school."""
+    known = {program for detail in gone.schools.values() for program in detail["programs"]} if gone else set()
+    return [
+        f"{plan.name(one)} ({one}) was not in the last run any more, so there is no agreement for its school: if the next "
+        "publish is blocked because that school has gone, let it go with --allow-removals."
+        for one, school in plan.lost.items()
+        if gone and not school and one not in plan.source and one not in known
+    ]
 
 
 def _agree(where: Where, gone: Leaving | None) -> None:
