@@ -376,8 +376,8 @@ def _unknown(plan: Plan, gone: Leaving | None) -> list[str]:
     """Programs that vanished from Coursera before they were unmapped: the last run no longer tells their school."""
     known = {program for detail in gone.schools.values() for program in detail["programs"]} if gone else set()
     return [
-        f"{plan.name(one)} ({one}) was not in the last run any more, so there is no agreement for its school: if the next "
-        "publish is blocked because that school has gone, let it go with --allow-removals."
+        f"{plan.name(one)} ({one}) was not in the last run any more, so there is no agreement for its school: if the "
+        "next publish is blocked because that school has gone, let it go with --allow-removals."
         for one, school in plan.lost.items()
         if gone and not school and one not in plan.source and one not in known
     ]
