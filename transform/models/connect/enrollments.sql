@@ -12,21 +12,6 @@ with reports as (
     where reported.content_type = 'Course'
 ),
 
-gradebook as (
-    select
-        grades.program_id,
-        grades.course_id,
-        identities.person_key,
-        grades.completed_at,
-        grades.course_grade_percent,
-        row_number() over (
-            partition by grades.program_id, grades.course_id, identities.person_key
-            order by grades.changed_at desc nulls last, grades.course_grade_id
-        ) as newest
-    from {{ ref("stg_coursera__course_grades") }} as grades
-    inner join {{ ref("identities") }} as identities on grades.external_id = identities.external_id
-),
-
 -- Who is a member now is what program_memberships says; the report's membership state may be a day or more behind.
 of_members as (
     select
@@ -52,19 +37,18 @@ of_members as (
     inner join {{ ref("people") }} as people on reports.person_key = people.person_key
     inner join {{ ref("program_schools") }} as program_schools on reports.program_id = program_schools.program_id
     inner join {{ ref("courses") }} as courses on reports.content_id = courses.course_id
-    left join gradebook
+    left join {{ ref("gradebook") }} as gradebook
         on reports.program_id = gradebook.program_id
         and reports.content_id = gradebook.course_id
         and reports.person_key = gradebook.person_key
-        and gradebook.newest = 1
     where reports.newest = 1
 )
 
 select
     *,
     {{ sourced_id("enrollment", ["program_id_part", "course_id_part", "identity_key"]) }} as enrollment_sourced_id,
+    {{ sourced_id("class", ["program_id_part", "course_id_part"]) }} as class_sourced_id,
     {{ school_day("enrolled_at") }} as enrolled_on,
     {{ school_day("completed_at") }} as completed_on,
-    cast({{ school_year_of(school_day("enrolled_at")) }} as integer) as first_school_year,
-    cast({{ school_year_of(school_day("last_active_at")) }} as integer) as last_school_year
+    {{ school_day("last_active_at") }} as last_active_on
 from of_members

@@ -6,13 +6,13 @@ select
     cast(null as text) as "dateLastModified",
     line_items.title as "title",
     line_items.description as "description",
-    {{ iso_date("school_years.starts_on") }} as "assignDate",
+    {{ iso_date("school_terms.starts_on") }} as "assignDate",
     -- Deadlines are each learner's own, so the line item is due on the last day of the session.
-    {{ iso_date("school_years.ends_before - 1") }} as "dueDate",
+    {{ iso_date("school_terms.ends_before - 1") }} as "dueDate",
     line_items.class_sourced_id as "classSourcedId",
     {{ category_sourced_id("line_items.category") }} as "categorySourcedId",
-    school_years.grading_period_sourced_id as "gradingPeriodSourcedId",
+    school_terms.grading_period_sourced_id as "gradingPeriodSourcedId",
     '0' as "resultValueMin",
-    '100' as "resultValueMax"
+    '{{ score_scale() }}' as "resultValueMax"
 from {{ ref("line_items") }} as line_items
-inner join {{ ref("school_years") }} as school_years on school_years.is_current
+inner join {{ ref("school_terms") }} as school_terms on school_terms.is_current
