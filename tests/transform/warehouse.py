@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +59,8 @@ _METADATA = (
     "_sdc_extracted_at:t _sdc_received_at:t _sdc_batched_at:t _sdc_deleted_at:t _sdc_sequence:i _sdc_table_version:i"
     " _sdc_sync_started_at:i"
 )
+# An empty folder of mapping files: every file has its header and no row.
+MAPPING = {path.stem: path.read_text("utf-8").strip() for path in (PROJECT / "mapping" / "sandbox").glob("*.csv")}
 
 Row = dict[str, Any]
 
@@ -76,12 +80,21 @@ class Dbt:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        # One folder for all tests, rewritten for each run: for another folder dbt would parse everything anew.
+        self.mapping = home / "mapping"
+        self.mapping.mkdir()
         python = _executable().resolve().with_name("python")
         server = Path(__file__).with_name("dbt_server.py")
         self._process = subprocess.Popen([python, server], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def run(self, arguments: tuple[str, ...], database: Path, grade_sync: str) -> Finished:
-        """Run one dbt command on a DuckDB file."""
+    def run(
+        self, arguments: tuple[str, ...], database: Path, mapping: dict[str, bytes], environment: dict[str, str]
+    ) -> Finished:
+        """Run one dbt command on a DuckDB file with these mapping files; a file that is not named has no row."""
+        for name, header in MAPPING.items():
+            path, content = self.mapping / f"{name}.csv", mapping.get(name, f"{header}\n".encode())
+            if not path.exists() or path.read_bytes() != content:
+                path.write_bytes(content)
         output = self.home / "output.txt"
         job = {
             "arguments": arguments,
@@ -95,7 +108,8 @@ class Dbt:
                 "DBT_LOG_PATH": str(self.home / "logs"),
                 "DBT_WRITE_JSON": "false",  # nobody reads the artifacts of a test run
                 "DBT_LOG_LEVEL_FILE": "none",
-                "CONNECT_GRADE_SYNC": grade_sync,
+                "CONNECT_MAPPING": str(self.mapping),
+                **environment,
             },
         }
         assert self._process.stdin
@@ -124,6 +138,12 @@ class Warehouse:
 
     path: Path
     runner: Dbt
+    mapping_files: dict[str, bytes] = field(default_factory=dict)
+
+    def mapping(self, **files: list[Row] | bytes) -> None:
+        """Replace all mapping files: by rows, or by what somebody saved (bytes). A file not named has no row."""
+        assert not set(files) - set(MAPPING), "a file that nobody reads"
+        self.mapping_files = {name: _csv(MAPPING[name], rows) for name, rows in files.items()}
 
     def load(self, read_at: str, **streams: list[Row] | None) -> None:
         """Replace the rows of the named streams by rows read at a moment.
@@ -150,15 +170,16 @@ class Warehouse:
 
     def dbt(self, *arguments: str, grade_sync: str = "") -> Finished:
         """Run one dbt command."""
-        return self.runner.run(arguments, self.path, grade_sync)
+        return self.runner.run(arguments, self.path, self.mapping_files, {"CONNECT_GRADE_SYNC": grade_sync})
 
     def build(self, *, grade_sync: str = "", **variables: Any) -> None:
         """What the jobs run: every model and every data test."""
         self._succeed("build", "--exclude-resource-type", "unit_test", grade_sync=grade_sync, variables=variables)
 
     def run(self, *arguments: str, grade_sync: str = "", **variables: Any) -> None:
-        """The models alone, which is faster."""
-        self._succeed("run", *arguments, grade_sync=grade_sync, variables=variables)
+        """The mapping files and the models alone, which is faster."""
+        only = ("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
+        self._succeed(*only, *arguments, grade_sync=grade_sync, variables=variables)
 
     def _succeed(self, *arguments: str, grade_sync: str, variables: dict[str, Any]) -> None:
         done = self.dbt(*arguments, "--vars", json.dumps(variables), grade_sync=grade_sync)
@@ -177,6 +198,16 @@ class Warehouse:
             row["sourcedId"]: {column: cell for column, cell in row.items() if cell is not None}
             for row in self.read(f'oneroster."{name}"')
         }
+
+
+def _csv(header: str, rows: list[Row] | bytes) -> bytes:
+    if isinstance(rows, bytes):
+        return rows
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header.split(","))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def _stamped(row: Row, read_at: str) -> Row:
