@@ -3,10 +3,9 @@
   id or name, or a pattern in which `*` is any text. Upper and lower case are the same.
 -#}
 {% macro is_chosen(chosen, item) -%}
-  {%- set pattern = "lower(" ~ chosen ~ ".item)" -%}
-  {%- for plain, escaped in [("!", "!!"), ("%", "!%"), ("_", "!_"), ("*", "%")] -%}
-    {%- set pattern = "replace(" ~ pattern ~ ", '" ~ plain ~ "', '" ~ escaped ~ "')" -%}
-  {%- endfor -%}
+  {#- `!` before what LIKE would take for a pattern of its own -#}
+  {%- set plain = "replace(replace(replace(lower(" ~ chosen ~ ".item), '!', '!!'), '%', '!%'), '_', '!_')" -%}
+  {%- set pattern = "replace(" ~ plain ~ ", '*', '%')" -%}
   coalesce({{ chosen }}.program_id, {{ item }}.program_id) = {{ item }}.program_id
   and coalesce({{ chosen }}.course_id, {{ item }}.course_id) = {{ item }}.course_id
   and (lower({{ item }}.item_id) like {{ pattern }} escape '!' or lower({{ item }}.name) like {{ pattern }} escape '!')

@@ -42,7 +42,7 @@ gradable_items as (
         *,
         left(coalesce(module || ': ', '') || name, {{ length }}) as start_of_title,
         -- The item tells more than its module.
-        coalesce(left(module, {{ length - 2 }} - length(name)) || ': ', '') || name as title_with_whole_name
+        coalesce(rtrim(left(module, {{ length - 2 }} - length(name))) || ': ', '') || name as title_with_whole_name
     from told_apart
     where
         (most_weight_percent > 0 or best_grade_percent is not null)
