@@ -20,6 +20,14 @@
   {%- endif -%}
 {% endmacro %}
 
+{#- Of a class, or of one section of it where it has sections. The section may be null. -#}
+{% macro class_sourced_id(program, course, section) %}
+    case
+      when {{ section }} is null then {{ sourced_id("class", [program, course]) }}
+      else {{ sourced_id("class", [program, course, section]) }}
+    end
+{%- endmacro %}
+
 {#-
   An id as a part of sourcedIds. Coursera ids that differ only in letter case are one and the same id to PowerSchool: the `~` makes
   sourced_id() take the hash for both. Only in a model with one row per id (within the columns of `within`).

@@ -7,8 +7,7 @@ with current_terms as (
 active_terms as (
     select classes.class_sourced_id, classes.program_id, classes.course_id, school_years.school_year, school_years.term_sourced_id
     from {{ ref("enrollments") }} as enrollments
-    inner join {{ ref("classes") }} as classes
-        on enrollments.program_id = classes.program_id and enrollments.course_id = classes.course_id
+    inner join {{ ref("classes") }} as classes on enrollments.class_sourced_id = classes.class_sourced_id
     inner join {{ ref("school_years") }} as school_years
         on school_years.school_year between enrollments.first_school_year and enrollments.last_school_year
 )

@@ -12,7 +12,7 @@ from {{ ref("stg_coursera__program_memberships") }}
 where external_id is null
 union all
 select 'usernames', 'several people would have it, upper and lower case aside: each has the sourcedId instead', count(*)
-from {{ ref("people") }}
+from {{ ref("accounts") }}
 where is_username_shared
 union all
 select 'program_contents', 'content other than a course: it makes no class', count(*)
@@ -24,7 +24,11 @@ from {{ ref("stg_coursera__enrollments") }} as reported
 inner join {{ ref("identities") }} as identities on reported.external_id = identities.external_id
 left join {{ ref("memberships") }} as memberships
     on reported.program_id = memberships.program_id and identities.person_key = memberships.person_key and memberships.is_member
-where reported.content_type = 'Course' and memberships.person_key is null
+where
+    reported.content_type = 'Course'
+    and memberships.person_key is null
+    and reported.program_id in (select program_id from {{ ref("program_schools") }})
+    and identities.person_key not in (select person_key from {{ ref("excluded") }})
 union all
 select 'grades', 'completed, but Coursera does not show the grade yet', count(*)
 from {{ ref("enrollments") }}
@@ -34,3 +38,10 @@ select 'classes', 'course without a name and without learners', count(*)
 from {{ ref("stg_coursera__program_contents") }} as offered
 left join {{ ref("courses") }} as courses on offered.content_id = courses.course_id
 where offered.content_type = 'Course' and courses.course_id is null
+union all
+select 'programs', 'not in school_mapping.csv, so neither its members nor its classes are there', count(*)
+from {{ ref("stg_coursera__programs") }}
+where program_id not in (select program_id from {{ ref("program_schools") }})
+union all
+select 'users', 'excluded by excluded_people.csv', count(*)
+from {{ ref("excluded") }}

@@ -13,7 +13,19 @@ select
     case when class_terms.school_year is not null then {{ iso_date("enrollments.enrolled_on") }} end as "beginDate",
     cast(null as text) as "endDate"
 from {{ ref("enrollments") }} as enrollments
-inner join {{ ref("classes") }} as classes
-    on enrollments.program_id = classes.program_id and enrollments.course_id = classes.course_id
+inner join {{ ref("classes") }} as classes on enrollments.class_sourced_id = classes.class_sourced_id
 left join {{ ref("class_terms") }} as class_terms
     on classes.class_sourced_id = class_terms.class_sourced_id and enrollments.first_school_year = class_terms.school_year
+union all
+select
+    enrollment_sourced_id,
+    null,
+    null,
+    class_sourced_id,
+    school_sourced_id,
+    user_sourced_id,
+    'teacher',
+    case when is_primary then 'true' else 'false' end,
+    null,
+    null
+from {{ ref("class_teachers") }}
