@@ -204,6 +204,8 @@ def test_specializations_and_courses_without_any_name_make_no_class_and_are_coun
         ("enrollments", "neither external id nor e-mail"): 0,
         ("program_memberships", "neither external id nor e-mail"): 0,
         ("usernames", "several people would have it, upper and lower case aside"): 0,
+        ("programs", "not in school_mapping.csv, so neither its members nor its classes are there"): 0,
+        ("users", "excluded by excluded_people.csv"): 0,
     }
 
 

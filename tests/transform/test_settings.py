@@ -83,9 +83,8 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
         school_year_start="01-01",
         first_school_year=2026,
         identity="external_id",
-        username="external_id",
         name_placeholder="n/a",
-        class_title="course_and_program",
+        attributes={"users.username": "learner.external_id", "classes.title": "class.course_and_program_name"},
         empty_classes=False,
         include_invited=True,
     )

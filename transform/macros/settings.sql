@@ -41,13 +41,8 @@
   {{- return(chosen("id_style", var("id_style"), ["readable", "hash"])) -}}
 {% endmacro %}
 
-{% macro username_source() %}
-  {{- return(chosen("username", var("username"), ["email", "external_id"])) -}}
-{% endmacro %}
-
-{% macro class_title() %}
-  {{- return(chosen("class_title", var("class_title"), ["course", "course_and_program"])) -}}
-{% endmacro %}
+{#- The text, quoted for SQL, that stands for a name somebody does not have. -#}
+{% macro name_placeholder() %}{{ return("'" ~ var("name_placeholder") | replace("'", "''") ~ "'") }}{% endmacro %}
 
 {% macro is_on(name) %}
   {{- return(chosen(name, var(name) | string | lower, ["true", "false"])) -}}

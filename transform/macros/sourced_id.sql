@@ -20,6 +20,17 @@
   {%- endif -%}
 {% endmacro %}
 
+{#- Of a class, or of one section of it where it has sections. The section may be null. -#}
+{% macro class_sourced_id(program, course, section) %}{{ sectioned_id("class", [program, course], section) }}{% endmacro %}
+
+{#- The same for anything in a class: the section's part, unless it is null, comes after those of the class. -#}
+{% macro sectioned_id(kind, class_parts, section, more=[]) %}
+    case
+      when {{ section }} is null then {{ sourced_id(kind, class_parts + more) }}
+      else {{ sourced_id(kind, class_parts + [section] + more) }}
+    end
+{%- endmacro %}
+
 {#-
   An id as a part of sourcedIds. Coursera ids that differ only in letter case are one and the same id to PowerSchool: the `~` makes
   sourced_id() take the hash for both. Only in a model with one row per id (within the columns of `within`).

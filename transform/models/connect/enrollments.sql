@@ -20,6 +20,8 @@ of_members as (
         reports.person_key,
         program_schools.program_id_part,
         courses.course_id_part,
+        section_learners.section_id,
+        class_sections.section_id_part,
         people.identity_key,
         people.user_sourced_id,
 
@@ -37,6 +39,14 @@ of_members as (
     inner join {{ ref("people") }} as people on reports.person_key = people.person_key
     inner join {{ ref("program_schools") }} as program_schools on reports.program_id = program_schools.program_id
     inner join {{ ref("courses") }} as courses on reports.content_id = courses.course_id
+    left join {{ ref("section_learners") }} as section_learners
+        on reports.program_id = section_learners.program_id
+        and reports.content_id = section_learners.course_id
+        and reports.person_key = section_learners.person_key
+    left join {{ ref("class_sections") }} as class_sections
+        on section_learners.program_id = class_sections.program_id
+        and section_learners.course_id = class_sections.course_id
+        and section_learners.section_id = class_sections.section_id
     left join {{ ref("gradebook") }} as gradebook
         on reports.program_id = gradebook.program_id
         and reports.content_id = gradebook.course_id
@@ -47,7 +57,7 @@ of_members as (
 select
     *,
     {{ sourced_id("enrollment", ["program_id_part", "course_id_part", "identity_key"]) }} as enrollment_sourced_id,
-    {{ sourced_id("class", ["program_id_part", "course_id_part"]) }} as class_sourced_id,
+    {{ class_sourced_id("program_id_part", "course_id_part", "section_id_part") }} as class_sourced_id,
     {{ school_day("enrolled_at") }} as enrolled_on,
     {{ school_day("completed_at") }} as completed_on,
     {{ school_day("last_active_at") }} as last_active_on

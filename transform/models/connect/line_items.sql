@@ -6,7 +6,7 @@ with final_grades as (
         course_id,
         cast(null as text) as item_id,
         cast(null as text) as item_id_part,
-        {{ sourced_id("lineItem", ["program_id_part", "course_id_part"]) }} as line_item_sourced_id,
+        {{ sectioned_id("lineItem", ["program_id_part", "course_id_part"], "section_id_part") }} as line_item_sourced_id,
         'Final grade' as category,
         'Final grade' as title,
         class_title as description
@@ -81,7 +81,9 @@ line_items_of_items as (
         items.course_id,
         items.item_id,
         items.item_id_part,
-        {{ sourced_id("lineItem", ["classes.program_id_part", "classes.course_id_part", "items.item_id_part"]) }} as line_item_sourced_id,
+        {{ sectioned_id(
+            "lineItem", ["classes.program_id_part", "classes.course_id_part"], "classes.section_id_part", ["items.item_id_part"]
+        ) }} as line_item_sourced_id,
         case items.item_type
             when 'QUIZ' then 'Quiz'
             when 'PEER_REVIEW' then 'Peer review'

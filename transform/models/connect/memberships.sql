@@ -16,4 +16,5 @@ select
 from listed
 inner join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
 inner join {{ ref("program_schools") }} as program_schools on listed.program_id = program_schools.program_id
+where identities.person_key not in (select person_key from {{ ref("excluded") }})
 group by listed.program_id, identities.person_key, program_schools.school_sourced_id

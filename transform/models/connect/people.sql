@@ -1,4 +1,4 @@
-{%- set placeholder = "'" ~ var("name_placeholder") | replace("'", "''") ~ "'" -%}
+{%- set placeholder = name_placeholder() -%}
 with members as (
     select person_key, bool_or(is_member) as is_member
     from {{ ref("memberships") }}
@@ -59,18 +59,10 @@ named as (
         case when told_apart.full_name like '% %' then regexp_replace(told_apart.full_name, ' [^ ]*$', '') else told_apart.full_name end
             as given_name,
         case when told_apart.full_name like '% %' then regexp_replace(told_apart.full_name, '^.* ', '') end as family_name,
-        {% if username_source() == "email" %}coalesce(lower(told_apart.email), {{ one_line("told_apart.external_id") }})
-        {%- else %}{{ one_line("told_apart.external_id") }}
-        {%- endif %} as username,
         told_apart.identity_key_part as identity_key,
         {{ sourced_id("user", ["told_apart.identity_key_part"]) }} as user_sourced_id
     from members
     inner join told_apart on members.person_key = told_apart.person_key
-),
-
-shared as (
-    select *, count(*) over (partition by lower(username)) > 1 as is_username_shared
-    from named
 )
 
 select
@@ -83,9 +75,6 @@ select
     coalesce({{ cut("given_name") }}, {{ placeholder }}) as given_name,
     coalesce({{ cut("family_name") }}, {{ placeholder }}) as family_name,
     email,
-    -- Nobody can tell whom a reader knows by a name that several people would have, so none of them gets it.
-    case when is_username_shared then user_sourced_id else username end as username,
 
-    is_username_shared,
     is_member
-from shared
+from named

@@ -6,7 +6,7 @@ with ungraded as (
     where enrollments.is_completed and (enrollments.grade_0_to_1 is null or enrollments.completed_on is null)
 ),
 
-accounts as (
+listed_accounts as (
     select
         coursera_user_id,
         count(*) over (partition by lower(trim(email))) as same_email,
@@ -85,19 +85,19 @@ findings as (
     select 'shared-email', 'flag',
         'Several accounts have the e-mail address, upper and lower case aside: they stay several people.',
         'user', null, coursera_user_id
-    from accounts
+    from listed_accounts
     where email is not null and same_email > 1
     union all
     select 'shared-external-id', 'flag',
         'Several accounts have the external id, upper and lower case aside.',
         'user', null, coursera_user_id
-    from accounts
+    from listed_accounts
     where external_id is not null and same_external_id > 1
     union all
     select 'shared-username', 'flag',
-        'Several people would have the username, upper and lower case aside: each has the sourcedId instead.',
-        'user', null, {{ account }}
-    from {{ ref("people") }}
+        'Several people would have the username, upper and lower case aside: the record has its sourcedId instead.',
+        'user', null, user_sourced_id
+    from {{ ref("accounts") }}
     where is_username_shared
     union all
     select 'several-external-ids', 'flag',
@@ -172,7 +172,15 @@ findings as (
     inner join {{ ref("program_schools") }} as program_schools on reported.program_id = program_schools.program_id
     left join {{ ref("memberships") }} as memberships
         on reported.program_id = memberships.program_id and identities.person_key = memberships.person_key and memberships.is_member
-    where reported.content_type = 'Course' and memberships.person_key is null
+    where
+        reported.content_type = 'Course'
+        and memberships.person_key is null
+        and identities.person_key not in (select person_key from {{ ref("excluded") }})
+    union all
+    select 'excluded-person', 'skip',
+        'A person of excluded_people.csv is in no file.',
+        'user', null, {{ account }}
+    from {{ ref("excluded") }}
     union all
     select 'grade-not-shown-yet', 'skip',
         'Completed at most 48 hours before the report, and Coursera does not show the grade yet.',

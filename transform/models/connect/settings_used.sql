@@ -11,6 +11,7 @@
   "id_style": id_style(),
   "name_placeholder": var("name_placeholder"),
   "empty_classes": is_on("empty_classes"),
+  "attributes": tojson(var("attributes") or {}),
   "include_invited": is_on("include_invited"),
 } -%}
 select

@@ -7,19 +7,22 @@ with terms as (
 )
 
 select
-    classes.class_sourced_id as "sourcedId",
+    class.class_sourced_id as "sourcedId",
     cast(null as text) as "status",
     cast(null as text) as "dateLastModified",
-    classes.class_title as "title",
-    cast(null as text) as "grades",
-    classes.course_sourced_id as "courseSourcedId",
-    classes.class_code as "classCode",
+    coalesce({{ attribute("classes.title") }}, class.class_title) as "title",
+    {{ attribute("classes.grades") }} as "grades",
+    class.course_sourced_id as "courseSourcedId",
+    {{ attribute("classes.classCode") }} as "classCode",
     'scheduled' as "classType",
-    cast(null as text) as "location",
-    classes.school_sourced_id as "schoolSourcedId",
+    {{ attribute("classes.location") }} as "location",
+    class.school_sourced_id as "schoolSourcedId",
     terms.term_sourced_ids as "termSourcedIds",
-    cast(null as text) as "subjects",
-    cast(null as text) as "subjectCodes",
-    cast(null as text) as "periods"
-from {{ ref("classes") }} as classes
-inner join terms on classes.class_sourced_id = terms.class_sourced_id
+    {{ attribute("classes.subjects") }} as "subjects",
+    {{ attribute("classes.subjectCodes") }} as "subjectCodes",
+    {{ attribute("classes.periods") }} as "periods"
+from {{ ref("classes") }} as class
+inner join terms on class.class_sourced_id = terms.class_sourced_id
+inner join {{ ref("courses") }} as course on class.course_id = course.course_id
+inner join {{ ref("program_schools") }} as program on class.program_id = program.program_id
+inner join {{ ref("schools") }} as school on class.school_sourced_id = school.org_sourced_id

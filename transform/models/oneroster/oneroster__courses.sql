@@ -1,16 +1,16 @@
 {{ config(alias="courses") }}
 
 select
-    courses.course_sourced_id as "sourcedId",
+    course.course_sourced_id as "sourcedId",
     cast(null as text) as "status",
     cast(null as text) as "dateLastModified",
     school_years.school_year_sourced_id as "schoolYearSourcedId",
-    courses.course_name as "title",
-    courses.course_slug as "courseCode",
-    cast(null as text) as "grades",
+    coalesce({{ attribute("courses.title") }}, course.course_name) as "title",
+    {{ attribute("courses.courseCode") }} as "courseCode",
+    {{ attribute("courses.grades") }} as "grades",
     (select org_sourced_id from {{ ref("schools") }} where org_type = 'district') as "orgSourcedId",
-    cast(null as text) as "subjects",
-    cast(null as text) as "subjectCodes"
-from {{ ref("courses") }} as courses
+    {{ attribute("courses.subjects") }} as "subjects",
+    {{ attribute("courses.subjectCodes") }} as "subjectCodes"
+from {{ ref("courses") }} as course
 left join {{ ref("school_years") }} as school_years on school_years.is_current
-where courses.course_id in (select course_id from {{ ref("classes") }})
+where course.course_id in (select course_id from {{ ref("classes") }})

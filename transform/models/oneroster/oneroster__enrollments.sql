@@ -22,3 +22,16 @@ select
     cast(null as text) as "endDate"
 from {{ ref("enrollments") }} as enrollments
 inner join {{ ref("classes") }} as classes on enrollments.class_sourced_id = classes.class_sourced_id
+union all
+select
+    enrollment_sourced_id,
+    null,
+    null,
+    class_sourced_id,
+    school_sourced_id,
+    user_sourced_id,
+    'teacher',
+    case when is_primary then 'true' else 'false' end,
+    null,
+    null
+from {{ ref("class_teachers") }}

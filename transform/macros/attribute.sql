@@ -1,0 +1,55 @@
+{#-
+  The SQL of a column of a file, as the attribute mapping has it: the default of attribute_targets, or the organisation's own in
+  `attributes`. Each source names its table by its entity, so the model must call the table that: `from accounts as learner`.
+  A target that is mapped to nothing is null. A mapping that cannot be stops the run.
+-#}
+{% macro attribute(target) %}
+  {%- set source = attribute_mapping()[target] -%}
+  {%- if source == "" -%}
+    cast(null as text)
+  {%- else -%}
+    {%- set entity, name = source.split(".") -%}
+    {{ var("attribute_sources")[entity][name] }}
+  {%- endif -%}
+{% endmacro %}
+
+{#- {target: source, or "" where there is none} for every target that can be mapped. -#}
+{% macro attribute_mapping() %}
+  {%- set targets = var("attribute_targets") -%}
+  {%- set mapping = {} -%}
+  {%- for target, rule in targets.items() if "fixed" not in rule -%}
+    {%- do mapping.update({target: rule["from"]}) -%}
+  {%- endfor -%}
+  {%- for target, chosen_source in (var("attributes") or {}).items() -%}
+    {%- set source = chosen_source or "" -%}
+    {%- set file = target.split(".")[0] -%}
+    {%- set sources = readable_sources(file) -%}
+    {%- if target in targets and "fixed" in targets[target] -%}
+      {%- do exceptions.raise_compiler_error(
+        "attributes: " ~ target ~ " cannot be mapped: " ~ targets[target]["fixed"] ~ ".") -%}
+    {%- elif target not in targets -%}
+      {%- set known = mapping.keys() | select("match", file ~ "[.]") | list or mapping.keys() | list -%}
+      {%- do exceptions.raise_compiler_error(
+        "attributes: there is no target " ~ target ~ "; there are: " ~ known | join(", ") ~ ".") -%}
+    {%- elif not source and targets[target].get("required") -%}
+      {%- do exceptions.raise_compiler_error(
+        "attributes: " ~ target ~ " is required and cannot be left unmapped; it can be: " ~ sources | join(", ") ~ ".") -%}
+    {%- elif source and source not in sources -%}
+      {%- do exceptions.raise_compiler_error(
+        "attributes: " ~ target ~ " cannot be " ~ source ~ "; it can be: " ~ sources | join(", ") ~ ".") -%}
+    {%- endif -%}
+    {%- do mapping.update({target: source}) -%}
+  {%- endfor -%}
+  {{- return(mapping) -}}
+{% endmacro %}
+
+{#- The sources that a row of a file knows. -#}
+{% macro readable_sources(file) %}
+  {%- set names = [] -%}
+  {%- for entity in var("attribute_sees").get(file, []) -%}
+    {%- for name in var("attribute_sources")[entity] -%}
+      {%- do names.append(entity ~ "." ~ name) -%}
+    {%- endfor -%}
+  {%- endfor -%}
+  {{- return(names) -}}
+{% endmacro %}
