@@ -9,7 +9,28 @@
 {% endmacro %}
 
 {% macro grade_sync() %}
-  {{- return(chosen("grade_sync", env_var("CONNECT_GRADE_SYNC", "") or var("grade_sync"), ["final", "granular_all"])) -}}
+  {{- return(chosen("grade_sync", env_var("CONNECT_GRADE_SYNC", "") or var("grade_sync"), ["final", "final_incremental", "granular_selected", "granular_all"])) -}}
+{% endmacro %}
+
+{#- Whether a class has one grade, rather than one per item. -#}
+{% macro is_graded_as_a_whole() %}{{ return(grade_sync() in ["final", "final_incremental"]) }}{% endmacro %}
+
+{% macro calendar() %}
+  {{- return(chosen("calendar", var("calendar"), ["school_year", "evergreen", "terms"])) -}}
+{% endmacro %}
+
+{#- The score of somebody who has everything right: 100 or 1. -#}
+{% macro score_scale() %}
+  {{- return(chosen("score_scale", var("score_scale") | string, ["100", "1"]) | int) -}}
+{% endmacro %}
+
+{#- How many characters a title may have: at least 10, at most the 255 that every reader keeps. -#}
+{% macro length_of(name) %}
+  {%- set length = var(name) | string -%}
+  {%- if not modules.re.match("^[0-9]{2,3}$", length) or not 10 <= length | int <= 255 -%}
+    {%- do exceptions.raise_compiler_error(name ~ " is '" ~ length ~ "'; it must be a whole number from 10 to 255.") -%}
+  {%- endif -%}
+  {{- return(length | int) -}}
 {% endmacro %}
 
 {% macro identity() %}

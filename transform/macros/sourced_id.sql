@@ -21,10 +21,13 @@
 {% endmacro %}
 
 {#- Of a class, or of one section of it where it has sections. The section may be null. -#}
-{% macro class_sourced_id(program, course, section) %}
+{% macro class_sourced_id(program, course, section) %}{{ sectioned_id("class", [program, course], section) }}{% endmacro %}
+
+{#- The same for anything in a class: the section's part, unless it is null, comes after those of the class. -#}
+{% macro sectioned_id(kind, class_parts, section, more=[]) %}
     case
-      when {{ section }} is null then {{ sourced_id("class", [program, course]) }}
-      else {{ sourced_id("class", [program, course, section]) }}
+      when {{ section }} is null then {{ sourced_id(kind, class_parts + more) }}
+      else {{ sourced_id(kind, class_parts + [section] + more) }}
     end
 {%- endmacro %}
 

@@ -2,3 +2,10 @@
 {% macro school_day(moment) %}cast({{ moment }} at time zone '{{ var("time_zone") }}' as date){% endmacro %}
 
 {% macro iso_date(day) %}cast({{ day }} as text){% endmacro %}
+
+{#- A moment as text, such as 2026-02-02T06:00:00Z. -#}
+{% macro utc_text(moment) %}{{ return(adapter.dispatch("utc_text")(moment)) }}{% endmacro %}
+
+{% macro default__utc_text(moment) %}to_char({{ moment }} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'){% endmacro %}
+
+{% macro duckdb__utc_text(moment) %}strftime({{ moment }} at time zone 'UTC', '%Y-%m-%dT%H:%M:%SZ'){% endmacro %}

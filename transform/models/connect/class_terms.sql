@@ -1,15 +1,15 @@
 with current_terms as (
-    select classes.class_sourced_id, classes.program_id, classes.course_id, school_years.school_year, school_years.term_sourced_id
+    select classes.class_sourced_id, school_terms.term_sourced_id, school_terms.starts_on, school_terms.ends_before
     from {{ ref("classes") }} as classes
-    inner join {{ ref("school_years") }} as school_years on school_years.is_current
+    inner join {{ ref("school_terms") }} as school_terms on school_terms.is_current
 ),
 
 active_terms as (
-    select classes.class_sourced_id, classes.program_id, classes.course_id, school_years.school_year, school_years.term_sourced_id
+    select classes.class_sourced_id, school_terms.term_sourced_id, school_terms.starts_on, school_terms.ends_before
     from {{ ref("enrollments") }} as enrollments
     inner join {{ ref("classes") }} as classes on enrollments.class_sourced_id = classes.class_sourced_id
-    inner join {{ ref("school_years") }} as school_years
-        on school_years.school_year between enrollments.first_school_year and enrollments.last_school_year
+    inner join {{ ref("school_terms") }} as school_terms
+        on school_terms.starts_on <= enrollments.last_active_on and enrollments.enrolled_on < school_terms.ends_before
 )
 
 select * from current_terms

@@ -12,21 +12,6 @@ with reports as (
     where reported.content_type = 'Course'
 ),
 
-gradebook as (
-    select
-        grades.program_id,
-        grades.course_id,
-        identities.person_key,
-        grades.completed_at,
-        grades.course_grade_percent,
-        row_number() over (
-            partition by grades.program_id, grades.course_id, identities.person_key
-            order by grades.changed_at desc nulls last, grades.course_grade_id
-        ) as newest
-    from {{ ref("stg_coursera__course_grades") }} as grades
-    inner join {{ ref("identities") }} as identities on grades.external_id = identities.external_id
-),
-
 -- Who is a member now is what program_memberships says; the report's membership state may be a day or more behind.
 of_members as (
     select
@@ -62,11 +47,10 @@ of_members as (
         on section_learners.program_id = class_sections.program_id
         and section_learners.course_id = class_sections.course_id
         and section_learners.section_id = class_sections.section_id
-    left join gradebook
+    left join {{ ref("gradebook") }} as gradebook
         on reports.program_id = gradebook.program_id
         and reports.content_id = gradebook.course_id
         and reports.person_key = gradebook.person_key
-        and gradebook.newest = 1
     where reports.newest = 1
 )
 
@@ -76,6 +60,5 @@ select
     {{ class_sourced_id("program_id_part", "course_id_part", "section_id_part") }} as class_sourced_id,
     {{ school_day("enrolled_at") }} as enrolled_on,
     {{ school_day("completed_at") }} as completed_on,
-    cast({{ school_year_of(school_day("enrolled_at")) }} as integer) as first_school_year,
-    cast({{ school_year_of(school_day("last_active_at")) }} as integer) as last_school_year
+    {{ school_day("last_active_at") }} as last_active_on
 from of_members

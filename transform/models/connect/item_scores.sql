@@ -5,8 +5,17 @@
     full_refresh=false,
 ) }}
 
--- Coursera does not tell when an item was graded, so the day the pipeline first saw a score is remembered for as long as the score
--- stays the same; otherwise every run would rewrite every result.
+-- Coursera does not tell when an item was graded or a running grade moved, so the day the pipeline first saw a score is remembered for as
+-- long as the files say the same; otherwise every run would rewrite every result.
+with graded as (
+    select program_id, course_id, item_id, person_key, item_grade_percent, extracted_at
+    from {{ ref("item_grades") }}
+    union all
+    select program_id, course_id, {{ whole_course() }}, person_key, course_grade_percent, extracted_at
+    from {{ ref("gradebook") }}
+    where is_graded
+)
+
 select
     graded.program_id,
     graded.course_id,
@@ -14,12 +23,14 @@ select
     graded.person_key,
     graded.item_grade_percent,
     graded.extracted_at as first_seen_at
-from {{ ref("item_grades") }} as graded
+from graded
 {% if is_incremental() %}
 left join {{ this }} as remembered
     on graded.program_id = remembered.program_id
     and graded.course_id = remembered.course_id
     and graded.item_id = remembered.item_id
     and graded.person_key = remembered.person_key
-where remembered.item_id is null or remembered.item_grade_percent <> graded.item_grade_percent
+where
+    remembered.item_id is null
+    or {{ as_published("remembered.item_grade_percent") }} <> {{ as_published("graded.item_grade_percent") }}
 {% endif %}

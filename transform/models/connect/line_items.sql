@@ -1,3 +1,4 @@
+{%- set length = length_of("line_item_title_length") -%}
 with final_grades as (
     select
         class_sourced_id,
@@ -5,12 +6,12 @@ with final_grades as (
         course_id,
         cast(null as text) as item_id,
         cast(null as text) as item_id_part,
-        {{ sourced_id("lineItem", ["program_id_part", "course_id_part"]) }} as line_item_sourced_id,
+        {{ sectioned_id("lineItem", ["program_id_part", "course_id_part"], "section_id_part") }} as line_item_sourced_id,
         'Final grade' as category,
         'Final grade' as title,
         class_title as description
     from {{ ref("classes") }}
-    where '{{ grade_sync() }}' = 'final'
+    where '{{ is_graded_as_a_whole() }}' = 'True'
 ),
 
 known_items as (
@@ -23,23 +24,66 @@ known_items as (
             order by extracted_at desc, changed_at desc nulls last, external_id
         ) as newest
     from {{ ref("stg_coursera__item_grades") }}
-    where '{{ grade_sync() }}' = 'granular_all'
+    where '{{ is_graded_as_a_whole() }}' = 'False'
 ),
 
 told_apart as (
-    select *, {{ id_part("item_id", within=["program_id", "course_id"]) }} as item_id_part
+    select
+        *,
+        {{ id_part("item_id", within=["program_id", "course_id"]) }} as item_id_part,
+        coalesce({{ one_line("item_name") }}, item_id) as name,
+        {{ one_line("module_name") }} as module
     from known_items
     where newest = 1
 ),
 
 gradable_items as (
     select
+        *,
+        left(coalesce(module || ': ', '') || name, {{ length }}) as start_of_title,
+        -- The item tells more than its module.
+        coalesce(rtrim(left(module, {{ length - 2 }} - length(name))) || ': ', '') || name as title_with_whole_name
+    from told_apart
+    where
+        (most_weight_percent > 0 or best_grade_percent is not null)
+        {%- if grade_sync() == "granular_selected" %}
+        and exists (
+            select 1 from {{ ref("chosen_items") }} as chosen
+            where {{ is_chosen("chosen", "told_apart") }}
+        )
+        {%- endif %}
+),
+
+-- Two columns of a class with one title would be one to a teacher's eye: the module is cut before the name, then they are counted.
+titled as (
+    select
+        *,
+        rtrim(case
+            when length(name) <= {{ length - 6 }}
+                and count(*) over (partition by program_id, course_id, lower(rtrim(start_of_title))) > 1
+            then title_with_whole_name
+            else start_of_title
+        end) as title
+    from gradable_items
+),
+
+counted as (
+    select
+        *,
+        row_number() over (partition by program_id, course_id, lower(title) order by item_order, item_id) as occurrence
+    from titled
+),
+
+line_items_of_items as (
+    select
         classes.class_sourced_id,
         items.program_id,
         items.course_id,
         items.item_id,
         items.item_id_part,
-        {{ sourced_id("lineItem", ["classes.program_id_part", "classes.course_id_part", "items.item_id_part"]) }} as line_item_sourced_id,
+        {{ sectioned_id(
+            "lineItem", ["classes.program_id_part", "classes.course_id_part"], "classes.section_id_part", ["items.item_id_part"]
+        ) }} as line_item_sourced_id,
         case items.item_type
             when 'QUIZ' then 'Quiz'
             when 'PEER_REVIEW' then 'Peer review'
@@ -49,16 +93,16 @@ gradable_items as (
             when 'LTI' then 'LTI'
             else 'Other'
         end as category,
-        -- PowerSchool refuses titles of more than 50 characters.
-        rtrim(left(coalesce({{ one_line("items.module_name") }} || ': ', '') || coalesce({{ one_line("items.item_name") }}, items.item_id), 50))
-            as title,
+        case
+            when items.occurrence = 1 then items.title
+            else rtrim(left(items.title, {{ length - 3 }} - length(cast(items.occurrence as text)))) || ' (' || items.occurrence || ')'
+        end as title,
         {{ one_line("concat_ws(' / ', items.module_name, items.lesson_name, items.item_name)") }} as description
-    from told_apart as items
+    from counted as items
     inner join {{ ref("classes") }} as classes
         on items.program_id = classes.program_id and items.course_id = classes.course_id
-    where items.most_weight_percent > 0 or items.best_grade_percent is not null
 )
 
 select * from final_grades
 union all
-select * from gradable_items
+select * from line_items_of_items

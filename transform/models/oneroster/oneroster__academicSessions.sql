@@ -1,24 +1,24 @@
 {{ config(alias="academicSessions") }}
 
--- A school year, its only term and its only grading period: line items may not point at a school year.
+-- Each term has a grading period of its own dates: line items may not point at a school year.
 with sessions as (
     select
         school_year_sourced_id as sourced_id, 'schoolYear' as session_type, cast(null as text) as parent_sourced_id,
-        school_year, starts_on, ends_before
+        title, school_year, starts_on, ends_before
     from {{ ref("school_years") }}
     union all
-    select term_sourced_id, 'term', school_year_sourced_id, school_year, starts_on, ends_before
-    from {{ ref("school_years") }}
+    select term_sourced_id, 'term', school_year_sourced_id, title, school_year, starts_on, ends_before
+    from {{ ref("school_terms") }}
     union all
-    select grading_period_sourced_id, 'gradingPeriod', term_sourced_id, school_year, starts_on, ends_before
-    from {{ ref("school_years") }}
+    select grading_period_sourced_id, 'gradingPeriod', term_sourced_id, title, school_year, starts_on, ends_before
+    from {{ ref("school_terms") }}
 )
 
 select
     sourced_id as "sourcedId",
     cast(null as text) as "status",
     cast(null as text) as "dateLastModified",
-    {{ school_year_title("starts_on", "ends_before") }} as "title",
+    title as "title",
     session_type as "type",
     {{ iso_date("starts_on") }} as "startDate",
     {{ iso_date("ends_before") }} as "endDate",

@@ -1,8 +1,15 @@
 {{ config(alias="categories") }}
 
-select distinct
+-- A category has one title, also where it is mapped to something that its items do not have in common.
+with titled as (
+    select item.category, min(coalesce({{ attribute("categories.title") }}, item.category)) as title
+    from {{ ref("line_items") }} as item
+    group by item.category
+)
+
+select
     {{ category_sourced_id("category") }} as "sourcedId",
     cast(null as text) as "status",
     cast(null as text) as "dateLastModified",
-    category as "title"
-from {{ ref("line_items") }}
+    rtrim(left(title, {{ length_of("category_title_length") }})) as "title"
+from titled

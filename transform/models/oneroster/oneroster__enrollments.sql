@@ -10,12 +10,18 @@ select
     'student' as "role",
     cast(null as text) as "primary",
     -- Dates must lie within the terms of the class.
-    case when class_terms.school_year is not null then {{ iso_date("enrollments.enrolled_on") }} end as "beginDate",
+    case
+        when exists (
+            select 1 from {{ ref("class_terms") }} as class_terms
+            where
+                class_terms.class_sourced_id = enrollments.class_sourced_id
+                and enrollments.enrolled_on >= class_terms.starts_on
+                and enrollments.enrolled_on < class_terms.ends_before
+        ) then {{ iso_date("enrollments.enrolled_on") }}
+    end as "beginDate",
     cast(null as text) as "endDate"
 from {{ ref("enrollments") }} as enrollments
 inner join {{ ref("classes") }} as classes on enrollments.class_sourced_id = classes.class_sourced_id
-left join {{ ref("class_terms") }} as class_terms
-    on classes.class_sourced_id = class_terms.class_sourced_id and enrollments.first_school_year = class_terms.school_year
 union all
 select
     enrollment_sourced_id,

@@ -1,18 +1,22 @@
 {{ config(alias="lineItems") }}
 
 select
-    line_items.line_item_sourced_id as "sourcedId",
+    item.line_item_sourced_id as "sourcedId",
     cast(null as text) as "status",
     cast(null as text) as "dateLastModified",
-    line_items.title as "title",
-    line_items.description as "description",
-    {{ iso_date("school_years.starts_on") }} as "assignDate",
+    rtrim(left(coalesce({{ attribute("lineItems.title") }}, item.title), {{ length_of("line_item_title_length") }})) as "title",
+    {{ attribute("lineItems.description") }} as "description",
+    {{ iso_date("school_terms.starts_on") }} as "assignDate",
     -- Deadlines are each learner's own, so the line item is due on the last day of the session.
-    {{ iso_date("school_years.ends_before - 1") }} as "dueDate",
-    line_items.class_sourced_id as "classSourcedId",
-    {{ category_sourced_id("line_items.category") }} as "categorySourcedId",
-    school_years.grading_period_sourced_id as "gradingPeriodSourcedId",
+    {{ iso_date("school_terms.ends_before - 1") }} as "dueDate",
+    item.class_sourced_id as "classSourcedId",
+    {{ category_sourced_id("item.category") }} as "categorySourcedId",
+    school_terms.grading_period_sourced_id as "gradingPeriodSourcedId",
     '0' as "resultValueMin",
-    '100' as "resultValueMax"
-from {{ ref("line_items") }} as line_items
-inner join {{ ref("school_years") }} as school_years on school_years.is_current
+    '{{ score_scale() }}' as "resultValueMax"
+from {{ ref("line_items") }} as item
+inner join {{ ref("school_terms") }} as school_terms on school_terms.is_current
+inner join {{ ref("classes") }} as class on item.class_sourced_id = class.class_sourced_id
+inner join {{ ref("courses") }} as course on class.course_id = course.course_id
+inner join {{ ref("program_schools") }} as program on class.program_id = program.program_id
+inner join {{ ref("schools") }} as school on class.school_sourced_id = school.org_sourced_id

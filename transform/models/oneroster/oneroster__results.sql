@@ -6,8 +6,8 @@ select
     cast(null as text) as "dateLastModified",
     line_item_sourced_id as "lineItemSourcedId",
     user_sourced_id as "studentSourcedId",
-    'fully graded' as "scoreStatus",
-    {{ two_decimals("score_percent") }} as "score",
+    score_status as "scoreStatus",
+    {{ score("score_percent") }} as "score",
     {{ iso_date("scored_on") }} as "scoreDate",
     cast(null as text) as "comment"
 from {{ ref("grades") }}

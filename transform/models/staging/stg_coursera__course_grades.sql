@@ -22,7 +22,8 @@ renamed as (
         cast(enrolled_at as timestamptz) as enrolled_at,
         cast(last_activity_at as timestamptz) as last_activity_at,
         cast(completed_at as timestamptz) as completed_at,
-        cast(changed_at as timestamptz) as changed_at
+        cast(changed_at as timestamptz) as changed_at,
+        cast(_sdc_extracted_at as timestamptz) as extracted_at
     from current_rows
 )
 

@@ -1,0 +1,32 @@
+-- A learner whose external id has changed is reported under both: the newest row counts.
+with ranked as (
+    select
+        grades.program_id,
+        grades.course_id,
+        identities.person_key,
+        grades.course_grade_percent,
+        grades.last_activity_at,
+        grades.completed_at,
+        grades.extracted_at,
+        row_number() over (
+            partition by grades.program_id, grades.course_id, identities.person_key
+            order by grades.changed_at desc nulls last, grades.course_grade_id
+        ) as newest
+    from {{ ref("stg_coursera__course_grades") }} as grades
+    inner join {{ ref("identities") }} as identities on grades.external_id = identities.external_id
+)
+
+select
+    program_id,
+    course_id,
+    person_key,
+
+    course_grade_percent,
+
+    -- Of somebody who never did anything Coursera says 0 as well: that is no grade.
+    course_grade_percent is not null and (course_grade_percent > 0 or last_activity_at is not null) as is_graded,
+
+    completed_at,
+    extracted_at
+from ranked
+where newest = 1

@@ -1,0 +1,28 @@
+{{ config(alias="roles") }}
+
+with listed as (
+    select "sourcedId" as user_sourced_id, "role" as role_name, unnest(string_to_array("orgSourcedIds", ',')) as org_sourced_id
+    from {{ ref("oneroster__users") }}
+),
+
+named as (
+    select
+        *,
+        -- What the ids are made of, so that the role's is as readable as theirs.
+        regexp_replace(user_sourced_id, '^user[.]', '') as user_part,
+        regexp_replace(org_sourced_id, '^school[.]', '') as org_part
+    from listed
+)
+
+select
+    {{ sourced_id("role", ["user_part", "org_part"]) }} as "sourcedId",
+    cast(null as text) as "status",
+    cast(null as text) as "dateLastModified",
+    user_sourced_id as "userSourcedId",
+    'primary' as "roleType",
+    role_name as "role",
+    cast(null as text) as "beginDate",
+    cast(null as text) as "endDate",
+    org_sourced_id as "orgSourcedId",
+    cast(null as text) as "userProfileSourcedId"
+from named

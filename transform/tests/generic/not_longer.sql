@@ -1,0 +1,6 @@
+{#- Fails with texts of more characters than a var allows. Nulls pass. -#}
+{% test not_longer(model, column_name, than) %}
+  select {{ column_name }}
+  from {{ model }}
+  where length({{ column_name }}) > {{ length_of(than) }}
+{% endtest %}

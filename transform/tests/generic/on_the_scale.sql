@@ -1,0 +1,8 @@
+{#- Fails with scores below 0, above var score_scale, or with another number of decimals than all the others. Nulls pass. -#}
+{% test on_the_scale(model, column_name) %}
+  select {{ column_name }}
+  from {{ model }}
+  where
+    cast({{ column_name }} as double precision) not between 0 and {{ score_scale() }}
+    or not ({{ column_name }} ~ '^[0-9]{1,3}[.][0-9]{% raw %}{{% endraw %}{{ 2 if score_scale() == 100 else 4 }}{% raw %}}{% endraw %}$')
+{% endtest %}
