@@ -80,9 +80,9 @@ class Dbt:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        # One folder for all tests, rewritten for each run: for another folder dbt would parse everything anew.
-        self.mapping = home / "mapping"
-        self.mapping.mkdir()
+        # A copy, since mapping files have to be below the project; one for all tests, so that it is parsed once.
+        self.project = home / "transform"
+        shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("target", "logs"))
         python = _executable().resolve().with_name("python")
         server = Path(__file__).with_name("dbt_server.py")
         self._process = subprocess.Popen([python, server], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -92,8 +92,11 @@ class Dbt:
     ) -> Finished:
         """Run one dbt command on a DuckDB file with these mapping files; a file that is not named has no row."""
         for name, header in MAPPING.items():
-            path, content = self.mapping / f"{name}.csv", mapping.get(name, f"{header}\n".encode())
-            if not path.exists() or path.read_bytes() != content:
+            path, content = (
+                self.project / "mapping" / "sandbox" / f"{name}.csv",
+                mapping.get(name, f"{header}\n".encode()),
+            )
+            if path.read_bytes() != content:
                 path.write_bytes(content)
         output = self.home / "output.txt"
         job = {
@@ -101,14 +104,14 @@ class Dbt:
             "folder": str(database.parent),
             "output": str(output),
             "environment": {
-                "DBT_PROJECT_DIR": str(PROJECT),
-                "DBT_PROFILES_DIR": str(PROJECT),
+                "DBT_PROJECT_DIR": str(self.project),
+                "DBT_PROFILES_DIR": str(self.project),
                 "DBT_DUCKDB_PATH": str(database),
                 "DBT_TARGET_PATH": str(self.home / "target"),
                 "DBT_LOG_PATH": str(self.home / "logs"),
                 "DBT_WRITE_JSON": "false",  # nobody reads the artifacts of a test run
                 "DBT_LOG_LEVEL_FILE": "none",
-                "CONNECT_MAPPING": str(self.mapping),
+                "MELTANO_ENVIRONMENT": "sandbox",
                 **environment,
             },
         }

@@ -38,7 +38,7 @@ from coursera_connect.rules import Rule
 from coursera_connect.warehouse import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
 
     from coursera_connect.binding import Binding
@@ -75,11 +75,11 @@ class Settings:
     removal_rows: int = 5
     allow_removals: bool = False
     blackout: str = ""
-    time_zone: str = "UTC"
+    lms_time_zone: str = "UTC"
     consent_until: str = ""
     mapping: Path | None = None
     delivery: str = field(default="", repr=False)
-    delivery_options: str = field(default="", repr=False)
+    delivery_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     webhook: str = field(default="", repr=False)
     wait: float = 5.0
 
@@ -153,7 +153,7 @@ def _usable(settings: Settings) -> None:
 
 
 def _today(settings: Settings) -> date:
-    return black_outs.local_day(datetime.now(timezone.utc), zones.zone(settings.time_zone, "CONNECT_LMS_TIME_ZONE"))
+    return black_outs.local_day(datetime.now(timezone.utc), zones.zone(settings.lms_time_zone, "CONNECT_LMS_TIME_ZONE"))
 
 
 def _black_out(settings: Settings) -> str:
@@ -453,9 +453,7 @@ class _Run:
             return
         self._write_report()  # what is in place here is known, should the delivery not end
         with self.timed("deliver"):
-            done = delivery.deliver(
-                settings.package, settings.delivery, _options(settings.delivery_options), step=self.step
-            )
+            done = delivery.deliver(settings.package, settings.delivery, settings.delivery_options, step=self.step)
         self.report["delivery"] = asdict(done)
         with warehouse.opened(settings.database, settings.wait, write=True) as database:
             self._settle(database, done.target_shown)
@@ -549,16 +547,6 @@ def _report_before(place: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _options(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError('CONNECT_DELIVERY_OPTIONS has to be a JSON object, as {"known_hosts": "known_hosts"}.')
-    return found
 
 
 def _settings_used(database: Warehouse) -> tuple[dict[str, Any], str]:

@@ -11,6 +11,7 @@ import click
 from coursera_connect import publish as publishing
 from coursera_connect import screen
 from coursera_connect.commands import options
+from coursera_connect.commands.delivering import receiver_of, receiver_options
 from coursera_connect.errors import BlockedError
 from coursera_connect.publish import REPORT, Settings
 
@@ -74,12 +75,7 @@ _how = options.together(
     click.option("--allow-removals", is_flag=True, help="For this one run: let everything leave, and hold nothing."),
     options.setting("--system-name", env="CONNECT_SYSTEM_NAME", default="", help="source.systemName of the manifest."),
     options.setting("--system-code", env="CONNECT_SYSTEM_CODE", default="", help="source.systemCode of the manifest."),
-    options.setting(
-        "--time-zone",
-        env="CONNECT_LMS_TIME_ZONE",
-        default="UTC",
-        help="Time zone of the LMS, in which black-out days are days.",
-    ),
+    options.lms_time_zone,
     options.setting(
         "--consent-until",
         env="CONNECT_CONSENT_UNTIL",
@@ -112,24 +108,8 @@ def _run(
 @click.command(short_help="Check, guard and write the package, and deliver it.")
 @_how
 @options.together(
-    options.setting(
-        "--blackout",
-        env="CONNECT_BLACKOUT",
-        default="",
-        help="Days on which nothing is published, as 2026-08-01..2026-08-20,2026-12-24.",
-    ),
-    options.setting(
-        "--delivery",
-        env="CONNECT_DELIVERY",
-        default="",
-        help="Where to bring the package: a folder, sftp://user@host/path/, or any URL that fsspec knows.",
-    ),
-    options.setting(
-        "--delivery-options",
-        env="CONNECT_DELIVERY_OPTIONS",
-        default="",
-        help="Options of that place, a JSON object; see docs/delivery.md.",
-    ),
+    options.blackout,
+    receiver_options,
     options.setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended."),
 )
 def publish(as_json: bool, **chosen: Any) -> None:
@@ -165,6 +145,7 @@ def publish(as_json: bool, **chosen: Any) -> None:
                 6 blocked by a guard
                 7 not allowed: the consent has ended
     """  # noqa: D301 - the escape is what keeps the lines apart
+    chosen["delivery"], chosen["delivery_options"] = receiver_of(chosen)
     report = _run(publishing.publish, as_json, chosen)
     place = chosen["package"].with_name(REPORT)
     if not as_json:
