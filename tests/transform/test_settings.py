@@ -29,7 +29,10 @@ def test_an_account_without_a_row_gives_empty_files_even_if_only_the_roster_was_
 def test_a_setting_that_is_not_allowed_stops_the_run_and_says_what_is(warehouse: Warehouse) -> None:
     done = warehouse.dbt("parse", grade_sync="granular")
     assert done.returncode != 0
-    assert "grade_sync is 'granular'; allowed are: final, final_incremental, granular_selected, granular_all." in done.output
+    assert (
+        "grade_sync is 'granular'; allowed are: final, final_incremental, granular_selected, granular_all."
+        in done.output
+    )
 
 
 def test_the_rules_hold_for_their_own_examples(warehouse: Warehouse) -> None:
