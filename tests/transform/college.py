@@ -82,3 +82,16 @@ def item(program_id: str, external_id: str, course_id: str, item_id: str, grade:
         "lesson_name": "Basics",
         "changed_at": "2026-01-10T08:00:00Z",
     } | more
+
+
+def running(program_id: str, external_id: str, course_id: str, grade: float | None, **more: Any) -> Row:
+    return {
+        "id": f"{external_id}~{course_id}",
+        "program_id": program_id,
+        "external_id": external_id,
+        "course_id": course_id,
+        "is_completed": False,
+        "overall_course_grade": grade,
+        "last_activity_at": "2026-01-10T08:00:00Z",
+        "changed_at": "2026-01-10T08:00:00Z",
+    } | more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,11 +167,12 @@ def test_an_enrollment_long_ago_or_far_ahead_has_no_begin_date(college: Warehous
 
 def test_what_belongs_to_nobody_is_in_no_file_and_counted(college: Warehouse) -> None:
     assert "user.Elsewhere" not in {row["userSourcedId"] for row in college.file("enrollments").values()}
-    left_out = {(row["what"], row["reason"].split(":")[0]): row["how_many"] for row in college.read("connect.left_out")}
-    assert left_out["enrollments", "neither external id nor e-mail"] == 1
-    assert left_out["program_memberships", "neither external id nor e-mail"] == 1
-    assert left_out["usernames", "several people would have it, upper and lower case aside"] == 2
-    assert left_out["enrollments", "the learner is not a member of the program now"] == 1
+    found = Counter(
+        (row["rule"], row["entity"]) for row in college.read("connect.quality") for _ in range(row["how_many"])
+    )
+    assert found["no-id", "enrollment"] == found["no-id", "membership"] == 1
+    assert found["shared-username", "user"] == 2
+    assert found["not-a-member", "enrollment"] == 1
 
 
 def test_items_whose_ids_differ_by_case_are_two_columns_and_two_organisations_are_refused(college: Warehouse) -> None:

@@ -33,6 +33,25 @@ HEADERS = {
     "results": "lineItemSourcedId studentSourcedId scoreStatus score scoreDate comment",
 }
 
+# OneRoster 1.2.1, where it differs.
+HEADERS_1_2 = {
+    "users": (
+        "enabledUser username userIds givenName familyName middleName identifier email sms phone agentSourcedIds grades"
+        " password userMasterIdentifier preferredGivenName preferredMiddleName preferredFamilyName primaryOrgSourcedId"
+        " pronouns"
+    ),
+    "roles": "userSourcedId roleType role beginDate endDate orgSourcedId userProfileSourcedId",
+    "categories": "title weight",
+    "lineItems": (
+        "title description assignDate dueDate classSourcedId categorySourcedId academicSessionSourcedId resultValueMin"
+        " resultValueMax schoolSourcedId"
+    ),
+    "results": (
+        "lineItemSourcedId studentSourcedId scoreStatus score scoreDate comment textScore classSourcedId inProgress"
+        " incomplete late missing"
+    ),
+}
+
 
 @pytest.fixture(scope="module")
 def college(warehouse: Warehouse) -> Warehouse:
@@ -63,7 +82,7 @@ def college(warehouse: Warehouse) -> Warehouse:
         ],
         program_memberships=[
             member("ProgA", "sso1"),
-            member("ProgB", "sso1"),
+            member("ProgB", "sso1", joined_at="2025-08-31T08:00:00Z"),
             member("ProgA", "bo+news@mail.example"),
             member("ProgB", "sso3"),
             member("ProgA", "sso4", removed=True),
@@ -116,6 +135,46 @@ def every_item(college: Warehouse) -> Warehouse:
 def test_a_file_has_the_columns_of_the_standard_in_its_order(college: Warehouse, name: str) -> None:
     header = list(college.read(f'oneroster."{name}"')[0])
     assert header == f"sourcedId status dateLastModified {HEADERS[name]}".split()
+
+
+@pytest.mark.parametrize("name", HEADERS_1_2)
+def test_a_file_of_1_2_has_its_own_columns_and_the_rows_of_1_1(college: Warehouse, name: str) -> None:
+    rows = college.read(f'oneroster_1_2."{name}"')
+    assert list(rows[0]) == f"sourcedId status dateLastModified {HEADERS_1_2[name]}".split()
+    assert {type(cell) for row in rows for cell in row.values()} <= {str, type(None)}
+    if name != "roles":
+        before = {row["sourcedId"]: row for row in college.read(f'oneroster."{name}"')}
+        for row in rows:
+            assert (
+                row.items() >= {key: cell for key, cell in before.pop(row["sourcedId"]).items() if key in row}.items()
+            )
+        assert before == {}
+
+
+def test_in_1_2_a_user_has_one_primary_role_in_each_school_and_belongs_to_the_one_joined_first(
+    college: Warehouse,
+) -> None:
+    roles = {row["sourcedId"]: row for row in college.read("oneroster_1_2.roles")}
+    assert {(row["roleType"], row["role"]) for row in roles.values()} == {("primary", "student")}
+    assert roles["role.Ana1.ProgB"]["userSourcedId"] == "user.Ana1"
+    listed = {
+        (row["sourcedId"], org) for row in college.read("oneroster.users") for org in row["orgSourcedIds"].split(",")
+    }
+    assert {(row["userSourcedId"], row["orgSourcedId"]) for row in roles.values()} == listed
+    assert len(roles) == len(listed)
+    primary = {row["sourcedId"]: row["primaryOrgSourcedId"] for row in college.read("oneroster_1_2.users")}
+    assert primary["user.Ana1"] == "school.ProgB"
+    assert primary["user.Idle5"] == "school.ProgE"
+
+
+def test_in_1_2_the_session_is_a_grading_period_and_line_items_and_results_tell_school_and_class(
+    college: Warehouse,
+) -> None:
+    final = {row["sourcedId"]: row for row in college.read('oneroster_1_2."lineItems"')}["lineItem.ProgB.Course2"]
+    assert (final["academicSessionSourcedId"], final["schoolSourcedId"]) == ("gradingPeriod.2026", "school.ProgB")
+    results = {row["sourcedId"]: row for row in college.read("oneroster_1_2.results")}
+    assert results["result.ProgB.Course2.Cy-3"]["classSourcedId"] == "class.ProgB.Course2"
+    assert {row["inProgress"] for row in results.values()} == {None}
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -194,18 +253,17 @@ def test_a_course_that_left_the_catalogue_keeps_its_class_and_takes_its_name_fro
 
 def test_specializations_and_courses_without_any_name_make_no_class_and_are_counted(college: Warehouse) -> None:
     assert not [key for key in college.file("classes") if "Special1" in key or "Nameless" in key]
-    left_out = {(row["what"], row["reason"].split(":")[0]): row["how_many"] for row in college.read("connect.left_out")}
-    assert left_out == {
-        ("enrollments", "content other than a course"): 1,
-        ("program_contents", "content other than a course"): 1,
-        ("enrollments", "the learner is not a member of the program now"): 2,
-        ("grades", "completed, but Coursera does not show the grade yet"): 1,
-        ("classes", "course without a name and without learners"): 1,
-        ("enrollments", "neither external id nor e-mail"): 0,
-        ("program_memberships", "neither external id nor e-mail"): 0,
-        ("usernames", "several people would have it, upper and lower case aside"): 0,
-        ("programs", "not in school_mapping.csv, so neither its members nor its classes are there"): 0,
-        ("users", "excluded by excluded_people.csv"): 0,
+    skipped = {
+        (row["rule"], row["program_id"], row["record_id"]): row["how_many"]
+        for row in college.read("connect.quality")
+        if row["severity"] == "skip"
+    }
+    assert skipped == {
+        ("content-without-gradebook", "ProgB", "Specialization"): 1,
+        ("content-without-class", "ProgA", "Specialization"): 1,
+        ("not-a-member", "ProgA", None): 1,
+        ("not-a-member", "ProgB", None): 1,
+        ("course-without-name", "ProgA", None): 1,
     }
 
 

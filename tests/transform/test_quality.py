@@ -1,0 +1,155 @@
+"""One college in which everything is odd once: each rule of connect.quality finds its own case and no other."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.transform.college import completed, content, enrolled, item, member, offers, program, running, user
+from tests.transform.warehouse import PROJECT
+
+if TYPE_CHECKING:
+    from tests.transform.warehouse import Warehouse
+
+BEFORE, READ = "2026-01-31T06:00:00Z", "2026-02-05T06:00:00Z"
+FOUND = {
+    ("score-out-of-range", "stop", "ProgA", "result.ProgA.Course1.Ana1.q1"),
+    ("two-organizations", "stop", None, "Org_A"),
+    ("two-organizations", "stop", None, "Org_B"),
+    ("no-term", "stop", None, None),
+    ("completed-without-grade", "flag", "ProgA", "enrollment.ProgA.Course1.Bo_2"),
+    ("final-and-gradebook-disagree", "flag", "ProgA", "enrollment.ProgA.Course1.Cy-3"),
+    ("report-grade-above-one", "flag", "ProgA", "sso4~Course~Course1"),
+    ("gradebook-never-above-one", "flag", "ProgW", "ProgW"),
+    ("enrolled-after-completed", "flag", "ProgA", "enrollment.ProgA.Course1.Eve5"),
+    ("learner-without-account", "flag", "ProgA", "stranger"),
+    ("learner-without-account", "flag", "ProgA", None),
+    ("shared-email", "flag", None, "Twin"),
+    ("shared-email", "flag", None, "Other"),
+    ("shared-external-id", "flag", None, "One"),
+    ("shared-external-id", "flag", None, "Two"),
+    ("shared-username", "flag", None, "user.Twin"),
+    ("shared-username", "flag", None, "user.Other"),
+    ("several-external-ids", "flag", "ProgA", "Moved"),
+    ("remembered-account", "flag", "ProgA", "Gone"),
+    ("stale-report", "flag", None, None),
+    ("mapped-program-gone", "flag", "ProgX", "ProgX"),
+    ("chosen-item-unknown", "flag", "ProgA", "Course1"),
+    ("content-without-gradebook", "skip", "ProgA", "Specialization"),
+    ("content-without-gradebook", "skip", "ProgA", "Video"),
+    ("content-without-class", "skip", "ProgA", "Video"),
+    ("no-id", "skip", "ProgA", None),
+    ("not-a-member", "skip", "ProgA", None),
+    ("excluded-person", "skip", None, "Tester"),
+    ("grade-not-shown-yet", "skip", "ProgA", None),
+    ("course-without-name", "skip", "ProgA", None),
+    ("program-not-mapped", "skip", "ProgN", "ProgN"),
+}
+
+
+@pytest.fixture(scope="module")
+def college(warehouse: Warehouse) -> Warehouse:
+    accounts = {"Ana1": "sso1", "Bo_2": "sso2", "Cy-3": "sso3", "Di_4": "sso4", "Eve5": "sso5", "Tester": "test"}
+    listed = [
+        *(user(key, external_id, key, f"{external_id}@mail.example") for key, external_id in accounts.items()),
+        user("Twin", "twin", "A Twin", "same@mail.example"),
+        user("Other", "other", "Other Twin", "Same@Mail.Example"),
+        user("One", "double", "One", "one@mail.example"),
+        user("Two", "Double", "Two", "two@mail.example"),
+        user("Moved", "moved", "Moved", "moved@mail.example"),
+        user("Gone", "gone", "Gone", "gone@mail.example", removed=True),
+    ]
+    warehouse.load(BEFORE, users=[user("Moved", "moved before", "Moved", "moved@mail.example")])
+    warehouse.run("--select", "+person_aliases")
+    warehouse.load(
+        READ,
+        organizations=[{"id": "Org_A", "name": "One"}, {"id": "Org_B", "name": "Two"}],
+        programs=[program("ProgA", "Business"), program("ProgW", "Wrong"), program("ProgN", "Not mapped")],
+        program_contents=[offers("ProgA", "Course1"), offers("ProgA", "Nameless"), offers("ProgA", "Movie", "Video")],
+        contents=[content("Course1", "Writing"), content("Movie", "M", "Video")],
+        users=listed,
+        program_memberships=[
+            *(member("ProgA", external_id) for external_id in accounts.values()),
+            *(member("ProgA", external_id) for external_id in ("twin", "other", "moved", "gone", "stranger")),
+            member("ProgA", "stranger@mail.example"),
+            member("ProgA", "") | {"email": None},
+        ],
+        enrollments=[
+            enrolled("ProgA", "sso1", "Course1"),
+            completed("ProgA", "sso2", "Course1", None),
+            completed("ProgA", "sso3", "Course1", 0.9),
+            completed("ProgA", "sso4", "Course1", 1.5),
+            completed("ProgA", "sso5", "Course1", 0.5, enrolled_at="2026-01-16T08:00:00Z"),
+            completed("ProgA", "twin", "Course1", None, completed_at="2026-01-31T04:00:00Z"),
+            enrolled("ProgA", "moved", "Course1"),
+            enrolled("ProgA", "moved before", "Course1"),
+            enrolled("ProgA", "elsewhere", "Course1"),
+            enrolled("ProgA", "test", "Course1"),
+            enrolled("ProgN", "sso1", "Course1"),
+            *(
+                enrolled("ProgA", external_id, "Path", content_type="Specialization")
+                for external_id in ("sso1", "sso2")
+            ),
+            enrolled("ProgA", "sso1", "Movie", content_type="Video"),
+        ],
+        course_grades=[
+            running("ProgA", "sso3", "Course1", 90.6),
+            running("ProgA", "sso5", "Course1", 50.5),
+            running("ProgW", "sso1", "Course1", 0.87),
+            running("ProgW", "sso2", "Course1", 1.0),
+        ],
+        item_grades=[item("ProgA", "sso1", "Course1", "q1", 150.0)],
+    )
+    warehouse.mapping(
+        school_mapping=[
+            {"program_id": key, "school_id": key, "school_name": key} for key in ("ProgA", "ProgW", "ProgX")
+        ],
+        excluded_people=[{"learner": "test"}],
+        chosen_items=[{"item": "Q*"}, {"program_id": "ProgA", "course_id": "Course1", "item": "typo"}],
+    )
+    warehouse.run("--select", "+quality", "+match", grade_sync="granular_selected", calendar="terms")
+    return warehouse
+
+
+def test_each_rule_finds_its_own_case(college: Warehouse) -> None:
+    rows = college.read("connect.quality")
+    assert {(row["rule"], row["severity"], row["program_id"], row["record_id"]) for row in rows} == FOUND
+    assert len(rows) == len(FOUND)
+
+
+def test_there_is_a_case_here_for_every_rule() -> None:
+    model = (PROJECT / "models" / "connect" / "quality.sql").read_text("utf-8")
+    assert set(re.findall(r"select '([a-z-]+)', (?:'flag'|'skip'|'stop')|'([a-z-]+)' as rule", model)) == {
+        (rule, "") if rule != "score-out-of-range" else ("", rule) for rule, *_ in FOUND
+    }
+
+
+def test_records_that_are_only_counted_are_counted(college: Warehouse) -> None:
+    counts = {
+        row["record_id"]: row["how_many"]
+        for row in college.read("connect.quality")
+        if row["rule"].endswith("gradebook")
+    }
+    assert counts == {"Specialization": 2, "Video": 1}
+
+
+def test_no_finding_tells_a_name_or_an_address(college: Warehouse) -> None:
+    cells = {str(cell) for row in college.read("connect.quality") for cell in row.values()}
+    assert not [cell for cell in cells if "@" in cell or "Some Body" in cell]
+
+
+def test_match_tells_how_many_members_have_an_account(college: Warehouse) -> None:
+    assert college.read("connect.match") == [
+        {
+            "program_id": "ProgA",
+            "members": 11,
+            "matched": 9,
+            "by_users_list": 8,
+            "by_remembered": 1,
+            "by_external_id": 2,
+            "matched_percent": Decimal("81.82"),
+        }
+    ]
