@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.transform.college import completed, content, enrolled, member, offers, program, user
 
@@ -33,6 +36,33 @@ def test_a_setting_that_is_not_allowed_stops_the_run_and_says_what_is(warehouse:
         "grade_sync is 'granular'; allowed are: final, final_incremental, granular_selected, granular_all."
         in done.output
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "source", "said"),
+    [
+        (
+            "users.nickname",
+            "learner.email",
+            "there is no target users.nickname; there are: users.username, users.userIds",
+        ),
+        (
+            "users.sms",
+            "learner.mail",
+            "users.sms cannot be learner.mail; it can be: learner.external_id, learner.email",
+        ),
+        ("users.sms", "class.code", "users.sms cannot be class.code; it can be: learner.external_id, learner.email"),
+        ("users.givenName", "", "users.givenName is required and cannot be left unmapped; it can be: learner.external"),
+        ("users.role", "learner.email", "users.role cannot be mapped: student, or teacher for facilitators."),
+    ],
+)
+def test_an_attribute_that_cannot_be_mapped_so_stops_the_run_and_the_choice_is_told(
+    warehouse: Warehouse, target: str, source: str, said: str
+) -> None:
+    arguments = json.dumps({"attributes": {target: source}})
+    done = warehouse.dbt("run-operation", "attribute_mapping", "--args", arguments)
+    assert done.returncode != 0
+    assert f"attributes: {said}" in " ".join(done.output.split())
 
 
 def test_the_rules_hold_for_their_own_examples(warehouse: Warehouse) -> None:
@@ -87,15 +117,35 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
         first_school_year=2026,
         identity="external_id",
         name_placeholder="n/a",
-        attributes={"users.username": "learner.external_id", "classes.title": "class.course_and_program_name"},
+        attributes={
+            "users.username": "learner.external_id",
+            "users.sms": "learner.external_id",
+            "users.middleName": "learner.coursera_user_id",
+            "users.familyName": "learner.coursera_user_id",
+            "users.identifier": "",
+            "users.userIds": None,
+            "classes.title": "class.course_and_program_name",
+            "classes.location": "program.slug",
+            "classes.periods": "school.name",
+            "courses.subjects": "course.id",
+            "orgs.identifier": "school.name",
+        },
         empty_classes=False,
         include_invited=True,
     )
     users = warehouse.file("users")
-    assert users["user.sso1"]["username"] == "sso1"
-    assert users["user.sso1"]["familyName"] == "n/a"
+    assert [users["user.sso1"][name] for name in ("username", "sms", "middleName")] == ["sso1", "sso1", "Ana1"]
+    assert "identifier" not in users["user.sso1"]
+    assert "userIds" not in users["user.sso1"]
+    assert [row["familyName"] for row in users.values()].count("n/a") == 4  # nobody else has an account
+    (course,) = warehouse.file("courses").values()
+    assert (course["title"], course["subjects"]) == ("Writing", "Course1")
+    assert warehouse.file("orgs")["school.ProgA"]["identifier"] == "Business"
     assert sorted(row["enabledUser"] for row in users.values()) == ["false", "true", "true", "true", "true"]
-    assert [row["title"] for row in warehouse.file("classes").values()] == ["Writing (Business)"]
+    (section,) = warehouse.file("classes").values()
+    assert [section[name] for name in ("title", "location", "periods", "classCode")] == [
+        "Writing (Business)", "business-x", "Business", "writing"
+    ]  # fmt: skip
     assert warehouse.file("academicSessions")["schoolYear.2026"] == {
         "sourcedId": "schoolYear.2026",
         "title": "2026",

@@ -4,7 +4,7 @@
   A target that is mapped to nothing is null. A mapping that cannot be stops the run.
 -#}
 {% macro attribute(target) %}
-  {%- set source = attribute_mapping()[target] -%}
+  {%- set source = attribute_mapping(var("attributes") or {})[target] -%}
   {%- if source == "" -%}
     cast(null as text)
   {%- else -%}
@@ -13,14 +13,14 @@
   {%- endif -%}
 {% endmacro %}
 
-{#- {target: source, or "" where there is none} for every target that can be mapped. -#}
-{% macro attribute_mapping() %}
+{#- {target: source, or "" where there is none} for every target that can be mapped; `attributes` are the organisation's own. -#}
+{% macro attribute_mapping(attributes) %}
   {%- set targets = var("attribute_targets") -%}
   {%- set mapping = {} -%}
   {%- for target, rule in targets.items() if "fixed" not in rule -%}
     {%- do mapping.update({target: rule["from"]}) -%}
   {%- endfor -%}
-  {%- for target, chosen_source in (var("attributes") or {}).items() -%}
+  {%- for target, chosen_source in attributes.items() -%}
     {%- set source = chosen_source or "" -%}
     {%- set file = target.split(".")[0] -%}
     {%- set sources = readable_sources(file) -%}
@@ -28,9 +28,8 @@
       {%- do exceptions.raise_compiler_error(
         "attributes: " ~ target ~ " cannot be mapped: " ~ targets[target]["fixed"] ~ ".") -%}
     {%- elif target not in targets -%}
-      {%- set known = mapping.keys() | select("match", file ~ "[.]") | list or mapping.keys() | list -%}
       {%- do exceptions.raise_compiler_error(
-        "attributes: there is no target " ~ target ~ "; there are: " ~ known | join(", ") ~ ".") -%}
+        "attributes: there is no target " ~ target ~ "; there are: " ~ (mapped_targets(targets, file) or mapped_targets(targets, "")) | join(", ") ~ ".") -%}
     {%- elif not source and targets[target].get("required") -%}
       {%- do exceptions.raise_compiler_error(
         "attributes: " ~ target ~ " is required and cannot be left unmapped; it can be: " ~ sources | join(", ") ~ ".") -%}
@@ -41,6 +40,15 @@
     {%- do mapping.update({target: source}) -%}
   {%- endfor -%}
   {{- return(mapping) -}}
+{% endmacro %}
+
+{#- The targets of a file that can be mapped; of all files, where it is "". -#}
+{% macro mapped_targets(targets, file) %}
+  {%- set names = [] -%}
+  {%- for target, rule in targets.items() if "fixed" not in rule and (not file or target.startswith(file ~ ".")) -%}
+    {%- do names.append(target) -%}
+  {%- endfor -%}
+  {{- return(names) -}}
 {% endmacro %}
 
 {#- The sources that a row of a file knows. -#}
