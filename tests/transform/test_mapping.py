@@ -21,7 +21,7 @@ COLLEGE = {
         user("Bo2", "sso2", "Bo Berg", "bo@mail.example"),
         user("Cy3", "sso3", "Cy Conti", "cy@mail.example"),
         user("Test4", "sso4", "Test One", "qa@mail.example"),
-        user("Test5", "QA.Two@mail.example", "Test Two"),
+        user("Test5", "sso5", "Test Two", "QA.Two@mail.example"),
         user("Test6", "sso6", "Test Three", "six@mail.example"),
     ],
 }
@@ -53,7 +53,7 @@ def days(warehouse: Warehouse) -> Days:
     all but Late and Out are mapped. On the third Late is mapped as well, and nothing was loaded.
     """
     taught = together(
-        studies("Plain", "sso1", "sso2", "sso3", "sso4", "QA.Two@mail.example", "sso6"),
+        studies("Plain", "sso1", "sso2", "sso3", "sso4", "sso5", "sso6"),
         studies("Twin", "sso1"),
         studies("Dead", "sso2"),
         studies("Old", "sso3"),
