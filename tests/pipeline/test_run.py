@@ -70,24 +70,6 @@ def test_the_next_day_fetches_only_what_changed_and_an_unchanged_night_publishes
     assert 0 < streams["enrollments"]["received"] < streams["enrollments"]["rows"] / 2
 
 
-def test_granular_grades_bring_every_gradable_item_and_no_final_grade(ran: Project) -> None:
-    ran.meltano("run", "dbt:build", "connect:publish", CONNECT_GRADE_SYNC="granular_all")
-    titles = {title for (title,) in ran.query('select title from oneroster."categories"')}
-    assert "Final grade" not in titles
-    assert (
-        ran.query('select count(*) from oneroster."results"')[0][0]
-        == ran.query(
-            "select count(*) from coursera.item_grades i "
-            "join coursera.program_memberships m using (program_id, external_id) "
-            # The gradebook runs ahead: a grade waits until the report knows of the enrollment.
-            "join coursera.enrollments e on (e.program_id, e.external_id, e.content_id) "
-            "= (i.program_id, i.external_id, i.course_id) "
-            "where item_grade is not null and m._sdc_deleted_at is null"
-        )[0][0]
-    )
-    ran.meltano("run", "dbt:build", "connect:publish")
-
-
 def test_the_scheduled_jobs_run_on_credentials_from_the_env_file_which_the_sandbox_never_reads(ran: Project) -> None:
     url = f"http://127.0.0.1:{ran.port}"
     settings = {
@@ -133,3 +115,27 @@ def test_a_lost_file_is_not_filled_with_the_last_days_only(ran: Project) -> None
     assert ran.package.read_bytes() == before
     ran.meltano("run", "--full-refresh", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish")
     assert ran.package.read_bytes() == before
+
+
+def test_another_grade_sync_waits_for_its_named_step_and_then_brings_every_gradable_item(ran: Project) -> None:
+    refused = ran.meltano("run", "dbt:build", "connect:publish", CONNECT_GRADE_SYNC="granular_all", check=False)
+    assert refused.returncode == 1
+    assert "connect grades change granular_all --save" in refused.stdout + refused.stderr
+    ran.meltano("invoke", "coursera-sandbox:start")
+    ran.meltano("invoke", "connect", "test")
+    changed = ran.meltano("invoke", "connect", "grades", "change", "granular_all", "--save")
+    assert "config set dbt grade_sync granular_all" in changed.stdout
+    ran.meltano("invoke", "connect:publish")
+    titles = {title for (title,) in ran.query('select title from oneroster."categories"')}
+    assert "Final grade" not in titles
+    assert (
+        ran.query('select count(*) from oneroster."results"')[0][0]
+        == ran.query(
+            "select count(*) from coursera.item_grades i "
+            "join coursera.program_memberships m using (program_id, external_id) "
+            # The gradebook runs ahead: a grade waits until the report knows of the enrollment.
+            "join coursera.enrollments e on (e.program_id, e.external_id, e.content_id) "
+            "= (i.program_id, i.external_id, i.course_id) "
+            "where item_grade is not null and m._sdc_deleted_at is null"
+        )[0][0]
+    )

@@ -7,11 +7,12 @@ grade of a course leaves for `final`.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from coursera_connect import items as gradebook
-from coursera_connect import warehouse
+from coursera_connect import ledger, warehouse
 from coursera_connect.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -49,6 +50,18 @@ _LINE_ITEMS = """
         group by grades.line_item_sourced_id
     ) as scores on line_items.line_item_sourced_id = scores.line_item_sourced_id
 """
+_LEFT = """
+    select classes."schoolSourcedId", max(schools.name), count(distinct items."sourcedId"), count(results."sourcedId")
+    from ledger."lineItems" as items
+    inner join ledger.classes as classes on classes."sourcedId" = items."classSourcedId" and classes.until_run is null
+    inner join ledger.orgs as schools
+        on schools."sourcedId" = classes."schoolSourcedId" and schools.until_run is null
+    left join ledger.results as results
+        on results."lineItemSourcedId" = items."sourcedId" and results.until_run is null
+    where items.until_run is null and items."sourcedId" not in (select "sourcedId" from oneroster."lineItems")
+    group by classes."schoolSourcedId"
+    order by 2, 1
+"""
 
 
 @dataclass
@@ -81,6 +94,15 @@ def in_use(database: Path, wait: float) -> str | None:
         if "grade_sync" not in opened.columns("connect").get("settings_used", ()):
             return None
         return next((str(mode) for (mode,) in opened.rows("select grade_sync from connect.settings_used")), None)
+
+
+def published(database: Path, wait: float) -> str | None:
+    """Return the mode of the last publish, which the next one is compared with; None when there was none."""
+    if not database.is_file():
+        return None
+    with warehouse.opened(database, wait) as opened:
+        last = ledger.last_run(opened, ledger.PUBLISHED)
+    return json.loads(last["settings"]).get("grade_sync") if last else None
 
 
 def is_there(database: Path, wait: float) -> bool:
@@ -128,6 +150,12 @@ def leaving(database: Path, wait: float, mode: str, choices: Sequence[Choice]) -
         return one, 0, one.running if mode == FINAL else 0
 
     return [school for school in _per_school(map(lost, lines)) if school.line_items or school.results]
+
+
+def left(database: Path, wait: float) -> list[School]:
+    """Return what was published and is in the tables no more, per school: for a mode the transforms follow already."""
+    with warehouse.opened(database, wait) as opened:
+        return [School(*row) for row in opened.rows(_LEFT)]
 
 
 def _made(database: Warehouse) -> bool:

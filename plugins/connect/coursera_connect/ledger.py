@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "ledger"
 
+PUBLISHED = "outcome in ('published', 'unchanged')"
+"""The condition on a run that its rows are the ones remembered; it may not have reached its receiver yet."""
+
 _TABLES = {
     "identity": "ledger_id varchar",
     "runs": (

@@ -228,7 +228,7 @@ class _Run:
             if file in self.present or file in stages.CONNECTED
         }
         report["settings"], report["data_as_of"] = _settings_used(database)
-        self.last = ledger.last_run(database, "outcome in ('published', 'unchanged')")
+        self.last = ledger.last_run(database, ledger.PUBLISHED)
         self.placed = ledger.last_run(database, "placed")
         newest = ledger.last_run(database)
         report["run"] = newest["run"] + 1 if newest else 1

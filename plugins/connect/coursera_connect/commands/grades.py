@@ -92,8 +92,8 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
             f"There is no grade sync {mode}; the modes are {', '.join(grade_sync.MODES)}{near and ':'}{near}"
         )
     choices = items.choices(files.sound(mapping, files.ITEMS)) if mode == grade_sync.SELECTED else []
-    before = grade_sync.in_use(database, wait)
-    leaving = _leaving(database, wait, mode, choices)
+    before = grade_sync.published(database, wait) or grade_sync.in_use(database, wait)
+    leaving = _leaving(database, wait, before, mode, choices)
     line_items, results = (sum(getattr(one, name) for one in leaving or []) for name in ("line_items", "results"))
     environment = os.environ.get("MELTANO_ENVIRONMENT", "")
     command = f"meltano {environment and f'--environment={environment} '}config set dbt grade_sync {mode}"
@@ -114,17 +114,21 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     for warning in warnings:
         click.echo(f"Warning: {warning}")
     if before == mode:
-        click.echo("That is the mode of the last run already.")
+        click.echo("That is the mode already.")
     elif save:
         click.echo(f"{'Agreed. ' if agreed else ''}To set it: {command}")
     else:
         click.echo("Nothing is agreed yet: run it again with --save.")
 
 
-def _leaving(database: Path, wait: float, mode: str, choices: list[items.Choice]) -> list[grade_sync.School] | None:
+def _leaving(
+    database: Path, wait: float, before: str | None, mode: str, choices: list[items.Choice]
+) -> list[grade_sync.School] | None:
     """What would leave; None when nothing is loaded yet."""
     if not grade_sync.is_there(database, wait):
         return None
+    if grade_sync.in_use(database, wait) == mode != before:
+        return grade_sync.left(database, wait)  # the mode is set already, and the publish waits for the agreement
     return grade_sync.leaving(database, wait, mode, choices)
 
 
