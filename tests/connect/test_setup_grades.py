@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect import agreements
+from coursera_connect import ledger
 from coursera_connect.items import Choice, Item, chooses
 from tests.connect.desk import Desk
 
@@ -75,7 +75,7 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.fixture
 def agreed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     told: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(agreements, "agree", lambda _path, _wait, *what: told.append(what))
+    monkeypatch.setattr(ledger, "agree", lambda _path, _wait, *what: told.append(what))
     return told
 
 

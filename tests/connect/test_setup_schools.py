@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect import agreements, connection
+from coursera_connect import connection, ledger
 from coursera_sandbox.testing import RunningSandbox
 from tap_coursera import client
 from tests.connect.desk import Desk
@@ -61,7 +61,7 @@ def agreed(monkeypatch: pytest.MonkeyPatch) -> Agreed:
     def agree(_database: Path, _wait: float, kind: str, subject: str, detail: dict[str, Any]) -> None:
         told.append((kind, subject, detail))
 
-    monkeypatch.setattr(agreements, "agree", agree)
+    monkeypatch.setattr(ledger, "agree", agree)
     return told
 
 
@@ -410,7 +410,7 @@ def test_a_mapping_is_not_saved_when_its_agreement_cannot_be(
     def busy(*_: object) -> None:
         raise DatabaseError("The database is in use.")
 
-    monkeypatch.setattr(agreements, "agree", busy)
+    monkeypatch.setattr(ledger, "agree", busy)
     done = tested.run("schools", "unmap", next(iter(source)), "--save")
     assert done.exit_code == 3
     assert len(tested.rows()) == 8

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import agreements, grade_sync, items, tables
+from coursera_connect import grade_sync, items, ledger, tables
 from coursera_connect import mapping as files
 from coursera_connect.commands import options
 from coursera_connect.errors import UsageError
@@ -103,7 +103,7 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
         warnings.append("no item is chosen yet, so nothing would be synced: see connect items choose.")
     if agreed:
         detail = {"from": before, "line_items": line_items, "results": results}
-        agreements.agree(database, wait, "grade_sync", mode, detail)
+        ledger.agree(database, wait, "grade_sync", mode, detail)
     if as_json:
         facts = {"from": before, "to": mode, "line_items": line_items, "results": results, "agreed": agreed}
         schools = None if leaving is None else [asdict(one) for one in leaving]

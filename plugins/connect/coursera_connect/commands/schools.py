@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import agreements, connection, tables
+from coursera_connect import connection, ledger, tables
 from coursera_connect import mapping as files
 from coursera_connect import programs as loaded_programs
 from coursera_connect import schools as mapped_schools
@@ -385,7 +385,7 @@ def _unknown(plan: Plan, gone: Leaving | None) -> list[str]:
 
 def _agree(where: Where, gone: Leaving | None) -> None:
     for school, detail in (gone.schools if gone else {}).items():
-        agreements.agree(where.database, where.wait, "school", school, detail)
+        ledger.agree(where.database, where.wait, "school", school, detail)
 
 
 def _loss(plan: Plan, gone: Leaving | None, *, left_out: bool) -> dict[str, Any]:
