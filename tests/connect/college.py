@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from coursera_connect.publish import Settings, publish
 from tests.connect.warehouse import Place
 
@@ -69,6 +71,11 @@ class College(Place):
     def publish(self, **settings: Any) -> dict[str, Any]:
         """Publish in this process and return the report."""
         return publish(replace(self.settings, **settings), lambda _what, _rows: None)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with duckdb.connect(str(self.database)) as connection:
+            return connection.execute(query).fetchall()
 
     def ids(self, file: str) -> set[str]:
         """The ids of a file of the package, none where it is absent."""

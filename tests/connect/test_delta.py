@@ -91,7 +91,7 @@ def test_a_row_that_returns_revives_under_its_id(college: Received) -> None:
     assert college.reader.tables == college.truth()
 
 
-def test_what_was_not_delivered_is_in_the_next_delta_and_what_came_and_went_in_none(
+def test_what_was_not_delivered_is_in_the_next_delta_and_what_came_and_went_is_deleted_in_case_it_was_seen(
     college: Received, tmp_path: Path
 ) -> None:
     place = tmp_path / "there"
@@ -112,7 +112,7 @@ def test_what_was_not_delivered_is_in_the_next_delta_and_what_came_and_went_in_n
         "update users set \"familyName\" = 'Newer' where \"sourcedId\" = 'a8'",
     )
     report = college.publish(mode="delta", delivery=f"{place}/", allow_removals=True)
-    assert modes(report) == {"users": ("delta", 2)}
+    assert modes(report) == {"users": ("delta", 2), "categories": ("delta", 1)}
     college.reader.import_package(place / "oneroster.zip")
     assert college.reader.tables == college.truth()
     assert {row[2] for row in college.csv("users")[1:]} == {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ConnectError(Exception):
     """An expected failure. `str()` is one sentence for the operator; no name, e-mail or cell of a table is in it."""
 
     exit_code = 1
+    report: dict[str, Any] | None = None
+    """What is known of the run that it ended, where it ended one."""
 
 
 class UsageError(ConnectError):

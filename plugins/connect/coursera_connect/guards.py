@@ -59,10 +59,13 @@ def hold_nothing(database: Warehouse) -> None:
     database.table("held", "select '' as file, '' as sourced_id, '' as reason, '' as since where false")
 
 
-def hold(database: Warehouse, columns: dict[str, list[str]], data_as_of: str, last: int) -> None:
+def hold(
+    database: Warehouse, columns: dict[str, list[str]], data_as_of: str, last: int, leaving: Iterable[str] = ()
+) -> None:
     """Define the table `held` (file, sourced_id, reason, since): the rows that memory stands in for in this run.
 
     What was held in the run `last` is let go when the data is newer than when it was first held, or of unknown age.
+    What a row that is kept needs is kept with it, however long. Rows of the schools `leaving` are not kept.
     """
     hold_nothing(database)
     known = "held" in database.columns(ledger.SCHEMA)
@@ -70,12 +73,18 @@ def hold(database: Warehouse, columns: dict[str, list[str]], data_as_of: str, la
     database.table("held before", f"select file, sourced_id, since from {recorded}")
     newer = "true" if not data_as_of else f"h.since < {literal(data_as_of)}"
 
-    def keep(name: str, file: str, where: str, reason: str) -> None:
+    agreed = f"school in ({', '.join(map(literal, leaving)) or 'null'})"
+
+    def keep(name: str, file: str, where: str, reason: str, *, needed: bool = False) -> None:
+        free = (
+            f'm."sourcedId" not in (select h.sourced_id from "held before" as h '
+            f"where h.file = {literal(file)} and {newer}) "
+            f'and m."sourcedId" not in (select "sourcedId" from {at("schools of memory", file)} where {agreed})'
+        )
         database.table(
             name,
             f"select m.*, {literal(reason)} as reason from {at('memory', file)} as m "
-            f'where {where} and m."sourcedId" not in '
-            f'(select h.sourced_id from "held before" as h where h.file = {literal(file)} and {newer})',
+            f"where {where} and {'true' if needed else free}",
         )
 
     terms = f'select "sourcedId", {items(quoted("termSourcedIds"))} as term from {at("memory", "classes")}'
@@ -84,7 +93,10 @@ def hold(database: Warehouse, columns: dict[str, list[str]], data_as_of: str, la
         "classes",
         f"{gone('classes')} and {there('orgs', 'schoolSourcedId')} "
         f'and m."sourcedId" not in (select "sourcedId" from ({terms}) as t '
-        f'where term not in (select "sourcedId" from {at("source", "academicSessions")}))',
+        f'where term not in (select "sourcedId" from {at("source", "academicSessions")})) '
+        f'and m."courseSourcedId" in (select "sourcedId" from {at("source", "courses")} union all '
+        f'select m."sourcedId" from {at("memory", "courses")} as m where {there("orgs", "orgSourcedId")} '
+        f"and (m.\"schoolYearSourcedId\" = '' or {there('academicSessions', 'schoolYearSourcedId')}))",
         NEEDED,
     )
     keep(
@@ -108,6 +120,7 @@ def hold(database: Warehouse, columns: dict[str, list[str]], data_as_of: str, la
         "courses",
         f'{gone("courses")} and m."sourcedId" in (select "courseSourcedId" from "kept classes")',
         NEEDED,
+        needed=True,
     )
     kept.append(("courses", "kept courses"))
     kept += _keep_results(database, columns, keep)
@@ -123,7 +136,7 @@ def hold(database: Warehouse, columns: dict[str, list[str]], data_as_of: str, la
 
 
 def _keep_results(
-    database: Warehouse, columns: dict[str, list[str]], keep: Callable[[str, str, str, str], None]
+    database: Warehouse, columns: dict[str, list[str]], keep: Callable[..., None]
 ) -> list[tuple[str, str]]:
     """Keep scores, and the line items and categories they need; returns (file, relation) of each kind."""
     session = next(
@@ -170,6 +183,7 @@ def _keep_results(
         "categories",
         f'{gone("categories")} and m."sourcedId" in (select "categorySourcedId" from "kept lineItems")',
         NEEDED,
+        needed=True,
     )
     return [
         ("results", "vanished results"),

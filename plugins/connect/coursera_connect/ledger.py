@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import warehouse
@@ -33,12 +33,16 @@ SCHEMA = "ledger"
 PUBLISHED = "outcome in ('published', 'unchanged')"
 """The condition on a run that its rows are the ones remembered; it may not have reached its receiver yet."""
 
+AGREED_FOR_DAYS = 7
+"""How long an agreement waits for its publish. One that was not needed must not let a bad day through months later."""
+
 _TABLES = {
     "identity": "ledger_id varchar",
     "runs": (
         "run integer, outcome varchar, why varchar, started_at varchar, finished_at varchar, mode varchar, "
         "version varchar, profile varchar, shape varchar, settings varchar, data_as_of varchar, package varchar, "
-        "bytes bigint, sha256 varchar, delivered_to varchar, placed boolean, seconds varchar, versions varchar"
+        "bytes bigint, sha256 varchar, delivered_to varchar, placed boolean, seconds varchar, versions varchar, "
+        "seal varchar"
     ),
     "counts": (
         "run integer, file varchar, school varchar, school_name varchar, total bigint, added bigint, changed bigint, "
@@ -54,9 +58,9 @@ _TABLES = {
 }
 
 
-def now() -> str:
-    """Return this moment as the ledger writes it."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+def now(later: timedelta = timedelta()) -> str:
+    """Return this moment, or one so much later, as the ledger writes it."""
+    return (datetime.now(timezone.utc) + later).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def table(name: str) -> str:
@@ -74,6 +78,11 @@ def prepare(database: Warehouse) -> None:
     database.do(f"create schema if not exists {SCHEMA}")
     for name, columns in _TABLES.items():
         database.do(f"create table if not exists {table(name)} ({columns})")
+    known = database.columns(SCHEMA)
+    for name, columns in _TABLES.items():
+        for column in columns.split(", "):
+            if column.split()[0] not in known[name]:  # an earlier release did not have it yet
+                database.do(f"alter table {table(name)} add column {column}")
     if not database.row(f"select count(*) from {table('identity')}")[0]:
         database.insert(table("identity"), [(str(uuid.uuid4()),)])
 
@@ -122,5 +131,7 @@ def agree(database: Path, wait: float, kind: str, subject: str, detail: dict[str
 
 
 def agreed(database: Warehouse, kind: str) -> set[str]:
-    """Return the subjects that were agreed to and that no publish has used yet."""
-    return {row["subject"] for row in read(database, "agreements", "kind = ? and used_by_run is null", [kind])}
+    """Return the subjects that were agreed to, not too long ago, and that no publish has used yet."""
+    since = now(timedelta(days=-AGREED_FOR_DAYS))
+    where = "kind = ? and used_by_run is null and agreed_at >= ?"
+    return {row["subject"] for row in read(database, "agreements", where, [kind, since])}

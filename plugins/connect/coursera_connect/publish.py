@@ -1,14 +1,20 @@
 # ruff: noqa: S608 - every name in a statement is ours or quoted
 """One publish: hold, compare, guard and check, then write, replace atomically and deliver; the ledger keeps it all.
 
-What happens when the process dies: before the commit nothing happened; after it, the run is in the ledger but its
-package has not reached its place, so the next run's package has its changes too.
+What happens when the process dies: before the commit nothing happened; after it, the run is in the ledger and nobody
+knows whether its package reached the reader, so the next delta begins at the last run of which that is known, and has
+tombstones also for what only the doubtful packages brought.
+
+`placed` in the report beside the package names the newest run that the reader may have seen, by ledger, number and
+seal. A ledger that does not know the seal is not the one that wrote the package: the warehouse was lost or restored.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
@@ -48,8 +54,8 @@ if TYPE_CHECKING:
 REPORT = "publish-report.json"
 """Name of the report, beside the package; the same as Markdown has the suffix `.md`."""
 
-_OWN_SCHEMA = {"1.1": [], "1.2": ["oneroster_1_2"]}
-"""Where the files stand that only this version has, or has with other columns."""
+_OWN_SCHEMA = {"1.1": "", "1.2": "_1_2"}
+"""What follows the schema's name where the files stand that only this version has, or has with other columns."""
 
 _GRADES = ("lineItems", "results", "categories")
 _ROWS_LISTED = 1000
@@ -91,10 +97,12 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
     black-out.
     `step` is told a sentence and a number of rows while the work goes on.
     """
-    _usable(settings)
+    _no_folder(settings)
     run = _Run(settings, step)
     with package.locked(settings.package, settings.wait):
+        run.look_back()
         try:
+            _usable(settings)
             reason = _black_out(settings)
             if reason:
                 return run.end("skipped", reason)
@@ -107,6 +115,7 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
             run.deliver()
         except ConnectError as error:
             run.fail(error)
+            error.report = run.report
             raise
         return run.end("unchanged" if run.report["unchanged"] else "published", "")
 
@@ -116,15 +125,17 @@ def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
 
     The report has the keys of :func:`publish`, and in `changes` the ids of the rows added, changed and removed.
     """
+    _no_folder(settings)
     _usable(settings)
     run = _Run(settings, step)
+    run.look_back()
     scratch = settings.package.parent / "preview" / settings.package.name
     with (
         package.locked(scratch, settings.wait),
         warehouse.opened(settings.database, settings.wait) as database,
     ):
         run.prepare(database)
-        run.report["changes"] = run.changes(database)
+        run.report["changes"] = run.changes(database) if run.headers else {}
         outcome, why = run.stopped() or ("published", "")
         if outcome != "refused":
             run.write_file(database, scratch)
@@ -135,9 +146,12 @@ def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
     return run.report
 
 
-def _usable(settings: Settings) -> None:
+def _no_folder(settings: Settings) -> None:
     if settings.package.is_dir():
         raise UsageError(f"{settings.package} is a folder: set CONNECT_PACKAGE to the name of a zip file.")
+
+
+def _usable(settings: Settings) -> None:
     today = _today(settings)
     try:
         ends = settings.consent_until and datetime.strptime(settings.consent_until, "%Y-%m-%d").date()  # noqa: DTZ007
@@ -171,10 +185,13 @@ class _Run:
         self.binding: Binding = bindings.load(settings.oneroster_version)
         self.began = time.monotonic()
         self.columns: dict[str, list[str]] = {}
+        self.headers: dict[str, list[str]] = {}
         self.recorded = False
         self.drops: list[guards.Drop] = []
         self.agreements: list[tuple[str, str]] = []
-        self.before = _report_before(settings.package)
+        self.seal = uuid.uuid4().hex
+        self.before: dict[str, Any] = {}
+        self.trusted = False
         self.report: dict[str, Any] = {
             "outcome": "failed",
             "why": "",
@@ -203,8 +220,13 @@ class _Run:
             "held": [],
             "delivery": None,
             "warnings": [],
-            "placed": self.before.get("placed"),
+            "placed": None,
         }
+
+    def look_back(self) -> None:
+        """Read what the last run left beside the package. Called once nobody else can write there."""
+        self.before = _report_before(self.settings.package)
+        self.report["placed"] = self.before.get("placed")
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -215,17 +237,18 @@ class _Run:
     def prepare(self, database: Warehouse) -> None:
         """Define all stages and find out whether they may be published."""
         settings, report = self.settings, self.report
-        schemas = [*_OWN_SCHEMA[settings.oneroster_version], settings.schema]
+        schemas = list(dict.fromkeys([settings.schema + _OWN_SCHEMA[settings.oneroster_version], settings.schema]))
         self.present = stages.sources(database, self.binding, schemas)
         if not self.present:
             raise DatabaseError(
                 f"{settings.database} holds no OneRoster models in the schema {settings.schema}: "
                 "run the transforms (dbt:build) first, or set CONNECT_ONEROSTER_SCHEMA."
             )
+        known = {*self.present, *stages.CONNECTED, *database.columns(ledger.SCHEMA)}
         self.columns = {
             file: self.present.get(file, [column.name for column in standard])
             for file, standard in self.binding.files.items()
-            if file in self.present or file in stages.CONNECTED
+            if file in known
         }
         report["settings"], report["data_as_of"] = _settings_used(database)
         self.last = ledger.last_run(database, ledger.PUBLISHED)
@@ -233,6 +256,8 @@ class _Run:
         newest = ledger.last_run(database)
         report["run"] = newest["run"] + 1 if newest else 1
         report["first"] = self.last is None
+        if not self._headers_are_right():
+            return
         with self.timed("compare"):
             self.step("Comparing with the last publish", 0)
             self._compare(database)
@@ -242,9 +267,28 @@ class _Run:
             report["warnings"].append(f"A bulk file instead of a delta: {reason}.")
         with self.timed("check"):
             self._present(database, "now")
-            outcome = checks.check(database, self.headers, self.binding, lambda file: self.step(f"Checking {file}", 0))
+            outcome = checks.check(
+                database,
+                self.headers,
+                self.binding,
+                lambda file: self.step(f"Checking {file}", 0),
+                reader=lambda file: shape.rules(self.shape, file),
+            )
+            for file in self.shape.profile.needs:
+                if not outcome.rows.get(file):
+                    outcome.rules[_NEEDED.id] = _NEEDED
+                    outcome.add(_NEEDED.id, "manifest", f"file.{file}")
         self.refused = outcome.refused
         self._describe(database, outcome)
+
+    def _headers_are_right(self) -> bool:
+        """Whether every table has its columns; without them nothing can be compared, and the package is refused."""
+        outcome = checks.Outcome()
+        for file, names in self.present.items():
+            checks.check_header(outcome, file, [column.name for column in self.binding.files[file]], names)
+        self.refused = bool(outcome.counts)
+        self.report |= outcome.described()
+        return not self.refused
 
     def _compare(self, database: Warehouse) -> None:
         settings, columns = self.settings, self.columns
@@ -261,14 +305,21 @@ class _Run:
             identity=self.report["settings"].get("identity", "coursera_id"),
         )
         shape.unlock(self.shape, database)
-        self.headers = {file: shape.header(self.shape, file, names) for file, names in self.present.items()}
+        self.headers = {file: shape.header(self.shape, file, names) for file, names in self.columns.items()}
         stages.memory(database, columns)
-        for stage in ("source", "memory"):
-            stages.schools(database, stage, columns)
-        same_settings = self.last is not None and json.loads(self.last["settings"]) == self.report["settings"]
+        version = self.last["version"] if self.last else settings.oneroster_version
+        stages.schools(database, "source", columns)
+        stages.schools(database, "memory", columns, stages.users_of(database, version))
+        same_settings = (
+            self.last is not None
+            and json.loads(self.last["settings"]) == self.report["settings"]
+            and version == settings.oneroster_version
+        )
+        self.agreed_schools = ledger.agreed(database, "school")
         if self.last is not None and same_settings and not settings.allow_removals:
-            guards.hold(database, columns, self.report["data_as_of"], self.last["run"])
-        else:  # with other settings ids or line items change on purpose
+            data_as_of, last = self.report["data_as_of"], self.last["run"]
+            guards.hold(database, columns, data_as_of, last, leaving=self.agreed_schools)
+        else:  # with other settings ids or line items change on purpose; another version has other columns
             guards.hold_nothing(database)
         stages.now(database, columns, {file: shape.condition(self.shape, file) for file in columns})
         stages.changes(database, columns)
@@ -280,7 +331,7 @@ class _Run:
         if self.last is not None:
             was = json.loads(self.last["settings"])
         mode_was, mode = was.get("grade_sync"), self.report["settings"].get("grade_sync")
-        agreed_schools, agreed_modes = ledger.agreed(database, "school"), ledger.agreed(database, "grade_sync")
+        agreed_modes = ledger.agreed(database, "grade_sync")
         threshold = guards.Threshold(settings.removal_threshold, settings.removal_rows)
         any_removal = guards.Threshold(0, 1)
         for file in self.columns:
@@ -288,7 +339,7 @@ class _Run:
             for drop in guards.drops(database, [file], any_removal if switched else threshold):
                 if settings.allow_removals:
                     continue
-                if drop.school in agreed_schools:
+                if drop.school in self.agreed_schools:
                     self.agreements.append(("school", drop.school))
                 elif switched and mode in agreed_modes:
                     self.agreements.append(("grade_sync", str(mode)))
@@ -300,21 +351,40 @@ class _Run:
                     self.drops.append(drop)
 
     def _mode(self, database: Warehouse) -> tuple[str, str]:
-        """Return bulk or delta, and why it is not the delta that was asked for.
-
-        Memory can be trusted when the report beside the package is of the same ledger and not ahead of it: that of a
-        lost warehouse has another id, that of a restored one has seen later runs.
-        """
+        """Return bulk or delta, and why it is not the delta that was asked for."""
+        placed = self.placed
+        if placed is None:
+            return "bulk", "nothing was published yet" if self.settings.mode == "delta" else ""
+        since = ledger.read(database, "runs", "run >= ? and outcome in ('published', 'unchanged')", [placed["run"]])
+        beside = self.before.get("placed") or {}
+        self.trusted = beside.get("ledger") == ledger.identity(database) and beside.get("seal") in {
+            run.get("seal") for run in since
+        }
         if self.settings.mode != "delta":
             return "bulk", ""
-        placed, beside = self.placed, self.before.get("placed") or {}
-        if placed is None:
-            return "bulk", "nothing was published yet"
-        if beside.get("ledger") != ledger.identity(database) or not placed["run"] <= beside["run"] < self.report["run"]:
+        if not self.trusted:
             return "bulk", "the warehouse does not remember what was published last, it was lost or restored"
-        if placed["shape"] != self.shape.fingerprint:
-            return "bulk", "version, profile, privacy level or excluded attributes have changed"
+        if any(run["shape"] != self.fingerprint for run in since):
+            return "bulk", "version, profile, privacy level, columns or excluded attributes have changed"
+        if placed["delivered_to"] != self._target():
+            return "bulk", "the last package went to another place"
         return "delta", ""
+
+    def _target(self) -> str:
+        """Where the package is brought to, as the ledger remembers it; blank when it stays in its place."""
+        settings = self.settings
+        try:
+            return settings.delivery and delivery.receiver(
+                settings.delivery, settings.delivery_options, settings.package.name
+            ).shown
+        except DeliveryError:  # said when the package is to be delivered
+            return ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that makes the same rows look different to the reader."""
+        headers = {file: self.headers[file] for file in shape.files(self.shape, self.binding) if file in self.headers}
+        return hashlib.sha256(json.dumps([self.shape.fingerprint, headers], sort_keys=True).encode()).hexdigest()
 
     def _present(self, database: Warehouse, stage: str) -> None:
         """Define the files as the reader is to see them."""
@@ -346,7 +416,7 @@ class _Run:
         report["counts"] = [
             {**row, "school_name": names.get(row["school"], ""), "errors": errors.get((row["file"], row["school"]), 0)}
             for row in guards.counts(database, self.columns)
-            if row["total"] or row["removed"]
+            if any(row[name] for name in ("total", "added", "changed", "removed", "held"))
         ]
         report["blocked"] = [
             {
@@ -411,7 +481,8 @@ class _Run:
             for file in sorted(self.binding.files)
         }
         source = {"systemName": self.settings.system_name, "systemCode": self.settings.system_code}
-        before = package.digest(target) if target.is_file() else ""
+        place = self.settings.package  # also of a preview: would the file there change?
+        before = package.digest(place) if place.is_file() else ""
         with self.timed("write"), package.replacing(target, target, keep_same=True) as handle:
             package.write(
                 handle,
@@ -437,14 +508,18 @@ class _Run:
                 ledger.prepare(database)
                 stages.remember(database, self.columns, self.report["run"])
                 self._record(database)
+            self._identity = ledger.identity(database)
+            if self.trusted:  # else the reader may have seen what this ledger does not know, until this run is placed
+                self.report["placed"] = self._me()
+                self._write(json.dumps({**self.before, "placed": self._me()}, indent=2), REPORT)
 
         self.write_file(database, target, commit)
-        self.report |= {
-            "published": True,
-            "placed": {"ledger": ledger.identity(database), "run": self.report["run"]},
-        }
+        self.report["published"] = True
         if not self.settings.delivery:
             self._settle(database, "")
+
+    def _me(self) -> dict[str, Any]:
+        return {"ledger": self._identity, "run": self.report["run"], "seal": self.seal}
 
     def deliver(self) -> None:
         """Bring the package to its receiver; the warehouse is free for others meanwhile."""
@@ -455,30 +530,38 @@ class _Run:
         with self.timed("deliver"):
             done = delivery.deliver(settings.package, settings.delivery, settings.delivery_options, step=self.step)
         self.report["delivery"] = asdict(done)
-        with warehouse.opened(settings.database, settings.wait, write=True) as database:
-            self._settle(database, done.target_shown)
+        try:
+            with warehouse.opened(settings.database, settings.wait, write=True) as database:
+                self._settle(database, done.target_shown)
+        except ConnectError as error:
+            self.report["warnings"].append(f"Delivered, but the ledger could not note it ({error})")
 
     def _settle(self, database: Warehouse, delivered_to: str) -> None:
         """Note that the package is where its reader finds it: the next delta begins here."""
         with database.transaction():
             database.do(
-                f"update {ledger.table('runs')} set placed = true, delivered_to = ? where run = ?",
-                [delivered_to, self.report["run"]],
+                f"update {ledger.table('runs')} set placed = true, delivered_to = ?, finished_at = ?, seconds = ? "
+                "where run = ?",
+                [delivered_to, ledger.now(), json.dumps(self._seconds()), self.report["run"]],
             )
+        self.report["placed"] = self._me()
+
+    def _seconds(self) -> dict[str, float]:
+        return {**self.report["seconds"], "all": round(time.monotonic() - self.began, 2)}
 
     def _record(self, database: Warehouse) -> None:
         report, run = self.report, self.report["run"]
-        seconds = {**report["seconds"], "all": round(time.monotonic() - self.began, 2)}
         row = {
             **{name: report[name] for name in ("run", "outcome", "why", "started_at", "mode", "version", "profile")},
             **{name: report[name] for name in ("data_as_of", "package", "bytes", "sha256")},
             "finished_at": ledger.now(),
-            "shape": self.shape.fingerprint if hasattr(self, "shape") else "",
+            "shape": self.fingerprint if self.headers else "",
             "settings": json.dumps(report["settings"], sort_keys=True),
             "delivered_to": "",
             "placed": False,
-            "seconds": json.dumps(seconds),
+            "seconds": json.dumps(self._seconds()),
             "versions": json.dumps({name: version(name) for name in ("coursera-connect", "duckdb")}),
+            "seal": self.seal,
         }
         ledger.record(database, "runs", [row])
         ledger.record(database, "counts", [{"run": run, **row} for row in report["counts"]])
@@ -534,11 +617,13 @@ class _Run:
             self.end(outcome, str(error))
 
     def _write_report(self) -> None:
-        place = self.settings.package.with_name(REPORT)
+        self._write(json.dumps(self.report, indent=2), REPORT)
+        self._write(notices.markdown(self.report), str(Path(REPORT).with_suffix(".md")))
+
+    def _write(self, text: str, name: str) -> None:
+        place = self.settings.package.with_name(name)
         with package.replacing(place, self.settings.package) as handle:
-            handle.write((json.dumps(self.report, indent=2) + "\n").encode())
-        with package.replacing(place.with_suffix(".md"), self.settings.package) as handle:
-            handle.write(notices.markdown(self.report).encode())
+            handle.write(f"{text.rstrip()}\n".encode())
 
 
 def _report_before(place: Path) -> dict[str, Any]:
@@ -561,11 +646,13 @@ def _settings_used(database: Warehouse) -> tuple[dict[str, Any], str]:
 
 
 def _errors_by_school(database: Warehouse, outcome: checks.Outcome) -> dict[tuple[str, str], int]:
-    """Return (file, school) → findings; what has no school is the district's."""
+    """Return (file, school) → listed findings that refuse the package; what has no school is the district's."""
     found: dict[tuple[str, str], int] = {}
-    for file in {finding.file for finding in outcome.findings}:
-        ids = [finding.sourced_id for finding in outcome.findings if finding.file == file]
-        known = dict(database.rows(f"select * from {stages.at('schools of now', file)}")) if any(ids) else {}
+    wrong = [finding for finding in outcome.findings if outcome.rules[finding.rule].refuses]
+    for file in {finding.file for finding in wrong}:
+        ids = [finding.sourced_id for finding in wrong if finding.file == file]
+        query = f"select * from {stages.at('schools of now', file)} where list_contains(?, \"sourcedId\")"
+        known = dict(database.rows(query, [[one for one in ids if one]])) if any(ids) else {}
         for sourced_id in ids:
             where = (file, known.get(sourced_id or "", ""))
             found[where] = found.get(where, 0) + 1

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from coursera_connect import binding as bindings
 from coursera_connect import ledger
 from coursera_connect.warehouse import items, literal, quoted
 
@@ -37,6 +38,9 @@ CONNECTED = frozenset(
     )
 )
 """Files that others need to tell which school a row belongs to, also where they have no row."""
+
+FILES = frozenset(file for version in bindings.VERSIONS for file in bindings.load(version).files)
+"""All files of all versions: what memory may have a table of."""
 
 STAMPS = ("status", "dateLastModified")
 """Columns that say when a row changed; they are made when the file is written."""
@@ -119,12 +123,28 @@ def changes(database: Warehouse, columns: dict[str, list[str]]) -> None:
         )
 
 
-def schools(database: Warehouse, stage: str, columns: dict[str, list[str]]) -> None:
-    """Keep which schools each row of a stage belongs to: (sourcedId, school), blank for the district's own."""
+def users_of(database: Warehouse, version: str) -> str:
+    """Return the query for (sourcedId, school) of the users in memory, which hold their schools as `version` does."""
+    file, person, school = "users", "sourcedId", items("coalesce(\"orgSourcedIds\", '')")
+    if version != "1.1":
+        file, person, school = "roles", "userSourcedId", '"orgSourcedId"'
+    if file not in database.columns(ledger.SCHEMA):
+        return ""
+    return (
+        f'select {quoted(person)} as "sourcedId", {school} as school from {ledger.table(file)} where until_run is null'
+    )
+
+
+def schools(database: Warehouse, stage: str, columns: dict[str, list[str]], users: str = "") -> None:
+    """Keep which schools each row of a stage belongs to: (sourcedId, school), blank for the district's own.
+
+    `users` is a query for the schools of users, where the stage itself does not tell.
+    """
     of_class = f'select "sourcedId", "schoolSourcedId" as school from {at(stage, "classes")}'
     of_user = f'select "sourcedId", {items(quoted("orgSourcedIds"))} as school from {at(stage, "users")}'
     if "roles" in columns:
         of_user = f'select "userSourcedId" as "sourcedId", "orgSourcedId" as school from {at(stage, "roles")}'
+    of_user = users or of_user
     line_items = (
         f'select i."sourcedId", i."categorySourcedId", c.school from {at(stage, "lineItems")} as i '
         f'inner join ({of_class}) as c on c."sourcedId" = i."classSourcedId"'
@@ -144,13 +164,18 @@ def schools(database: Warehouse, stage: str, columns: dict[str, list[str]]) -> N
     }
     for file in columns:
         own = known.get(file, f"select \"sourcedId\", '' as school from {at(stage, file)}")
-        database.table(f"schools of {stage} {file}", f'select distinct "sourcedId", school from ({own}) as s')
+        database.table(
+            f"schools of {stage} {file}",
+            f"select distinct f.\"sourcedId\", coalesce(s.school, '') as school from {at(stage, file)} as f "
+            f'left join ({own}) as s on s."sourcedId" = f."sourcedId"',
+        )
 
 
 def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment: str) -> None:
     """Define what changed after the run `since`, the last whose package reached the reader; `moment` is this run's.
 
-    A row that came and went in between was never seen and needs no tombstone. A tombstone has the last cells.
+    A row that came and went in between has a tombstone, too: a package of that time may have reached the reader although
+    nobody could note it. A tombstone has the last cells.
     """
     runs = f"(select run, {_milliseconds('started_at')} as at from {ledger.table('runs')})"
     this = _milliseconds(literal(moment))
@@ -172,8 +197,7 @@ def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment
             f"from {versions}) as r "
             f"left join {runs} as w on w.run = r.until_run "
             f'where r.newest = 1 and r."sourcedId" not in (select "sourcedId" from {at("now", file)}) '
-            f'and r."sourcedId" in (select "sourcedId" from {versions} '
-            f"where from_run <= {since} and (until_run is null or until_run > {since}))",
+            f"and (r.until_run is null or r.until_run > {since})",
         )
 
 
@@ -183,7 +207,12 @@ def _milliseconds(moment: str) -> str:
 
 
 def remember(database: Warehouse, columns: dict[str, list[str]], run: int) -> None:
-    """Write what changed into memory: end the versions that are no more, begin the new ones. Within a transaction."""
+    """Write what changed into memory: end the versions that are no more, begin the new ones. Within a transaction.
+
+    Files that this version of OneRoster does not have end as a whole.
+    """
+    for file in (FILES & database.columns(ledger.SCHEMA).keys()) - columns.keys():
+        database.do(f"update {ledger.table(file)} set until_run = {run} where until_run is null")
     for file, names in columns.items():
         table = ledger.table(file)
         declared = ", ".join(f"{quoted(name)} varchar" for name in cells(names))
