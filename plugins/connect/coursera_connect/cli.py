@@ -9,6 +9,8 @@ import click
 from coursera_connect.commands import afterwards, checking, delivering, publishing, quality, scheduling, setup
 from coursera_connect.errors import ConnectError
 
+_INTERRUPTED = 130  # as shells tell it
+
 
 class _Commands(click.Group):
     """Turns expected failures into one sentence and their exit code."""
@@ -21,6 +23,18 @@ class _Commands(click.Group):
                 raise
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(_stopped())
+        except RuntimeError as error:
+            # So DuckDB tells that Ctrl-C ended a query.
+            if not isinstance(error.__cause__, KeyboardInterrupt):
+                raise
+            ctx.exit(_stopped())
+
+
+def _stopped() -> int:
+    click.echo("Stopped.", err=True)
+    return _INTERRUPTED
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -54,6 +54,8 @@ def show(database: Path, wait: float, run: int) -> dict[str, Any]:
 
 
 def _parse(run: dict[str, Any]) -> dict[str, Any]:
+    if run["outcome"] in {"published", "unchanged"} and not run["placed"]:
+        run["outcome"] = "undelivered"  # by an error, or by the end of the process
     for name in ("seconds", "settings", "versions"):
         run[name] = json.loads(run[name] or "{}")
     return run
@@ -88,7 +90,8 @@ def _ids(database: Warehouse, file: str, text: str) -> list[str]:
         columns += ["email", "username", "identifier"]
     where = " or ".join(f"lower({quoted(column)}) = lower(?)" for column in columns)
     query = f'select distinct "sourcedId" from {ledger.table(file)} where {where} order by 1'  # noqa: S608 - ours
-    return [row[0] for row in database.rows(query, [text] * len(columns))]
+    ids = [row[0] for row in database.rows(query, [text] * len(columns))]
+    return [text] if text in ids else ids  # Coursera has ids that differ by case alone
 
 
 def _events(database: Warehouse, file: str, column: str, key: str, at: dict[int, str]) -> Iterator[dict[str, Any]]:

@@ -115,7 +115,7 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
             run.deliver()
         except ConnectError as error:
             run.fail(error)
-            error.report = run.report
+            error.report = run.told()
             raise
         return run.end("unchanged" if run.report["unchanged"] else "published", "")
 
@@ -141,9 +141,10 @@ def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
             run.write_file(database, scratch)
         run.report |= {"outcome": outcome, "why": why, "published": outcome == "published", "package": str(scratch)}
         run.report["finished_at"] = ledger.now()
+        told = run.told()
         with package.replacing(scratch.with_name(REPORT), scratch) as handle:
-            handle.write((json.dumps(run.report, indent=2) + "\n").encode())
-    return run.report
+            handle.write((json.dumps(told, indent=2) + "\n").encode())
+    return told
 
 
 def _no_folder(settings: Settings) -> None:
@@ -374,9 +375,10 @@ class _Run:
         """Where the package is brought to, as the ledger remembers it; blank when it stays in its place."""
         settings = self.settings
         try:
-            return settings.delivery and delivery.receiver(
-                settings.delivery, settings.delivery_options, settings.package.name
-            ).shown
+            return (
+                settings.delivery
+                and delivery.receiver(settings.delivery, settings.delivery_options, settings.package.name).shown
+            )
         except DeliveryError:  # said when the package is to be delivered
             return ""
 
@@ -593,11 +595,23 @@ class _Run:
                 report["run"] = newest["run"] + 1 if newest else 1
                 self._record_alone(opened)
         if self.settings.webhook:
-            trouble = notices.post(self.settings.webhook, report)
+            trouble = notices.post(self.settings.webhook, self.told())
             if trouble:
                 report["warnings"].append(trouble)
         self._write_report()
-        return report
+        return self.told()
+
+    def told(self) -> dict[str, Any]:
+        """Return the report without the ids that are addresses: those may be a person's."""
+        return {
+            **self.report,
+            "blocked": [{**row, "sourced_ids": _no_addresses(row["sourced_ids"])} for row in self.report["blocked"]],
+            "held": [row for row in self.report["held"] if "@" not in row["sourced_id"]],
+            "changes": {
+                file: {what: _no_addresses(ids) for what, ids in changed.items()}
+                for file, changed in self.report.get("changes", {}).items()
+            },
+        }
 
     def _record_alone(self, database: Warehouse) -> None:
         with database.transaction():
@@ -617,13 +631,17 @@ class _Run:
             self.end(outcome, str(error))
 
     def _write_report(self) -> None:
-        self._write(json.dumps(self.report, indent=2), REPORT)
-        self._write(notices.markdown(self.report), str(Path(REPORT).with_suffix(".md")))
+        self._write(json.dumps(self.told(), indent=2), REPORT)
+        self._write(notices.markdown(self.told()), str(Path(REPORT).with_suffix(".md")))
 
     def _write(self, text: str, name: str) -> None:
         place = self.settings.package.with_name(name)
         with package.replacing(place, self.settings.package) as handle:
             handle.write(f"{text.rstrip()}\n".encode())
+
+
+def _no_addresses(ids: list[str]) -> list[str]:
+    return [one for one in ids if "@" not in one]
 
 
 def _report_before(place: Path) -> dict[str, Any]:
@@ -651,7 +669,7 @@ def _errors_by_school(database: Warehouse, outcome: checks.Outcome) -> dict[tupl
     wrong = [finding for finding in outcome.findings if outcome.rules[finding.rule].refuses]
     for file in {finding.file for finding in wrong}:
         ids = [finding.sourced_id for finding in wrong if finding.file == file]
-        query = f"select * from {stages.at('schools of now', file)} where list_contains(?, \"sourcedId\")"
+        query = f'select * from {stages.at("schools of now", file)} where list_contains(?, "sourcedId")'
         known = dict(database.rows(query, [[one for one in ids if one]])) if any(ids) else {}
         for sourced_id in ids:
             where = (file, known.get(sourced_id or "", ""))

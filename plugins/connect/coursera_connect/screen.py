@@ -6,22 +6,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from coursera_connect import tables
+from coursera_connect.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _ROWS_SHOWN = 3
 _PROBLEMS_SHOWN = 20
+_ENDED = {"refused": "was refused", "blocked": "was blocked by a guard", "skipped": "was skipped"}
 
 
 @contextmanager
 def progress(unit: str = "rows") -> Iterator[Callable[[str, int], None]]:
     """Give a function that shows the work and its rows (or bytes); silent when standard error is no terminal."""
-    console = Console(stderr=True)
+    console = tables.console(stderr=True)
     if not console.is_terminal:
         yield lambda _what, _rows: None
         return
@@ -62,16 +64,20 @@ def published(report: dict[str, Any]) -> str:
 def refused(report: dict[str, Any], where: Path) -> str:
     """Return the lines that say why a package was refused or blocked: counts, and the first rows of each."""
     lines = _problems(report, "error")
-    lines += [
-        f"{drop['file']} of {drop['school_name'] or drop['school'] or 'the district'}: {drop['removed']:,} of "
-        f"{drop['before']:,} rows would leave ({drop['reason']})."
-        for drop in report["blocked"][:_PROBLEMS_SHOWN]
-    ]
+    lines += _leaving(report)
     if report["blocked"]:
         lines.append("If that is right, let them go once: connect publish --allow-removals")
     lines += _held(report) + _warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
     return "\n".join([*lines, f"Not published, {stays}. All findings: {_near(where)}"])
+
+
+def _leaving(report: dict[str, Any]) -> list[str]:
+    return [
+        f"{drop['file']} of {drop['school_name'] or drop['school'] or 'the district'}: {drop['removed']:,} of "
+        f"{drop['before']:,} rows would leave ({drop['reason']})."
+        for drop in (report["blocked"] or [])[:_PROBLEMS_SHOWN]
+    ]
 
 
 def checked(report: dict[str, Any]) -> str:
@@ -85,7 +91,7 @@ def checked(report: dict[str, Any]) -> str:
 
 def preview(report: dict[str, Any]) -> None:
     """Print what a publish would change, per file and school."""
-    console = Console()
+    console = tables.console()
     console.print(changes_table(report["counts"], "What would change since the last publish"))
     lines = _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
     lines += [
@@ -95,7 +101,7 @@ def preview(report: dict[str, Any]) -> None:
     ]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
     lines.append(told or f"It would be published. The package to look at: {_near(report['package'])}")
-    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    console.print("\n".join(lines), soft_wrap=True)
 
 
 def changes_table(counts: list[dict[str, Any]], title: str) -> Table:
@@ -106,7 +112,7 @@ def changes_table(counts: list[dict[str, Any]], title: str) -> Table:
         table.add_column(heading, justify="right")
     for row in counts:
         school = row["school_name"] or row["school"] or "(district)"
-        table.add_row(row["file"], school, *(f"{row[name]:,}" if row[name] else "" for name in headings))
+        table.add_row(row["file"], one_line(school), *(f"{row[name]:,}" if row[name] else "" for name in headings))
     return table
 
 
@@ -125,7 +131,7 @@ def _held(report: dict[str, Any]) -> list[str]:
 
 def summary(facts: dict[str, Any]) -> None:
     """Print the summary of a run."""
-    console = Console()
+    console = tables.console()
     table = Table("stream", box=None, title=_near(facts["database"]), title_justify="left")
     for heading in ("rows now", "received in the last load", "removed"):
         table.add_column(heading, justify="right")
@@ -140,7 +146,7 @@ def summary(facts: dict[str, Any]) -> None:
     if received < rows:
         brought = f"The last load brought {received:,} of {rows:,} rows"
         lines += [f"{brought}: of enrollments and grades only what changed.", ""]
-    console.print("\n".join(lines + _package(facts["package"])), soft_wrap=True, highlight=False, markup=False)
+    console.print("\n".join(lines + _package(facts["package"])), soft_wrap=True)
     if facts["package"]["published"] and facts["package"]["bytes"]:
         files = Table("file", "mode", box=None)
         files.add_column("rows", justify="right")
@@ -157,13 +163,8 @@ def _package(package: dict[str, Any]) -> list[str]:
         if not size:
             return ["OneRoster: not published yet"]
         return [f"OneRoster: {there}", f"There is no report beside it ({_near(package['report'])})."]
-    if not package["published"]:
-        kept = f"the last good package stays: {there}" if size else "there is no earlier package"
-        return [
-            f"OneRoster: the publish of {package['finished_at']} was refused; {kept}",
-            *_problems(package, "error"),
-            f"All findings: {_near(package['report'])}",
-        ]
+    if not package["published"] or package["outcome"] == "undelivered":
+        return _not_published(package, there if size else "")
     if not size:
         return [f"OneRoster: {path} is gone since it was published; publish again"]
     state = "changed since the previous publish"
@@ -172,6 +173,19 @@ def _package(package: dict[str, Any]) -> list[str]:
     elif package["unchanged"]:
         state = "unchanged since the previous publish"
     return [f"OneRoster: {there}", f"published {package['finished_at']}, {state}", *_warnings(package)]
+
+
+def _not_published(package: dict[str, Any], there: str) -> list[str]:
+    """Why the last publish left no new package, or left it here alone; `there` is the one that stays."""
+    outcome = package["outcome"] or "refused"
+    when = f"OneRoster: the publish of {package['finished_at']}"
+    if outcome == "undelivered":
+        return [f"{when} reached its place here, but not its receiver: {package['why']}"]
+    kept = f"the last good package stays: {there}" if there else "there is no earlier package"
+    lines = [f"{when} {_ENDED.get(outcome, outcome)}; {kept}"]
+    if outcome in {"skipped", "failed"}:
+        return [*lines, f"Why: {package['why']}"]
+    return [*lines, *_problems(package, "error"), *_leaving(package), f"All findings: {_near(package['report'])}"]
 
 
 def _near(path: str | Path) -> str:
@@ -198,26 +212,26 @@ def _problems(report: dict[str, Any], severity: str) -> list[str]:
     return lines
 
 
-def runs(found: list[dict[str, Any]]) -> None:
+def runs(found: dict[str, Any]) -> None:
     """Print the runs of the ledger."""
-    if not found:
-        Console().print("Nothing was published yet: connect publish")
+    if not found["runs"]:
+        tables.console().print("Nothing was published yet: connect publish")
         return
     table = Table("run", "ended", "outcome", "files", box=None)
     headings = ("total", "added", "changed", "removed", "held", "blocked")
     for heading in headings:
         table.add_column(heading, justify="right")
     table.add_column("why")
-    for row in found:
+    for row in found["runs"]:
         how = f"{row['version']} {row['mode']} {row['profile']}"
         numbers = (f"{row[name]:,}" if row[name] else "" for name in headings)
-        table.add_row(str(row["run"]), row["finished_at"], row["outcome"], how, *numbers, row["why"])
-    Console().print(table)
+        table.add_row(str(row["run"]), row["finished_at"], row["outcome"], how, *numbers, one_line(row["why"]))
+    tables.console().print(table)
 
 
 def run(found: dict[str, Any]) -> None:
     """Print one run."""
-    console = Console()
+    console = tables.console()
     lines = [
         f"run {found['run']}: {found['outcome']}" + (f", {found['why']}" if found["why"] else ""),
         f"from {found['started_at']} to {found['finished_at']}; data as of {found['data_as_of'] or 'an unknown time'}",
@@ -225,7 +239,7 @@ def run(found: dict[str, Any]) -> None:
         f"delivered to {found['delivered_to']}" if found["delivered_to"] else "not delivered anywhere",
         "seconds: " + ", ".join(f"{name} {seconds:g}" for name, seconds in found["seconds"].items()),
     ]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    console.print("\n".join(lines), soft_wrap=True)
     console.print(changes_table(found["counts"], ""))
     details = [
         f"{row['severity']}: {row['file']} {row['field']}: {row['rule']} ({row['how_many']:,})"
@@ -237,23 +251,18 @@ def run(found: dict[str, Any]) -> None:
         f"{row['before']:,} rows ({row['reason']})"
         for row in found["blocked"]
     ]
-    console.print("\n".join(details), soft_wrap=True, highlight=False, markup=False)
+    console.print("\n".join(details), soft_wrap=True)
 
 
-def record(found: list[dict[str, Any]]) -> None:
+def record(found: dict[str, Any]) -> None:
     """Print what became of a row over time."""
     table = Table("run", "at", "file", "id", "what", "fields", box=None)
-    for event in found:
+    for event in found["events"]:
         fields = [
             f"{name}: {after or '(blank)'}" if not before else f"{name}: {before} → {after or '(blank)'}"
             for name, (before, after) in event["fields"].items()
             if name != "sourcedId"
         ]
-        cells = (str(event["run"]), event["at"], event["file"], event["sourced_id"], event["what"], "\n".join(fields))
-        table.add_row(*map(_plain, cells))
-    Console().print(table)
-
-
-def _plain(text: str) -> str:
-    """A cell as it is: what looks like rich's markup is not meant as such."""
-    return escape(text)
+        names = (event["at"], event["file"], event["sourced_id"], event["what"])
+        table.add_row(str(event["run"]), *names, "\n".join(map(one_line, fields)))
+    tables.console().print(table)

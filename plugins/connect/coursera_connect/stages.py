@@ -174,7 +174,7 @@ def schools(database: Warehouse, stage: str, columns: dict[str, list[str]], user
 def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment: str) -> None:
     """Define what changed after the run `since`, the last whose package reached the reader; `moment` is this run's.
 
-    A row that came and went in between has a tombstone, too: a package of that time may have reached the reader although
+    A row that came and went in between has a tombstone, too: a package of that time may have reached the reader, and
     nobody could note it. A tombstone has the last cells.
     """
     runs = f"(select run, {_milliseconds('started_at')} as at from {ledger.table('runs')})"

@@ -14,13 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _ENDLESS = 10_000
+_WIDE = 160
+
+
+def console(width: int = _WIDE, *, stderr: bool = False) -> Console:
+    """Return a console that takes names as they are; `width` is for what is no terminal, where rich supposes 80."""
+    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if found.is_terminal:
+        return found
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
 def show(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print a table; numbers are to the right, and nothing in a name is taken for markup or codes of a terminal."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_ENDLESS)
     cells = [list(row) for row in rows]
     table = Table(box=None, pad_edge=False, title=Text(title, style="bold") if title else None, title_justify="left")
     for index, heading in enumerate(headings):
@@ -28,4 +34,4 @@ def show(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str =
         table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else one_line(str(cell))) for cell in row))
-    console.print(table)
+    console(_ENDLESS).print(table)

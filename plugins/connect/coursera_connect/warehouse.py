@@ -262,7 +262,11 @@ def _connect(path: Path, spill: str, deadline: float, *, write: bool) -> duckdb.
             return duckdb.connect(str(path), read_only=not write, config=config)
         except duckdb.Error as error:  # noqa: PERF203 - the loop waits, it does not hurry
             holder = re.search(r"Conflicting lock is held in (.*?\(PID \d+\))", str(error))
-            if "lock" not in str(error):
+            if "Permission denied" in str(error) or "read-only" in str(error).lower():
+                raise DatabaseError(
+                    f"{path} may not be opened to {'write' if write else 'read'}: change its permissions, or the user."
+                ) from error
+            if "Could not set lock" not in str(error):
                 raise DatabaseError(f"{path} is not a DuckDB database this release can read.") from error
             if time.monotonic() >= deadline:
                 who = holder[1] if holder else "another process"

@@ -48,27 +48,28 @@ def history(context: click.Context, as_json: bool, database: Path, wait: float, 
       connect history record class.Prog1.Course1
       connect history record ana@college.example       also by e-mail, user name or identifier
     """  # noqa: D301 - the escape is what keeps the lines apart
-    context.obj = {"database": database, "wait": wait}
+    context.obj = {"where": {"database": database, "wait": wait}, "json": as_json}
     if context.invoked_subcommand is None:
-        _show(past.runs(database, wait, last), as_json, screen.runs)
+        _show({"runs": past.runs(database, wait, last)}, as_json, screen.runs)
 
 
 @history.command(short_help="One run per file and school.")
 @click.argument("run", type=int)
 @options.json_flag
 @click.pass_obj
-def show(where: dict[str, Any], run: int, as_json: bool) -> None:
+def show(above: dict[str, Any], run: int, as_json: bool) -> None:
     """Show a run: what happened per file and school, what was held, what was blocked and why, what was wrong."""
-    _show(past.show(run=run, **where), as_json, screen.run)
+    _show(past.show(run=run, **above["where"]), as_json or above["json"], screen.run)
 
 
 @history.command(short_help="A learner, class or any other row over time.")
 @click.argument("id")
 @options.json_flag
 @click.pass_obj
-def record(where: dict[str, Any], id: str, as_json: bool) -> None:  # noqa: A002 - the argument's name in the help
+def record(above: dict[str, Any], id: str, as_json: bool) -> None:  # noqa: A002 - the argument's name in the help
     """Show what became of a row and of all that belongs to it. This shows names and grades as they were published."""
-    _show(past.record(sourced_id=id, **where), as_json, screen.record)
+    found = {"events": past.record(sourced_id=id, **above["where"])}
+    _show(found, as_json or above["json"], screen.record)
 
 
 def _show(found: Any, as_json: bool, show_it: Any) -> None:

@@ -12,7 +12,7 @@ from coursera_connect import publish as publishing
 from coursera_connect import screen
 from coursera_connect.commands import options
 from coursera_connect.commands.delivering import receiver_of, receiver_options
-from coursera_connect.errors import BlockedError
+from coursera_connect.errors import BlockedError, ConnectError, DeliveryError, UsageError
 from coursera_connect.publish import REPORT, Settings
 
 if TYPE_CHECKING:
@@ -96,13 +96,27 @@ _how = options.together(
 def _run(
     work: Callable[[Settings, Callable[[str, int], None]], dict[str, Any]], as_json: bool, chosen: dict[str, Any]
 ) -> dict[str, Any]:
+    """Do the work and return its report; with --json exactly one object is printed, however it ends."""
     chosen["exclude"] = tuple(name.strip() for name in chosen["exclude"].split(",") if name.strip())
-    settings = Settings(**chosen)
-    with screen.progress() as step:
-        report = work(settings, step)
+    try:
+        if "target" in chosen:
+            chosen["delivery"], chosen["delivery_options"] = _receiver(chosen)
+        with screen.progress() as step:
+            report = work(Settings(**chosen), step)
+    except ConnectError as error:
+        if as_json:
+            click.echo(json.dumps(error.report or {"outcome": "failed", "why": str(error), "published": False}))
+        raise
     if as_json:
         click.echo(json.dumps(report))
     return report
+
+
+def _receiver(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    try:
+        return receiver_of(chosen)
+    except DeliveryError as error:  # of which publish says that the package is published here
+        raise UsageError(str(error)) from error
 
 
 @click.command(short_help="Check, guard and write the package, and deliver it.")
@@ -144,8 +158,8 @@ def publish(as_json: bool, **chosen: Any) -> None:
                 5 published here, but not delivered
                 6 blocked by a guard
                 7 not allowed: the consent has ended
+                130 stopped with Ctrl-C
     """  # noqa: D301 - the escape is what keeps the lines apart
-    chosen["delivery"], chosen["delivery_options"] = receiver_of(chosen)
     report = _run(publishing.publish, as_json, chosen)
     place = chosen["package"].with_name(REPORT)
     if not as_json:

@@ -7,14 +7,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from coursera_connect import quality as qualities
+from coursera_connect import tables
 from coursera_connect.commands import options
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rich.console import Console
 
 _SHOWN = 20
 
@@ -66,7 +68,7 @@ def quality(  # noqa: PLR0913 - options are parameters
 
 
 def _show(facts: dict[str, Any]) -> None:
-    console = Console(highlight=False, markup=False)
+    console = tables.console()
     if facts["published"] is None:
         console.print(
             "There is no report of a publish yet: the rules of OneRoster are not among these.", soft_wrap=True
@@ -146,7 +148,7 @@ def _show_lms(console: Console, lms: dict[str, Any]) -> None:
 
 
 def _show_records(facts: dict[str, Any], rule: str) -> None:
-    console = Console(highlight=False, markup=False)
+    console = tables.console()
     records = facts["records"]
     if not records:
         console.print(f"Nothing breaks the rule {rule}.")

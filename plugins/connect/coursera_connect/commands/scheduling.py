@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from coursera_connect import schedule as schedules
+from coursera_connect import tables
 from coursera_connect.commands import options
 
 
@@ -94,7 +94,7 @@ def check(as_json: bool, **chosen: Any) -> None:
 
 
 def _show(report: dict[str, Any]) -> None:
-    console = Console(highlight=False, markup=False)
+    console = tables.console()
     here, lms = report["schedule_time_zone"], report["lms_time_zone"]
     origin = ", the zone of this machine" if here["from"] == "machine" else ""
     lines = [
