@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlsplit
 
 from fsspec.registry import known_implementations  # type: ignore[import-untyped]
 
-from coursera_connect import sftp
 from coursera_connect.errors import DeliveryError
 from coursera_connect.receivers import BLOCK, Content, Folder, Interrupted, ObjectStore
 
@@ -151,6 +150,8 @@ def _split(target: str, protocol: str) -> SplitResult:
 
 
 def _sftp(parts: SplitResult, options: Mapping[str, Any], name: str) -> Receiver:
+    from coursera_connect import sftp  # noqa: PLC0415 - its libraries take longer to load than all others together
+
     host, user = parts.hostname or "", unquote(parts.username or "")
     if strange := sorted(set(options) - set(sftp.OPTIONS)):
         raise DeliveryError(f"SFTP has no option {', '.join(strange)}: there are {', '.join(sftp.OPTIONS)}.")

@@ -14,8 +14,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import requests
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -91,27 +89,11 @@ def post(  # noqa: PLR0913 - where, what, and how patiently
     body = json.dumps({"text": summary(report), "report": _short(report)}, default=str)
     why = ""
     for attempt in range(1, attempts + 1):
-        try:
-            # A list of its own for the log-in, so that none is taken from ~/.netrc.
-            answer = requests.post(
-                url,
-                data=body.encode(),
-                headers={"Content-Type": "application/json"},
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-                auth=lambda request: request,
-            )
-            with answer:
-                status = answer.status_code
-        except (requests.RequestException, ValueError, OSError) as error:
-            why = _words(error)
-        else:
-            if status < 300:  # noqa: PLR2004 - 2xx
-                return None
-            why = f"HTTP {status}"
-            if status < 500 and status not in _PASSING:  # noqa: PLR2004 - 5xx may pass, the rest will not
-                return f"The webhook at {host} did not take the notice ({why}): check CONNECT_WEBHOOK."
+        status, why = _posted(url, body.encode(), timeout)
+        if 0 < status < 300:  # noqa: PLR2004 - 2xx
+            return None
+        if 0 < status < 500 and status not in _PASSING:  # noqa: PLR2004 - 5xx may pass, the rest will not
+            return f"The webhook at {host} did not take the notice ({why}): check CONNECT_WEBHOOK."
         if attempt < attempts:
             pause(2.0**attempt)
     return f"The webhook at {host} could not be told ({why}): the run itself is not affected."
@@ -277,12 +259,27 @@ def _short(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _words(error: Exception) -> str:
-    """What went wrong; the texts of these errors contain the URL."""
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not valid"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return type(error).__name__
+def _posted(url: str, body: bytes, timeout: float) -> tuple[int, str]:
+    """Post once; return the status (0 without an answer), and in words what is wrong if something is."""
+    import requests  # noqa: PLC0415 - most runs have no webhook, and it takes long to load
+
+    try:
+        answer = requests.post(
+            url,
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+            auth=lambda request: request,  # of our own, so that none is taken from ~/.netrc
+        )
+        with answer:
+            return answer.status_code, f"HTTP {answer.status_code}"
+    except requests.Timeout:
+        return 0, "no answer in time"
+    except requests.exceptions.SSLError:
+        return 0, "its certificate is not valid"
+    except requests.ConnectionError:
+        return 0, "no connection"
+    except (requests.RequestException, ValueError, OSError) as error:
+        return 0, type(error).__name__  # their texts contain the URL
