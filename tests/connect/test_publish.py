@@ -44,6 +44,33 @@ def test_every_file_has_the_rows_of_its_table_in_the_order_of_the_standard(place
         assert body == sorted([row[0], "", "", *[cell or "" for cell in row[1:]]] for row in rows)
 
 
+def test_what_a_reader_refuses_is_not_published(place: Place) -> None:
+    place.sql("update users set \"sourcedId\" = 'u@1' where \"sourcedId\" = 'u1'")
+    for file, column in (("enrollments", "userSourcedId"), ("results", "studentSourcedId")):
+        place.sql(f"update {file} set \"{column}\" = 'u@1' where \"{column}\" = 'u1'")
+    assert place.run("publish").returncode == 0
+    refused = place.run("publish", "--profile", "great-minds")
+    assert (refused.returncode, "Great Minds takes ids of" in refused.stderr) == (1, True)
+    assert [(one["rule"], one["file"], one["count"]) for one in place.report()["problems"]] == [
+        ("reader-id", "users.csv", 1)
+    ]
+
+
+def test_a_reader_who_needs_a_file_gets_nothing_without_it_and_his_rules_are_not_for_files_he_never_sees(
+    place: Place,
+) -> None:
+    place.sql(
+        'update "lineItems" set "sourcedId" = \'l@1\'',
+        "update results set \"lineItemSourcedId\" = 'l@1'",
+    )
+    assert place.run("publish", "--profile", "great-minds").returncode == 0
+    place.sql("delete from enrollments")
+    place.sql("delete from results")
+    assert place.run("publish", "--allow-removals").returncode == 0
+    refused = place.run("publish", "--profile", "great-minds", "--allow-removals")
+    assert (refused.returncode, "enrollments: A file without which the reader takes" in refused.stderr) == (1, True)
+
+
 def test_the_manifest_names_all_thirteen_files_and_only_those_present_are_bulk(place: Place) -> None:
     place.sql("delete from results")
     assert place.run("publish", "--system-name", "College").returncode == 0

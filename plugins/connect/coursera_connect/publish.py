@@ -275,10 +275,7 @@ class _Run:
                 lambda file: self.step(f"Checking {file}", 0),
                 reader=lambda file: shape.rules(self.shape, file),
             )
-            for file in self.shape.profile.needs:
-                if not outcome.rows.get(file):
-                    outcome.rules[_NEEDED.id] = _NEEDED
-                    outcome.add(_NEEDED.id, "manifest", f"file.{file}")
+            self._need(outcome)
         self.refused = outcome.refused
         self._describe(database, outcome)
 
@@ -401,6 +398,13 @@ class _Run:
         for file in self.binding.files.keys() - self.headers.keys():
             blank = ", ".join(f"'' as {quoted(column.name)}" for column in self.binding.files[file])
             database.view(f"publish {file}", f"select {blank} where false")
+
+    def _need(self, outcome: checks.Outcome) -> None:
+        """Record which files the reader cannot do without and does not get."""
+        for file in self.shape.profile.needs:
+            if outcome.rows.get(file) == 0:
+                outcome.rules[_NEEDED.id] = _NEEDED
+                outcome.add(_NEEDED.id, "manifest", f"file.{file}")
 
     def _stamp(self, stage: str, name: str) -> str:
         return f"r.{quoted(name)}" if stage == "delta" else "''"

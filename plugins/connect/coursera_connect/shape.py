@@ -129,7 +129,9 @@ def condition(shape: Shape, file: str) -> str:
 
 
 def rules(shape: Shape, file: str) -> list[ReaderRule]:
-    """Return the reader's rules on the written rows of a file."""
+    """Return the reader's rules on the written rows of a file, none for a file it does not take."""
+    if not shape.profile.takes(file):
+        return []
     return [
         demand.of(column)
         for demand in shape.profile.rules
