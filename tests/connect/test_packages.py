@@ -289,6 +289,23 @@ def test_a_package_that_empties_everything_is_refused_where_headers_alone_are_ta
         assert [finding.rule for finding in validate.package(path, empty="header").findings] == ["package-empty"]
 
 
+def test_nothing_is_said_of_references_to_files_that_the_reader_never_takes(tmp_path: Path) -> None:
+    package = only(Package("1.1"), "academicSessions", "orgs", "classes")
+    path = str(package.write(tmp_path / "package.zip"))
+    run = CliRunner().invoke
+    assert "classes.csv courseSourcedId: A reference points at nothing" in run(main, ["check", path]).output
+    done = run(main, ["check", path, "--profile", "moodle"])
+    assert (done.exit_code, "courseSourcedId" in done.output, "file.users" in done.output) == (0, False, True)
+    package.put("classes", "k1", schoolSourcedId="nobody")
+    wrong = run(main, ["check", str(package.write(tmp_path / "wrong.zip")), "--profile", "moodle"])
+    assert (wrong.exit_code, "classes.csv schoolSourcedId" in wrong.output) == (1, True)
+    package = only(Package("1.1"), "orgs")
+    package.delete("orgs", "d1")
+    package.delete("orgs", "s1")
+    empty = run(main, ["check", str(package.write(tmp_path / "empty.zip")), "--profile", "hmh"])
+    assert (empty.exit_code, "No file has a row" in empty.output) == (1, True)
+
+
 def test_every_rule_has_a_package_that_breaks_it_in_every_version_that_has_it() -> None:
     broken = {(case[0], version) for case in [*ALONE, *DELTAS] for version in BOTH}
     broken |= {(case[0], version) for case in ROWS for version in case[1]}

@@ -23,7 +23,7 @@ from coursera_connect.errors import PackageError
 from coursera_connect.strict_csv import BrokenError, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from coursera_connect.binding import Binding
     from coursera_connect.warehouse import Scratch
@@ -46,11 +46,15 @@ class Checked(Outcome):
     modes: dict[str, str] = field(default_factory=dict)
 
 
-def package(path: Path, step: Callable[[str], None] = lambda _file: None, *, empty: str = "absent") -> Checked:
+def package(
+    path: Path, step: Callable[[str], None] = lambda _file: None, *, empty: str = "absent", takes: Iterable[str] = ()
+) -> Checked:
     """Check a package; findings have row numbers and ids, no names and no e-mails.
 
-    `step` is told each file before it is read. `empty` is what the reader at hand wants for a file without rows:
-    `absent` (the standard) or, also allowed then, its `header` alone. Raises PackageError where it cannot be read.
+    `step` is told each file before it is read. Two things depend on the reader at hand: `empty`, what it wants for a
+    file without rows, `absent` (the standard) or, also allowed then, its `header` alone; and the files it `takes`
+    (none named: all), since of what refers to the others nothing can be said. Raises PackageError where the package
+    cannot be read.
     """
     outcome = Checked()
     with _opened(path) as archive:
@@ -73,7 +77,7 @@ def package(path: Path, step: Callable[[str], None] = lambda _file: None, *, emp
             tempfile.TemporaryDirectory(prefix="connect-") as folder,
             warehouse.scratch(Path(folder) / "spill", small=small) as base,
         ):
-            loading = _Loading(outcome, binding, base, Path(folder) / "rows.csv", empty)
+            loading = _Loading(outcome, binding, base, Path(folder) / "rows.csv", empty, frozenset(takes))
             for file in files:
                 step(file)
                 with archive.open(entries[f"{file}.csv"]) as raw:
@@ -222,6 +226,7 @@ class _Loading:
     base: Scratch
     spool: Path
     empty: str
+    takes: frozenset[str]
     columns: dict[str, list[str]] = field(default_factory=dict)
     faithful: bool = True
     """Whether every file was loaded as it is; else nothing can be said of references and sets."""
@@ -262,12 +267,13 @@ class _Loading:
     def check(self, step: Callable[[str], None]) -> None:
         """Have the rows checked and take over what is found."""
         modes = dict(self.outcome.modes)
+        others = self.binding.files.keys() - self.takes if self.takes and any(self.outcome.rows.values()) else set()
         for file, standard in self.binding.files.items():
             if file not in self.columns:
                 blank = ", ".join(f"'' as {warehouse.quoted(column.name)}" for column in standard)
                 self.base.view(f"publish {file}", f"select {blank} where false")
-                if modes[file] != "absent":
-                    modes[file] = "delta"  # promised and not there: nothing is said of references to it
+                if modes[file] != "absent" or file in others:
+                    modes[file] = "delta"  # promised, or not for this reader: nothing is said of references to it
             elif modes[file] == "absent":
                 rows = checks.rows_of(file)
                 filled = self.base.row(f"select count(case when status <> '' then 1 end) from {rows}")[0]  # noqa: S608

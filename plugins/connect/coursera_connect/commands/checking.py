@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from coursera_connect import profile as profiles
 from coursera_connect import screen, validate
 from coursera_connect.commands import options
 
@@ -15,16 +16,17 @@ from coursera_connect.commands import options
 @click.command(short_help="Check a OneRoster package, ours or anybody's.")
 @click.argument("package", type=click.Path(path_type=Path))
 @options.together(
+    options.setting(
+        "--profile", env="CONNECT_PROFILE", default="generic", help="The reader it is for: which files it takes."
+    ),
     click.option(
         "--empty",
         type=click.Choice(["absent", "header"]),
-        default="absent",
-        show_default=True,
-        help="What a file without rows may be: absent (the standard), or also a header alone (some readers).",
+        help="What a file without rows may be: absent (the standard), or a header alone, too; by default as in the profile.",
     ),
     options.json_flag,
 )
-def check(package: Path, empty: str, as_json: bool) -> None:
+def check(package: Path, profile: str, empty: str | None, as_json: bool) -> None:
     """Check a OneRoster CSV package (a zip), version 1.1 or 1.2, bulk or delta, against the standard.
 
     Every broken rule is named with file, field, reason and rows (ids, no names or e-mails). A warning is shown and
@@ -33,6 +35,7 @@ def check(package: Path, empty: str, as_json: bool) -> None:
     \b
     Example:
       connect check output/oneroster.zip
+      connect check output/oneroster.zip --profile moodle
       connect check received.zip --json | jq '.problems[] | {file, field, rule, count}'
 
     \b
@@ -41,8 +44,11 @@ def check(package: Path, empty: str, as_json: bool) -> None:
                 2 an option or argument is wrong
                 4 the package is missing, no zip, damaged, or unpacks to too much
     """  # noqa: D301 - the escape is what keeps the lines apart
+    reader = profiles.load(profile)
     with screen.progress() as step:
-        outcome = validate.package(package, lambda file: step(f"Checking {file}", 0), empty=empty)
+        outcome = validate.package(
+            package, lambda file: step(f"Checking {file}", 0), empty=empty or reader.empty, takes=reader.files
+        )
     report = validate.report(package, outcome)
     click.echo(json.dumps(report) if as_json else screen.checked(report))
     if not report["valid"]:
