@@ -84,7 +84,7 @@ def prepare(database: Warehouse) -> None:
             if column.split()[0] not in known[name]:  # an earlier release did not have it yet
                 database.do(f"alter table {table(name)} add column {column}")
     if not database.row(f"select count(*) from {table('identity')}")[0]:
-        database.insert(table("identity"), [(str(uuid.uuid4()),)])
+        record(database, "identity", [{"ledger_id": str(uuid.uuid4())}])
 
 
 def identity(database: Warehouse) -> str:
@@ -112,8 +112,8 @@ def read(  # noqa: PLR0913 - one word per clause
 
 def record(database: Warehouse, name: str, rows: Iterable[dict[str, Any]]) -> None:
     """Write rows; every column of the table has to be in each of them."""
-    names = [column.split()[0] for column in _TABLES[name].split(", ")]
-    database.insert(table(name), [tuple(row[column] for column in names) for row in rows])
+    columns = dict(column.split() for column in _TABLES[name].split(", "))
+    database.insert(table(name), columns, list(rows))
 
 
 def agree(database: Path, wait: float, kind: str, subject: str, detail: dict[str, Any]) -> None:

@@ -211,13 +211,14 @@ def remember(database: Warehouse, columns: dict[str, list[str]], run: int) -> No
 
     Files that this version of OneRoster does not have end as a whole.
     """
-    for file in (FILES & database.columns(ledger.SCHEMA).keys()) - columns.keys():
+    known = database.columns(ledger.SCHEMA)
+    for file in (FILES & known.keys()) - columns.keys():
         database.do(f"update {ledger.table(file)} set until_run = {run} where until_run is null")
     for file, names in columns.items():
         table = ledger.table(file)
         declared = ", ".join(f"{quoted(name)} varchar" for name in cells(names))
         database.do(f"create table if not exists {table} ({declared}, from_run integer, until_run integer)")
-        for name in set(cells(names)) - set(database.columns(ledger.SCHEMA)[file]):
+        for name in set(cells(names)) - set(known.get(file, names)):
             database.do(f"alter table {table} add column {quoted(name)} varchar")
         changed = f'select "sourcedId" from {at("changes", file)}'
         listed = ", ".join(quoted(name) for name in cells(names))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 import time
@@ -166,11 +167,17 @@ class Warehouse:
         """Execute a statement whose result nobody reads."""
         self._connection.execute(statement, parameters or [])
 
-    def insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
-        """Insert a few rows: what is many comes from a query."""
+    def insert(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
+        """Insert a few rows, what is many comes from a query; `columns` has the type of each in the order of the table.
+
+        All rows are one parameter: DuckDB's client takes a third of a millisecond for each it converts.
+        """
         if rows:
-            marks = ", ".join("?" for _ in rows[0])
-            self._connection.executemany(f"insert into {table} values ({marks})", rows)
+            cells = [{name: row[name] for name in columns} for row in rows]
+            kinds = literal(json.dumps([columns]))
+            self._connection.execute(
+                f"insert into {table} select unnest(from_json(?, {kinds}), recursive := true)", [json.dumps(cells)]
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
