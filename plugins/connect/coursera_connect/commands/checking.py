@@ -22,7 +22,7 @@ from coursera_connect.commands import options
     click.option(
         "--empty",
         type=click.Choice(["absent", "header"]),
-        help="What a file without rows may be: absent (the standard), or a header alone, too; by default as in the profile.",
+        help="What a file without rows may be: absent, or also a header alone.  [default: as the profile says]",
     ),
     options.json_flag,
 )
