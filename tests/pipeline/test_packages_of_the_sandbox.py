@@ -191,7 +191,7 @@ def test_deltas_bring_a_reader_to_where_a_bulk_file_does(
     assert sum(changed.values()) < sum(part["rows"] for part in first["files"].values()) / 4
     reader.import_package(site.settings.package)
     assert reader.tables == site.tables()
-    if mode == "granular_all":
+    if (profile, mode) == ("powerschool", "granular_all"):
         site.publish()
         assert reader.tables == imported(site.settings.package)
     files = {file: list(rows.values()) for file, rows in reader.tables.items()}
@@ -233,16 +233,20 @@ def test_readers_of_bulk_and_1_1_alone_refuse_the_rest_in_words(days: Days, tmp_
     assert not site.settings.package.exists()
 
 
+def test_the_roster_is_the_same_whatever_the_grade_mode_is_so_one_package_of_it_tells_of_all(days: Days) -> None:
+    for file in sorted({file for name in OLD_READERS for file in profiles.load(name).files} - {"demographics"}):
+        seen = []
+        for mode in MODES:
+            with duckdb.connect(str(days.warehouse(mode, 1)), read_only=True) as connection:
+                seen.append(connection.execute(f'select * from oneroster."{file}" order by 1').fetchall())
+        assert seen[0]
+        assert all(rows == seen[0] for rows in seen), file
+
+
 @pytest.mark.parametrize("profile", OLD_READERS)
-def test_readers_of_rosters_get_the_same_whatever_the_grade_mode_is(days: Days, tmp_path: Path, profile: str) -> None:
-    packages = set()
-    for mode in MODES:
-        folder = tmp_path / mode
-        folder.mkdir()
-        site = Site(days, mode, folder, profile=profile)
-        site.publish()
-        packages.add(site.settings.package.read_bytes())
-    assert len(packages) == 1
+def test_readers_of_rosters_get_what_they_can_read(days: Days, tmp_path: Path, profile: str) -> None:
+    site = Site(days, "granular_all", tmp_path, profile=profile)
+    site.publish()
     files = site.files()
     if profile == "great-minds":
         assert files.keys() == {"manifest", "academicSessions", "classes", "courses", "enrollments", "orgs", "users"}
