@@ -185,3 +185,21 @@ def test_on_a_black_out_day_and_after_the_consent_nothing_is_published(college: 
     assert college.package.read_bytes() == before
     with duckdb.connect(str(college.database)) as database:
         assert database.execute("select outcome from ledger.runs order by run").fetchall()[1] == ("skipped",)
+
+
+def test_a_score_that_comes_back_keeps_its_date_and_another_score_does_not(college: College) -> None:
+    ids = "\"sourcedId\" in ('r.ka1.7', 'r.ka1.8')"
+    college.sql(f"update results set score = '0.00', \"scoreDate\" = '2026-02-02' where {ids}")
+    before = college.package.read_bytes()
+    assert college.publish()["outcome"] == "unchanged"
+    college.newer(3)  # to the transforms these are new scores of the day they came back
+    college.sql(
+        "update results set score = '57.00', \"scoreDate\" = '2026-02-03' where \"sourcedId\" = 'r.ka1.7'",
+        "update results set score = '58.00', \"scoreDate\" = '2026-02-03' where \"sourcedId\" = 'r.ka1.8'",
+    )
+    assert college.publish(allow_removals=True)["outcome"] == "unchanged"
+    assert college.package.read_bytes() == before
+    college.sql("update results set score = '59.00', \"scoreDate\" = '2026-02-04' where \"sourcedId\" = 'r.ka1.8'")
+    assert college.publish()["outcome"] == "published"
+    dates = {row[0]: row[7] for row in college.csv("results")[1:]}
+    assert (dates["r.ka1.7"], dates["r.ka1.8"]) == ("2025-10-01", "2026-02-04")

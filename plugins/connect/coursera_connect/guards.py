@@ -54,6 +54,20 @@ class Drop:
         return "nothing would be left" if not self.after else f"{self.removed / self.before:.0%} would leave"
 
 
+def keep_dates(database: Warehouse) -> None:
+    """Define the table `kept dates` (sourced_id, score_date): results whose score is as published, but not its date.
+
+    A score that fell to nothing and came back is a new one to the transforms, and was never away for the reader.
+    """
+    same = " and ".join(f"s.{quoted(c)} = m.{quoted(c)}" for c in ("sourcedId", "score", "scoreStatus"))
+    database.table(
+        "kept dates",
+        f'select m."sourcedId" as sourced_id, m."scoreDate" as score_date from {at("memory", "results")} as m '
+        f"inner join {at('source', 'results')} as s on {same} "
+        'where m."scoreDate" <> s."scoreDate" and m."scoreDate" <> \'\'',
+    )
+
+
 def hold_nothing(database: Warehouse) -> None:
     """Define the table `held` (file, sourced_id, reason, since) without a row."""
     database.table("held", "select '' as file, '' as sourced_id, '' as reason, '' as since where false")

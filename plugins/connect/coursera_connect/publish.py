@@ -319,6 +319,7 @@ class _Run:
             guards.hold(database, columns, data_as_of, last, leaving=self.agreed_schools)
         else:  # with other settings ids or line items change on purpose; another version has other columns
             guards.hold_nothing(database)
+        guards.keep_dates(database)
         stages.now(database, columns, {file: shape.condition(self.shape, file) for file in columns})
         stages.changes(database, columns)
         stages.schools(database, "now", columns)

@@ -96,15 +96,23 @@ def memory(database: Warehouse, columns: dict[str, list[str]]) -> None:
 def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
     """Define the rows to be published: the source, but for the rows of the table `held`, which come from memory.
 
-    `conditions` has for a file the condition on a row `r` under which the reader takes it.
+    A result has the date that the table `kept dates` has for it, if any. `conditions` has for a file the condition on a
+    row `r` under which the reader takes it.
     """
     for file, names in columns.items():
         listed = ", ".join(f"r.{quoted(name)}" for name in cells(names))
         held = f"select sourced_id from held where file = {literal(file)}"
         taken = f"({conditions.get(file, 'true')})"
+        source = at("source", file)
+        if file == "results":
+            date = 'coalesce(k.score_date, s."scoreDate") as "scoreDate"'
+            source = (
+                f"(select s.* replace ({date}) from {source} as s "
+                'left join "kept dates" as k on k.sourced_id = s."sourcedId")'
+            )
         database.view(
             f"now {file}",
-            f'select {listed} from {at("source", file)} as r where r."sourcedId" not in ({held}) and {taken} '
+            f'select {listed} from {source} as r where r."sourcedId" not in ({held}) and {taken} '
             f'union all select {listed} from {at("memory", file)} as r where r."sourcedId" in ({held}) and {taken}',
         )
 
