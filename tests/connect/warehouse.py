@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import duckdb
+from click.testing import CliRunner
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from coursera_connect.cli import main
 
 HEADERS = {
     "academicSessions": "title type startDate endDate parentSourcedId schoolYear",
@@ -100,6 +102,19 @@ class Place:
     def run(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         command = self.command(*arguments)
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=folder)
+
+    def call(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """As `run`, but in this process, which is a second cheaper."""
+        command = self.command(*arguments)
+        here = Path.cwd()
+        os.chdir(folder or here)
+        try:
+            done = CliRunner().invoke(main, command[3:])
+        finally:
+            os.chdir(here)
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
 
     def report(self) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self.package.with_name("publish-report.json").read_text())
