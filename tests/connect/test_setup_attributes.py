@@ -59,7 +59,7 @@ def test_the_default_mapping_is_shown_as_a_table_per_entity(desk: Desk) -> None:
     assert ["classes"] in shown
     assert ["users"] in shown
     assert ["classes.title", "yes", "course.name", "default"] in shown
-    assert ["users.sourcedId", "yes", "made", "of", "the", "account", "rule"] in shown
+    assert ["users.sourcedId", "made", "of", "the", "account", "rule"] in shown
     assert ["users.sms", "(nothing)", "default"] in shown
     assert shown[-1] == ["7", "attributes."]
     assert desk.run("attributes", "check").stdout == "The attributes are in order.\n"

@@ -71,8 +71,8 @@ class Plan:
 
     @property
     def changes(self) -> list[Change]:
-        """Programs whose line changes, in the order of their ids."""
-        programs = sorted({*self.before, *self.after})
+        """Programs whose line changes, in the order of their names."""
+        programs = sorted({*self.before, *self.after}, key=lambda one: (self.name(one).casefold(), one))
         changes = [Change(one, self.before.get(one), self.after.get(one)) for one in programs]
         return [change for change in changes if change.before != change.after]
 

@@ -53,7 +53,7 @@ def published(report: dict[str, Any]) -> str:
         return f"Not published: {report['why']}. The last package stays."
     files = [f"{name} {file['rows']:,}" for name, file in report["files"].items() if file["mode"] != "absent"]
     what = "is unchanged" if report["unchanged"] else "published"
-    lines = [f"{_near(report['package'])} {what}: {', '.join(files) or 'nothing has changed'}."]
+    lines = [f"{near(report['package'])} {what}: {', '.join(files) or 'nothing has changed'}."]
     if not report["first"] and not report["unchanged"]:
         lines.append(f"Since the last publish: {_moved(report['counts'])}.")
     if report["delivery"]:
@@ -69,7 +69,7 @@ def refused(report: dict[str, Any], where: Path) -> str:
         lines.append("If that is right, let them go once: connect publish --allow-removals")
     lines += _held(report) + _warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
-    return "\n".join([*lines, f"Not published, {stays}. All findings: {_near(where)}"])
+    return "\n".join([*lines, f"Not published, {stays}. All findings: {near(where)}"])
 
 
 def _leaving(report: dict[str, Any]) -> list[str]:
@@ -83,7 +83,7 @@ def _leaving(report: dict[str, Any]) -> list[str]:
 def checked(report: dict[str, Any]) -> str:
     """Return the lines that say whether a package is valid: what is wrong with it first, and the verdict last."""
     files = [f"{name} {file['rows']:,}" for name, file in report["files"].items() if file["rows"]]
-    what = f"{_near(report['package'])} is {'valid' if report['valid'] else 'not valid'}"
+    what = f"{near(report['package'])} is {'valid' if report['valid'] else 'not valid'}"
     version = f" OneRoster {report['version']}" if report["version"] else ""
     verdict = f"{what}{version}: {', '.join(files) or 'no rows'}."
     return "\n".join([*_problems(report, "error"), *_warnings(report), verdict])
@@ -93,6 +93,8 @@ def preview(report: dict[str, Any]) -> None:
     """Print what a publish would change, per file and school."""
     console = tables.console()
     console.print(changes_table(report["counts"], "What would change since the last publish"))
+    if not any(row[name] for row in report["counts"] for name in ("added", "changed", "removed")):
+        console.print("Nothing would change.")
     lines = _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
     lines += [
         f"Would be blocked: {drop['file']} of {drop['school_name'] or drop['school'] or 'the district'}, "
@@ -100,20 +102,27 @@ def preview(report: dict[str, Any]) -> None:
         for drop in report["blocked"]
     ]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
-    lines.append(told or f"It would be published. The package to look at: {_near(report['package'])}")
+    lines.append(told or f"It would be published. The package to look at: {near(report['package'])}")
     console.print("\n".join(lines), soft_wrap=True)
 
 
 def changes_table(counts: list[dict[str, Any]], title: str) -> Table:
     """Return the table of what happened per file and school; files in which nothing happened have their total only."""
-    table = Table("file", "school", box=None, title=title, title_justify="left")
-    headings = ("total", "added", "changed", "removed", "held", "errors")
+    table = Table(box=None, title=title, title_justify="left")
+    table.add_column("file", no_wrap=True)
+    table.add_column("school")
+    headings = ("total", "added", "changed", "removed", *_told(counts, ("held", "errors")))
     for heading in headings:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in counts:
         school = row["school_name"] or row["school"] or "(district)"
         table.add_row(row["file"], one_line(school), *(f"{row[name]:,}" if row[name] else "" for name in headings))
     return table
+
+
+def _told(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
+    """Columns that say something in at least one row; the others would only push the rest off a narrow screen."""
+    return [name for name in names if any(row[name] for row in rows)]
 
 
 def _moved(counts: list[dict[str, Any]]) -> str:
@@ -132,7 +141,7 @@ def _held(report: dict[str, Any]) -> list[str]:
 def summary(facts: dict[str, Any]) -> None:
     """Print the summary of a run."""
     console = tables.console()
-    table = Table("stream", box=None, title=_near(facts["database"]), title_justify="left")
+    table = Table("stream", box=None, title=near(facts["database"]), title_justify="left")
     for heading in ("rows now", "received in the last load", "removed"):
         table.add_column(heading, justify="right")
     for name, counts in facts["streams"].items():
@@ -157,12 +166,12 @@ def summary(facts: dict[str, Any]) -> None:
 
 
 def _package(package: dict[str, Any]) -> list[str]:
-    path, size = _near(package["path"]), package["bytes"]
+    path, size = near(package["path"]), package["bytes"]
     there = f"{path} ({size:,} bytes)"
     if package["published"] is None:
         if not size:
             return ["OneRoster: not published yet"]
-        return [f"OneRoster: {there}", f"There is no report beside it ({_near(package['report'])})."]
+        return [f"OneRoster: {there}", f"There is no report beside it ({near(package['report'])})."]
     if not package["published"] or package["outcome"] == "undelivered":
         return _not_published(package, there if size else "")
     if not size:
@@ -185,11 +194,11 @@ def _not_published(package: dict[str, Any], there: str) -> list[str]:
     lines = [f"{when} {_ENDED.get(outcome, outcome)}; {kept}"]
     if outcome in {"skipped", "failed"}:
         return [*lines, f"Why: {package['why']}"]
-    return [*lines, *_problems(package, "error"), *_leaving(package), f"All findings: {_near(package['report'])}"]
+    return [*lines, *_problems(package, "error"), *_leaving(package), f"All findings: {near(package['report'])}"]
 
 
-def _near(path: str | Path) -> str:
-    """A path as seen from the current folder, if it is below it."""
+def near(path: str | Path) -> str:
+    """Return a path as seen from the current folder, if it is below it."""
     absolute, here = Path(path).absolute(), Path.cwd()
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
 
@@ -217,15 +226,22 @@ def runs(found: dict[str, Any]) -> None:
     if not found["runs"]:
         tables.console().print("Nothing was published yet: connect publish")
         return
-    table = Table("run", "ended", "outcome", "files", box=None)
-    headings = ("total", "added", "changed", "removed", "held", "blocked")
+    table = Table(box=None)
+    for heading in ("run", "ended (UTC)", "outcome"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("files")
+    headings = ("total", "added", "changed", "removed", *_told(found["runs"], ("held", "blocked")))
     for heading in headings:
-        table.add_column(heading, justify="right")
-    table.add_column("why")
+        table.add_column(heading, justify="right", no_wrap=True)
+    why = _told(found["runs"], ("why",))
+    for heading in why:
+        table.add_column(heading)
     for row in found["runs"]:
         how = f"{row['version']} {row['mode']} {row['profile']}"
         numbers = (f"{row[name]:,}" if row[name] else "" for name in headings)
-        table.add_row(str(row["run"]), row["finished_at"], row["outcome"], how, *numbers, one_line(row["why"]))
+        ended = row["finished_at"][:16].replace("T", " ")
+        told = (one_line(row[name]) for name in why)
+        table.add_row(str(row["run"]), ended, row["outcome"], how, *numbers, *told)
     tables.console().print(table)
 
 
@@ -251,7 +267,8 @@ def run(found: dict[str, Any]) -> None:
         f"{row['before']:,} rows ({row['reason']})"
         for row in found["blocked"]
     ]
-    console.print("\n".join(details), soft_wrap=True)
+    if details:
+        console.print("\n".join(details), soft_wrap=True)
 
 
 def record(found: dict[str, Any]) -> None:

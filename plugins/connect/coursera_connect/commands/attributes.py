@@ -73,7 +73,7 @@ def list_(entity: str | None, unmapped: bool, transform: Path, as_json: bool) ->
         return
     shown.sort(key=lambda target: entities.index(target.entity))
     for name, targets in groupby(shown, lambda target: target.entity):
-        rows = [(one.name, "yes" if one.required or one.fixed else "", *_source(one)) for one in targets]
+        rows = [(one.name, "yes" if one.required and not one.fixed else "", *_source(one)) for one in targets]
         tables.show(("attribute", "required", "source", "from"), rows, title=name)
         click.echo()
     click.echo(f"{plural(len(shown), 'attribute')}.")

@@ -10,7 +10,7 @@ import click
 
 from coursera_connect import items as gradebook
 from coursera_connect import mapping as files
-from coursera_connect import tables
+from coursera_connect import screen, tables
 from coursera_connect.commands import options
 from coursera_connect.errors import UsageError
 from coursera_connect.grade_sync import SELECTED, in_use
@@ -217,11 +217,11 @@ def _finish(  # noqa: PLR0913, PLR0917 - what the two verbs have in common
         click.echo(json.dumps(facts | {"items": [asdict(item) for item in concerned], "warnings": list(warnings)}))
         return
     if saved:
-        click.echo(f"Saved {content.path}. The next run brings it into effect.")
+        click.echo(f"Saved {screen.near(content.path)}. The next run brings it into effect.")
     elif after is None:
         click.echo("Chosen already: nothing to change.")
     else:
-        click.echo(f"Nothing is written yet: run it again with --save to write {content.path}.")
+        click.echo(f"Nothing is written yet: run it again with --save to write {screen.near(content.path)}.")
     _tell_mode(mode)
 
 

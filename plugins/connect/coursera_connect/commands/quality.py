@@ -116,7 +116,8 @@ def _show_duplicates(console: Console, facts: dict[str, Any]) -> None:
 
 def _matches(match: dict[str, Any]) -> Table:
     ways = list(dict.fromkeys(way for program in match["programs"] for way in program["by"]))
-    table = Table("program", box=None)
+    table = Table(box=None)
+    table.add_column("program", no_wrap=True)  # half an id is none
     for heading in ("members", "matched", *ways, "unmatched", "match"):
         table.add_column(heading.replace("_", " "), justify="right")
     total = {way: sum(program["by"].get(way, 0) for program in match["programs"]) for way in ways}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import connection, ledger, tables
+from coursera_connect import connection, ledger, screen, tables
 from coursera_connect import mapping as files
 from coursera_connect import programs as loaded_programs
 from coursera_connect import schools as mapped_schools
@@ -365,9 +365,9 @@ def _change(where: Where, save: bool, verb: Callable[[Plan], None], *, ask: bool
     if where.as_json:
         click.echo(json.dumps(facts))
     elif saved:
-        click.echo(f"Saved {content.path}. The next run brings it into effect.")
+        click.echo(f"Saved {screen.near(content.path)}. The next run brings it into effect.")
     elif plan.changes:
-        click.echo(f"Nothing is written yet: run it again with --save to write {content.path}.")
+        click.echo(f"Nothing is written yet: run it again with --save to write {screen.near(content.path)}.")
     else:
         click.echo("Nothing to change.")
 
