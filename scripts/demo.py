@@ -39,9 +39,11 @@ NEXT = """\
 Try next:
   make demo
       the next simulated day: only what changed is fetched
+  .venv/bin/meltano invoke connect grades change granular_all --save
   CONNECT_GRADE_SYNC=granular_all .venv/bin/meltano run publish
-      the same day with every graded item in the gradebook instead of final grades
-  .venv/bin/meltano --environment=prod invoke tap-coursera --test
+      the same day with every graded item in the gradebook; the first command agrees that final grades leave (and
+      `grades change final --save` that they come back: without it the next publish is blocked)
+  .venv/bin/meltano --environment=prod invoke connect test
       your own organisation (README, "Real credentials")
 """
 

@@ -40,11 +40,13 @@ def tracked_files() -> list[Path]:
     return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
 
 
-def table_under(heading: str) -> list[str]:
-    """The names in backticks in the first cells of the tables under a heading of the README."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    first_cells = re.findall(r"^\| (`[^|]+`) \|", section, flags=re.MULTILINE)
-    return [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
+def first_cells(page: str, heading: str = "") -> list[str]:
+    """The names in backticks in the first cells of the tables of a page, all or those under a heading."""
+    section = (ROOT / page).read_text(encoding="utf-8")
+    if heading:
+        section = section.split(f"\n## {heading}")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]+`) \|", section, flags=re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
 
 
 def test_meltano_offers_exactly_the_settings_that_the_tap_reads() -> None:
@@ -52,8 +54,8 @@ def test_meltano_offers_exactly_the_settings_that_the_tap_reads() -> None:
     assert offered == set(TAP_SETTINGS)
 
 
-def test_the_readme_lists_exactly_the_settings_that_the_tap_reads() -> None:
-    assert sorted(table_under("Settings")) == sorted(TAP_SETTINGS)
+def test_the_page_of_settings_lists_exactly_those_that_the_tap_reads() -> None:
+    assert sorted(first_cells("docs/settings.md", "tap-coursera")) == sorted(TAP_SETTINGS)
 
 
 def test_secrets_are_marked_in_tap_and_project() -> None:
@@ -67,8 +69,8 @@ def test_env_example_names_the_three_credentials_and_holds_none() -> None:
     assert lines == ["TAP_COURSERA_CLIENT_ID=", "TAP_COURSERA_CLIENT_SECRET=", "TAP_COURSERA_ORG_ID="]
 
 
-def test_the_readme_lists_exactly_the_streams_of_the_tap() -> None:
-    assert sorted(table_under("Streams")) == sorted(STREAMS)
+def test_the_page_of_models_lists_exactly_the_streams_of_the_tap() -> None:
+    assert sorted(first_cells("docs/models.md")) == sorted(STREAMS)
 
 
 def test_the_summary_counts_every_stream_of_the_tap() -> None:
