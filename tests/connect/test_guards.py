@@ -203,3 +203,32 @@ def test_a_score_that_comes_back_keeps_its_date_and_another_score_does_not(colle
     assert college.publish()["outcome"] == "published"
     dates = {row[0]: row[7] for row in college.csv("results")[1:]}
     assert (dates["r.ka1.7"], dates["r.ka1.8"]) == ("2025-10-01", "2026-02-04")
+
+
+def test_an_enrollment_of_last_year_is_held_with_the_terms_of_its_class(college: College) -> None:
+    # With its last learner of a term a class loses the term, and with the first learner of all the term itself goes.
+    college.sql(
+        "insert into \"academicSessions\" select '0' || \"sourcedId\", null, null, '2024', type, '2024-08-01', "
+        "'2025-08-01', '0' || nullif(\"parentSourcedId\", ''), '2025' from \"academicSessions\"",
+        "update classes set \"termSourcedIds\" = '0t1' where \"sourcedId\" = 'ka1'",
+        'update enrollments set "beginDate" = null where "classSourcedId" = \'ka1\'',
+        "update enrollments set \"beginDate\" = '2024-09-01' where \"sourcedId\" = 'e.ka1.7'",
+    )
+    assert college.publish()["outcome"] == "published"
+    for file, where in (("enrollments", "e.ka1.7"), ("results", "r.ka1.7")):
+        college.lose(file, f"\"sourcedId\" = '{where}'")
+    college.lose("academicSessions", "\"sourcedId\" like '0%'")
+    college.sql(  # and somebody begins in the new term of the same class
+        "update classes set \"termSourcedIds\" = 't1', title = 'New title' where \"sourcedId\" = 'ka1'",
+        "update enrollments set \"beginDate\" = '2025-09-01' where \"sourcedId\" = 'e.ka1.8'",
+    )
+    report = college.publish()
+    assert (report["outcome"], report["problems"]) == ("published", [])
+    held = {"e.ka1.7", "r.ka1.7", "0t1", "0y1"}
+    assert {row["sourced_id"] for row in report["held"]} == held
+    row = next(row for row in college.csv("classes") if row[0] == "ka1")
+    assert {"New title", "0t1,t1"} <= set(row)
+    college.newer(3)
+    assert college.publish()["held"] == []
+    assert not held & (college.ids("enrollments") | college.ids("results") | college.ids("academicSessions"))
+    assert "t1" in next(row for row in college.csv("classes") if row[0] == "ka1")

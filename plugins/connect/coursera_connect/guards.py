@@ -24,6 +24,7 @@ VANISHED = "vanished while the learner is still a member"
 NEEDED = "belongs to a row that is held"
 FELL = "the score fell to nothing"
 _IDS_SHOWN = 1000
+_OF_ONE_SCHOOL = ("classes", "enrollments", "lineItems", "results")
 
 
 @dataclass(frozen=True)
@@ -54,23 +55,24 @@ class Drop:
         return "nothing would be left" if not self.after else f"{self.removed / self.before:.0%} would leave"
 
 
+def hold_nothing(database: Warehouse) -> None:
+    """Define `held` (file, sourced_id, reason, since) and `kept cells` (file, sourced_id, cell) without a row."""
+    database.table("held", "select '' as file, '' as sourced_id, '' as reason, '' as since where false")
+    database.table("kept cells", "select '' as file, '' as sourced_id, '' as cell where false")
+
+
 def keep_dates(database: Warehouse) -> None:
-    """Define the table `kept dates` (sourced_id, score_date): results whose score is as published, but not its date.
+    """Add to `kept cells` the dates of results whose score is as published.
 
     A score that fell to nothing and came back is a new one to the transforms, and was never away for the reader.
     """
     same = " and ".join(f"s.{quoted(c)} = m.{quoted(c)}" for c in ("sourcedId", "score", "scoreStatus"))
-    database.table(
-        "kept dates",
-        f'select m."sourcedId" as sourced_id, m."scoreDate" as score_date from {at("memory", "results")} as m '
+    database.do(
+        'insert into "kept cells" select \'results\', m."sourcedId", m."scoreDate" '
+        f"from {at('memory', 'results')} as m "
         f"inner join {at('source', 'results')} as s on {same} "
-        'where m."scoreDate" <> s."scoreDate" and m."scoreDate" <> \'\'',
+        'where m."scoreDate" <> s."scoreDate" and m."scoreDate" <> \'\''
     )
-
-
-def hold_nothing(database: Warehouse) -> None:
-    """Define the table `held` (file, sourced_id, reason, since) without a row."""
-    database.table("held", "select '' as file, '' as sourced_id, '' as reason, '' as since where false")
 
 
 def hold(
@@ -89,25 +91,19 @@ def hold(
 
     agreed = f"school in ({', '.join(map(literal, leaving)) or 'null'})"
 
-    def keep(name: str, file: str, where: str, reason: str, *, needed: bool = False) -> None:
-        free = (
-            f'm."sourcedId" not in (select h.sourced_id from "held before" as h '
-            f"where h.file = {literal(file)} and {newer}) "
-            f'and m."sourcedId" not in (select "sourcedId" from {at("schools of memory", file)} where {agreed})'
-        )
-        database.table(
-            name,
-            f"select m.*, {literal(reason)} as reason from {at('memory', file)} as m "
-            f"where {where} and {'true' if needed else free}",
-        )
+    def keep(name: str, file: str, where: str, reason: str) -> None:
+        again = f'select h.sourced_id from "held before" as h where h.file = {literal(file)} and {newer}'
+        left = f'select "sourcedId" from {at("schools of memory", file)} where {agreed}'
+        if reason != NEEDED:  # what others need goes with them, however long it was held for something else
+            where += f' and m."sourcedId" not in ({again})'
+        if file in _OF_ONE_SCHOOL:
+            where += f' and m."sourcedId" not in ({left})'
+        database.table(name, f"select m.*, {literal(reason)} as reason from {at('memory', file)} as m where {where}")
 
-    terms = f'select "sourcedId", {items(quoted("termSourcedIds"))} as term from {at("memory", "classes")}'
     keep(
         "keepable classes",
         "classes",
         f"{gone('classes')} and {there('orgs', 'schoolSourcedId')} "
-        f'and m."sourcedId" not in (select "sourcedId" from ({terms}) as t '
-        f'where term not in (select "sourcedId" from {at("source", "academicSessions")})) '
         f'and m."courseSourcedId" in (select "sourcedId" from {at("source", "courses")} union all '
         f'select m."sourcedId" from {at("memory", "courses")} as m where {there("orgs", "orgSourcedId")} '
         f"and (m.\"schoolYearSourcedId\" = '' or {there('academicSessions', 'schoolYearSourcedId')}))",
@@ -120,7 +116,8 @@ def hold(
         f'and (m."userSourcedId", m."schoolSourcedId") in (select * from {at("schools of source", "users")}) '
         f'and (m."classSourcedId", m."userSourcedId") not in '
         f'(select "classSourcedId", "userSourcedId" from {at("source", "enrollments")}) '
-        f"and ({there('classes', 'classSourcedId')} "
+        f'and ((m."classSourcedId", m."schoolSourcedId") in '
+        f'(select "sourcedId", "schoolSourcedId" from {at("source", "classes")}) '
         'or m."classSourcedId" in (select "sourcedId" from "keepable classes"))',
         VANISHED,
     )
@@ -129,12 +126,21 @@ def hold(
         'select * from "keepable classes" where "sourcedId" in (select "classSourcedId" from "kept enrollments")',
     )
     kept = [("enrollments", "kept enrollments"), ("classes", "kept classes")]
+    _keep_terms(database)
+    sessions, terms = at("memory", "academicSessions"), 'select term from "kept terms"'
+    keep(
+        "kept academicSessions",
+        "academicSessions",
+        f'{gone("academicSessions")} and (m."sourcedId" in ({terms}) or m."sourcedId" in '
+        f'(select "parentSourcedId" from {sessions} where "sourcedId" in ({terms})))',
+        NEEDED,
+    )
+    kept.append(("academicSessions", "kept academicSessions"))
     keep(
         "kept courses",
         "courses",
         f'{gone("courses")} and m."sourcedId" in (select "courseSourcedId" from "kept classes")',
         NEEDED,
-        needed=True,
     )
     kept.append(("courses", "kept courses"))
     kept += _keep_results(database, columns, keep)
@@ -146,6 +152,24 @@ def hold(
             f'left join "held before" as h on h.file = {literal(file)} and h.sourced_id = k."sourcedId"'
             for file, name in kept
         ),
+    )
+
+
+def _keep_terms(database: Warehouse) -> None:
+    """Define `kept terms` (class, term): what the classes of held enrollments had, which those still there keep.
+
+    With its only learner of a term a class loses the term, and an enrollment must begin in a term of its class.
+    """
+    terms = items(quoted("termSourcedIds"))
+    database.table(
+        "kept terms",
+        f'select "sourcedId" as class, {terms} as term from {at("memory", "classes")} '
+        'where "sourcedId" in (select "classSourcedId" from "kept enrollments")',
+    )
+    database.do(
+        "insert into \"kept cells\" select 'classes', class, string_agg(distinct term, ',' order by term) from "
+        f'(select class, term from "kept terms" union select "sourcedId", {terms} from {at("source", "classes")}) as t '
+        'where class in (select class from "kept terms") group by class'
     )
 
 
@@ -197,7 +221,6 @@ def _keep_results(
         "categories",
         f'{gone("categories")} and m."sourcedId" in (select "categorySourcedId" from "kept lineItems")',
         NEEDED,
-        needed=True,
     )
     return [
         ("results", "vanished results"),

@@ -42,6 +42,9 @@ CONNECTED = frozenset(
 FILES = frozenset(file for version in bindings.VERSIONS for file in bindings.load(version).files)
 """All files of all versions: what memory may have a table of."""
 
+KEPT_CELLS = {"results": "scoreDate", "classes": "termSourcedIds"}
+"""The column of a file of which a cell may stay as it was in a row that is otherwise the source's."""
+
 STAMPS = ("status", "dateLastModified")
 """Columns that say when a row changed; they are made when the file is written."""
 
@@ -96,19 +99,19 @@ def memory(database: Warehouse, columns: dict[str, list[str]]) -> None:
 def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
     """Define the rows to be published: the source, but for the rows of the table `held`, which come from memory.
 
-    A result has the date that the table `kept dates` has for it, if any. `conditions` has for a file the condition on a
-    row `r` under which the reader takes it.
+    A row of the source has one cell from the table `kept cells`, if it is there. `conditions` has for a file the
+    condition on a row `r` under which the reader takes it.
     """
     for file, names in columns.items():
         listed = ", ".join(f"r.{quoted(name)}" for name in cells(names))
         held = f"select sourced_id from held where file = {literal(file)}"
         taken = f"({conditions.get(file, 'true')})"
         source = at("source", file)
-        if file == "results":
-            date = 'coalesce(k.score_date, s."scoreDate") as "scoreDate"'
+        if file in KEPT_CELLS:
+            cell = f"coalesce(k.cell, s.{quoted(KEPT_CELLS[file])}) as {quoted(KEPT_CELLS[file])}"
             source = (
-                f"(select s.* replace ({date}) from {source} as s "
-                'left join "kept dates" as k on k.sourced_id = s."sourcedId")'
+                f"(select s.* replace ({cell}) from {source} as s "
+                f'left join "kept cells" as k on k.sourced_id = s."sourcedId" and k.file = {literal(file)})'
             )
         database.view(
             f"now {file}",
