@@ -255,6 +255,7 @@ def opened(path: Path, wait: float = 5.0, *, write: bool = False) -> Iterator[Wa
             reason = str(error).partition("\n")[0].partition(":")[0]
             raise DatabaseError(f"The database {path} could not be read ({reason}): run the job again.") from error
         finally:
+            connection.interrupt()  # after Ctrl-C a query may still be at work, and closing would wait for its end
             connection.close()
 
 
