@@ -17,6 +17,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import pytest
+
 from coursera_connect import ledger, validate
 from coursera_connect.errors import DeliveryError
 from coursera_connect.publish import Settings, preview, publish
@@ -126,9 +129,10 @@ class Nights:
         for kind, subject in agreed:
             ledger.agree(self.warehouse.path, 5, kind, subject, {})
         self.look_at_ids()
+        allowed = self.allow
         outcome = self.night(what)
         self.outcomes.append(f"{what}: {outcome}")
-        if what in BLOCKED:
+        if what in BLOCKED and not allowed:
             assert outcome == "blocked"
         elif outcome == "blocked":
             self.allow = True  # the administrator has looked at it
@@ -234,9 +238,10 @@ class Nights:
         folded: dict[str, set[str]] = {}
         for key in (*life.people, *life.programs, *life.courses, *life.schools.values()):
             folded.setdefault(key.lower(), set()).add(key)
-        for kind, query in STANDS_FOR.items():
-            for row in self.warehouse.read(f"({query})"):
-                sourced_id, *parts = row.values()
+        with duckdb.connect(str(self.warehouse.path), read_only=True) as database:
+            found = {kind: database.execute(query).fetchall() for kind, query in STANDS_FOR.items()}
+        for kind, rows in found.items():
+            for sourced_id, *parts in rows:
                 # Twins count as long as they are there.
                 twins = tuple(len(folded.get(str(part).lower(), ())) > 1 for part in parts)
                 thing = (kind, *parts, twins)
@@ -257,6 +262,7 @@ class Nights:
             assert twin.read(table) == self.warehouse.read(table), table
 
 
+@pytest.mark.timeout(900)  # for longer lives, and machines with more to do
 def test_a_reader_of_deltas_knows_what_a_bulk_package_says_on_each_of_thirty_days(tmp_path: Path, dbt: Dbt) -> None:
     random = Random(SEED)
     warehouse = Warehouse(tmp_path / "warehouse.duckdb", dbt)
