@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect import binding, checks, screen, warehouse
+from coursera_connect import binding, checks, screen, stages, warehouse
 from coursera_connect.publish import Settings, publish
 from coursera_connect.rules import RULES
 from tests.connect.warehouse import ROWS
 
 if TYPE_CHECKING:
     from tests.connect.warehouse import Place
+
+
+def as_published(database: warehouse.Warehouse) -> dict[str, list[str]]:
+    present = stages.sources(database, binding.load(), ["oneroster"])
+    for file in binding.load().files:
+        database.view(f"publish {file}", f"select * from {stages.at('source', file)}")
+    return present
 
 
 def put(file: str, field: str, value: str, sourced_id: str) -> str:
@@ -40,7 +47,7 @@ BROKEN = [
 
 def findings(place: Place) -> list[checks.Finding]:
     with warehouse.opened(place.database) as database:
-        present = checks.define(database, "oneroster", binding.load())
+        present = as_published(database)
         return checks.check(database, present, binding.load(), lambda _file: None).findings
 
 
@@ -90,7 +97,7 @@ def test_an_extension_column_may_stand_only_at_the_far_right(place: Place) -> No
 def test_findings_are_bounded_but_counted_in_full(place: Place) -> None:
     place.sql("insert into categories select 'c' || i, null, null, '' from range(5000) as t(i)")
     with warehouse.opened(place.database) as database:
-        present = checks.define(database, "oneroster", binding.load())
+        present = as_published(database)
         outcome = checks.check(database, present, binding.load(), lambda _file: None)
     assert outcome.counts == {("required", "categories", "title"): 5000}
     assert len(outcome.findings) == checks.FINDINGS_PER_CHECK

@@ -146,22 +146,6 @@ def order_of(columns: list[str]) -> str:
     return ", ".join(quoted(name) for name in columns)
 
 
-def define(warehouse: Warehouse, schema: str, binding: Binding) -> dict[str, list[str]]:
-    """Define the view `rows_of(file)` for every file of the binding, empty where the schema has no such table.
-
-    Returns the files that have a table, with its columns in order.
-    """
-    tables = warehouse.columns(schema)
-    for file, standard in binding.files.items():
-        if file in tables:
-            cells = ", ".join(f"coalesce(cast({quoted(c)} as varchar), '') as {quoted(c)}" for c in tables[file])
-            warehouse.view(f"publish {file}", f"select {cells} from {quoted(schema)}.{quoted(file)}")
-        else:
-            blank = ", ".join(f"'' as {quoted(column.name)}" for column in standard)
-            warehouse.view(f"publish {file}", f"select {blank} where false")
-    return {file: tables[file] for file in binding.files if file in tables}
-
-
 def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for packages
     warehouse: Warehouse,
     present: dict[str, list[str]],
