@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 
 from coursera_connect import ledger
+from coursera_connect.cli import main
 from coursera_connect.publish import preview
 from tests.connect.college import College
 
@@ -182,6 +184,9 @@ def test_on_a_black_out_day_and_after_the_consent_nothing_is_published(college: 
     assert (skipped.returncode, "black-out" in skipped.stdout) == (0, True)
     ended = college.run("publish", "--consent-until", "2020-01-01")
     assert (ended.returncode, "consent" in ended.stderr) == (7, True)
+    there = college.folder / "there"
+    words = ["deliver", "--package", str(college.package), "--to", str(there), "--consent-until", "2020-01-01"]
+    assert (CliRunner().invoke(main, words).exit_code, there.exists()) == (7, False)
     assert college.package.read_bytes() == before
     with duckdb.connect(str(college.database)) as database:
         assert database.execute("select outcome from ledger.runs order by run").fetchall()[1] == ("skipped",)

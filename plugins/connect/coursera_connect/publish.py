@@ -153,13 +153,7 @@ def _no_folder(settings: Settings) -> None:
 
 
 def _usable(settings: Settings) -> None:
-    today = _today(settings)
-    try:
-        ends = settings.consent_until and datetime.strptime(settings.consent_until, "%Y-%m-%d").date()  # noqa: DTZ007
-    except ValueError as error:
-        raise UsageError(f"CONNECT_CONSENT_UNTIL is {settings.consent_until!r}: write a day as 2027-06-30.") from error
-    if ends and today > ends:
-        raise RefusedError(f"The consent to share this data ended on {ends}: renew it and set CONNECT_CONSENT_UNTIL.")
+    within_consent(settings.consent_until, settings.lms_time_zone)
     if settings.mapping is not None:
         problems = mapping.problems(settings.mapping)
         if problems:
@@ -167,12 +161,22 @@ def _usable(settings: Settings) -> None:
             raise UsageError(f"{first} ({len(problems)} found; `connect mapping check` lists all)")
 
 
-def _today(settings: Settings) -> date:
-    return black_outs.local_day(datetime.now(timezone.utc), zones.zone(settings.lms_time_zone, "CONNECT_LMS_TIME_ZONE"))
+def within_consent(until: str, lms_time_zone: str) -> None:
+    """Raise RefusedError after the last day on which data may be shared; blank is no end."""
+    try:
+        ends = until and datetime.strptime(until, "%Y-%m-%d").date()  # noqa: DTZ007
+    except ValueError as error:
+        raise UsageError(f"CONNECT_CONSENT_UNTIL is {until!r}: write a day as 2027-06-30.") from error
+    if ends and _today(lms_time_zone) > ends:
+        raise RefusedError(f"The consent to share this data ended on {ends}: renew it and set CONNECT_CONSENT_UNTIL.")
+
+
+def _today(lms_time_zone: str) -> date:
+    return black_outs.local_day(datetime.now(timezone.utc), zones.zone(lms_time_zone, "CONNECT_LMS_TIME_ZONE"))
 
 
 def _black_out(settings: Settings) -> str:
-    today = _today(settings)
+    today = _today(settings.lms_time_zone)
     found = black_outs.active(black_outs.parse(settings.blackout), today)
     return f"{today} lies in the black-out {found}" if found else ""
 

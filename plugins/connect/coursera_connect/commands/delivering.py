@@ -11,6 +11,7 @@ import click
 from coursera_connect import delivery, package, screen
 from coursera_connect.commands import options
 from coursera_connect.errors import DeliveryError
+from coursera_connect.publish import within_consent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ def receiver_of(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 @click.command(short_help="Deliver the published package again, or test the receiver.")
 @click.argument("what", type=click.Choice(["test"]), required=False)
-@options.together(options.package, options.wait, receiver_options)
+@options.together(options.package, options.wait, receiver_options, options.lms_time_zone, options.consent_until)
 @options.setting(
     "--attempts",
     env="CONNECT_DELIVERY_ATTEMPTS",
@@ -92,11 +93,14 @@ def deliver(what: str | None, as_json: bool, **chosen: Any) -> None:
                 2 an option is wrong
                 4 a publish of the package is running
                 5 not delivered; the sentence says why and what to do
+                7 not allowed: the consent has ended
     """  # noqa: D301 - the escape is what keeps the lines apart
     target, driver = receiver_of(chosen)
+    until, zone = chosen.pop("consent_until"), chosen.pop("lms_time_zone")
     if what == "test":
         _test(target, driver, chosen["package"].name, as_json=as_json)
         return
+    within_consent(until, zone)
     path: Path = chosen["package"]
     if not path.is_file():
         raise DeliveryError(f"There is no package {path}: run `connect publish` first, or set CONNECT_PACKAGE.")

@@ -47,6 +47,12 @@ lms_time_zone = setting(
     default="UTC",
     help="IANA time zone of the LMS, in which it syncs and in which a black-out's days begin.",
 )
+consent_until = setting(
+    "--consent-until",
+    env="CONNECT_CONSENT_UNTIL",
+    default="",
+    help="Last day on which data may be shared, as 2027-06-30.",
+)
 blackout = setting(
     "--blackout",
     env="CONNECT_BLACKOUT",

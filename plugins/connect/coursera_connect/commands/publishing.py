@@ -76,12 +76,7 @@ _how = options.together(
     options.setting("--system-name", env="CONNECT_SYSTEM_NAME", default="", help="source.systemName of the manifest."),
     options.setting("--system-code", env="CONNECT_SYSTEM_CODE", default="", help="source.systemCode of the manifest."),
     options.lms_time_zone,
-    options.setting(
-        "--consent-until",
-        env="CONNECT_CONSENT_UNTIL",
-        default="",
-        help="Last day on which data may be shared, as 2027-06-30.",
-    ),
+    options.consent_until,
     options.setting(
         "--mapping",
         env="CONNECT_MAPPING",
