@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PARTS := tap-coursera plugins/target-duckdb plugins/connect plugins/coursera-sandbox
 CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox scripts tests
 
-.PHONY: demo test lint format setup clean
+.PHONY: demo test bench lint format setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -20,6 +20,10 @@ demo: setup
 
 test: $(VENV)/.dev-ready setup
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+# Side by side with what else there is; ARGS="--help" tells how to run a part of it.
+bench: $(VENV)/.dev-ready setup
+	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .
@@ -51,4 +55,4 @@ $(VENV)/.dev-ready: $(VENV)/.meltano-ready requirements-dev.txt $(addsuffix /pyp
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .meltano output transform/target transform/logs
+	rm -rf $(VENV) .bench .meltano output transform/target transform/logs
