@@ -13,6 +13,8 @@ from pathlib import Path
 PEERS = Path(__file__).resolve().parent / "peers"
 ROOT = Path(__file__).resolve().parents[2]
 _MADE_FROM = "made-from"
+_TOLD = ("dlt", "duckdb", "msgspec", "pyarrow", "requests", "singer-sdk", "tap-coursera", "target-duckdb")
+"""Packages whose versions are worth a line."""
 
 
 class SetupError(Exception):
@@ -53,11 +55,12 @@ class Environments:
         stamp.write_text(version)
 
     def versions(self, environment: str) -> dict[str, str]:
-        """Installed packages by name."""
+        """Versions of the packages that matter, by name."""
         script = "from importlib import metadata as m\nfor d in m.distributions(): print(d.name.lower(), d.version)"
         command = [self.program(environment, "python"), "-I", "-c", script]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        return dict(line.split(" ", 1) for line in lines)
+        installed = dict(line.split(" ", 1) for line in lines)
+        return {name: installed[name] for name in _TOLD if name in installed}
 
 
 def _version(pins: Path) -> str:

@@ -1,7 +1,7 @@
 """Runs a pipeline of processes and says what each of them cost.
 
 The kernel keeps the account: CPU seconds and peak memory of a process, with those of the processes it waited for. Only
-for what another program starts (Meltano the tap and the loader) memory is looked at from outside, ten times a second.
+where a program starts others (Meltano the tap and the loader) memory is looked at from outside, ten times a second.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def run(stages: Sequence[Stage], log: Path, watched: Mapping[str, str] | None = 
             started.append(process)
         timer = threading.Timer(PATIENCE, _kill, [started])
         timer.start()
-        watcher.start([process.pid for process in started])
+        watcher.start({process.pid: stage.role for process, stage in zip(started, stages, strict=True)})
         cost = Cost(0.0, {}, {})
         failed = False
         for stage, process in zip(stages, started, strict=True):
@@ -114,7 +114,10 @@ def _kill(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 class _Watcher:
-    """Looks at the memory of processes below others, by the name of the program."""
+    """Looks at the memory of processes and of those below them, by the name of the program.
+
+    The kernel's account of a process holds the peak of its children, too, so it is not used for these.
+    """
 
     def __init__(self, roles: Mapping[str, str]) -> None:
         self._roles = roles
@@ -122,7 +125,7 @@ class _Watcher:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, parents: Sequence[int]) -> None:
+    def start(self, parents: Mapping[int, str]) -> None:
         if self._roles:
             self._thread = threading.Thread(target=self._watch, args=(parents,), daemon=True)
             self._thread.start()
@@ -133,12 +136,13 @@ class _Watcher:
             self._thread.join()
         return self._peaks
 
-    def _watch(self, parents: Sequence[int]) -> None:
-        known: dict[int, str | None] = {}
+    def _watch(self, parents: Mapping[int, str]) -> None:
+        known: dict[int, str | None] = dict(parents)
         while not self._over.wait(INTERVAL):
             with suppress(psutil.Error):
                 for parent in parents:
-                    for process in psutil.Process(parent).children(recursive=True):
+                    above = psutil.Process(parent)
+                    for process in (above, *above.children(recursive=True)):
                         with suppress(psutil.Error):
                             self._look(process, known)
 

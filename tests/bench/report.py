@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 FIRST, AGAIN = "first load", "re-load"
 OURS = "ours"
@@ -49,21 +49,22 @@ Case = tuple[str, int, int, str]
 """Kind, rows, latency, load."""
 
 
-def tables(measurements: Sequence[Measurement], about: Mapping[str, str], memory: Sequence[int]) -> str:
+def tables(measurements: Sequence[Measurement], about: Mapping[str, str], memory: Collection[int] = ()) -> str:
     """A table for each case in the order in which they were measured, then the one on memory.
 
     Args:
         measurements: any number of each.
         about: a line on each contestant, in the order of the tables' rows.
-        memory: numbers of enrollments to compare the peak memory at.
+        memory: numbers of enrollments that were loaded for the sake of memory alone; they have no other table.
     """
     cases: dict[Case, dict[str, list[Measurement]]] = defaultdict(lambda: defaultdict(list))
     for one in measurements:
         cases[one.kind, one.rows, one.latency, one.load][one.contestant].append(one)
-    # A case measured once for the sake of its memory has no table of its own.
-    found = [_case(case, by_name, about) for case, by_name in cases.items() if not _only_memory(case, memory, by_name)]
-    by_size = {rows: cases[case] for case in cases if (rows := case[1]) in memory and _is_plain(case)}
-    if len(by_size) > 1:
+    by_size = {case[1]: by_name for case, by_name in cases.items() if _is_plain(case)}
+    found = [
+        _case(case, by_name, about) for case, by_name in cases.items() if not (_is_plain(case) and case[1] in memory)
+    ]
+    if memory:
         found.append(_memory(dict(sorted(by_size.items())), about))
     return "\n".join(found)
 
@@ -71,12 +72,6 @@ def tables(measurements: Sequence[Measurement], about: Mapping[str, str], memory
 def _is_plain(case: Case) -> bool:
     kind, _, latency, load = case
     return (kind, latency, load) == ("enrollments", 0, FIRST)
-
-
-def _only_memory(case: Case, memory: Sequence[int], by_name: Mapping[str, list[Measurement]]) -> bool:
-    return (
-        _is_plain(case) and case[1] in memory and all(len(runs) == 1 for runs in by_name.values()) and len(memory) > 1
-    )
 
 
 def _case(case: Case, by_name: Mapping[str, list[Measurement]], about: Mapping[str, str]) -> str:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tests.bench.pages import Kind
     from tests.bench.processes import Cost
 
-TOLD_VERSIONS = ("duckdb", "singer-sdk", "msgspec", "target-duckdb", "dlt", "pyarrow", "requests")
 WORKLOADS = ("enrollments", "items", "memory")
 
 
@@ -199,11 +198,16 @@ def _workloads(given: argparse.Namespace) -> list[Workload]:
     for kind, rows in ((KINDS["enrollments"], given.enrollments), (KINDS["items"], given.gradebooks)):
         if kind.name in given.only:
             found += [Workload(kind, rows, one, given.runs, again=one == 0) for one in given.latency]
-    if "memory" in given.only:
-        measured = {one.rows for one in found if one.kind.name == "enrollments" and one.latency == 0}
-        sizes = [rows for rows in given.memory if rows not in measured]
-        found += [Workload(KINDS["enrollments"], rows, 0, 1, again=False) for rows in sizes]
     return found
+
+
+def _for_memory(given: argparse.Namespace, workloads: Sequence[Workload]) -> list[Workload]:
+    """One run at each size that is not measured anyway."""
+    if "memory" not in given.only:
+        return []
+    measured = {one.rows for one in workloads if one.kind.name == "enrollments" and one.latency == 0}
+    sizes = [rows for rows in given.memory if rows not in measured]
+    return [Workload(KINDS["enrollments"], rows, 0, 1, again=False) for rows in sizes]
 
 
 def main(words: Sequence[str] | None = None, others: Mapping[str, Contestant] | None = None) -> int:
@@ -223,13 +227,13 @@ def main(words: Sequence[str] | None = None, others: Mapping[str, Contestant] | 
     except (SetupError, subprocess.CalledProcessError) as error:
         _tell(f"A contestant cannot be set up, leave it out with --contestants. {error}")
         return 1
-    versions = {
-        name: {one: of for one, of in bench.environments.versions(name).items() if one in TOLD_VERSIONS}
-        for name in dict.fromkeys(name for one in them for name in one.environments)
-    }
-    head = report.machine(versions)
-    measurements = bench.measure(_workloads(given), them)
-    text = head + "\n" + report.tables(measurements, {one.name: one.about for one in them}, given.memory)
+    names = dict.fromkeys("here" if given.here else name for one in them for name in one.environments)
+    head = report.machine({name: bench.environments.versions(name) for name in names})
+    workloads = _workloads(given)
+    for_memory = _for_memory(given, workloads)
+    measurements = bench.measure([*workloads, *for_memory], them)
+    about = {one.name: one.about for one in them}
+    text = f"{head}\n{report.tables(measurements, about, {one.rows for one in for_memory})}"
     text += f"\nAll of it took {(time.monotonic() - begin) / 60:.0f} minutes.\n"
     _save(bench.folder / "results", text, measurements)
     sys.stdout.write(text)

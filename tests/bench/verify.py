@@ -39,10 +39,7 @@ def differences(database: Path, table: str, kind: Kind, expected: dict[str, obje
     column = {name: f'"{_snake(name) if snake else name}"' for name in kind.fields}
     with duckdb.connect(str(database), read_only=True) as connection:
         types = {row[0].lower(): str(row[1]) for row in connection.sql(f"DESCRIBE {table}").fetchall()}
-        wanted, queries = (
-            _flat(expected, kind),
-            ["count(*)", f"count(DISTINCT ({', '.join(column[name] for name in kind.key)}))"],
-        )
+        queries = ["count(*)", f"count(DISTINCT ({', '.join(column[name] for name in kind.key)}))"]
         for name, of in kind.fields.items():
             value = column[name]
             if of == MOMENT and types.get(value.strip('"').lower(), "").startswith("TIMESTAMP"):
@@ -50,6 +47,7 @@ def differences(database: Path, table: str, kind: Kind, expected: dict[str, obje
             queries += [f"count({value})", _SECOND_SUM[of].format(value)]
         row = connection.sql(f"SELECT {', '.join(queries)} FROM {table}").fetchone() or ()
     found = [int(value or 0) for value in row]
+    wanted = _flat(expected, kind)
     return [
         f"{label}: {got:,} and not {right:,}" for (label, right), got in zip(wanted, found, strict=True) if got != right
     ]
