@@ -22,7 +22,7 @@ test: $(VENV)/.dev-ready setup
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # Side by side with what else there is; ARGS="--help" tells how to run a part of it.
-bench: $(VENV)/.dev-ready setup
+bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 lint: $(VENV)/.dev-ready

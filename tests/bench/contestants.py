@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench import ours
 from tests.bench.environments import PEERS
+from tests.bench.pages import snake
 from tests.bench.processes import Stage
 from tests.bench.server import ORGANISATION
 
@@ -115,6 +116,16 @@ def _sdk(task: Task, environments: Environments) -> list[Stage]:
     ]
 
 
+def _dlt_table(kind: Kind) -> str:
+    if kind.nested is None:
+        return "bench.loaded"
+    outer = ", ".join(f"gradebook.{snake(name)}" for name in kind.outer)
+    return (
+        f"(SELECT {outer}, item.* EXCLUDE (_dlt_id) FROM bench.loaded AS gradebook "
+        f"JOIN bench.loaded__{snake(kind.nested)} AS item ON item._dlt_parent_id = gradebook._dlt_id)"
+    )
+
+
 def contestants(project: Path) -> dict[str, Contestant]:
     """All of them by name, in the order in which they are listed; `project` is a folder for a Meltano project."""
     found = (
@@ -145,7 +156,7 @@ def contestants(project: Path) -> dict[str, Contestant]:
             "dlt rest_api, tuned; appends",
             ("dlt",),
             script("dlt_load.py", "dlt", "append"),
-            lambda _: "bench.loaded",
+            _dlt_table,
             snake=True,
         ),
         Contestant(
@@ -153,9 +164,17 @@ def contestants(project: Path) -> dict[str, Contestant]:
             "dlt rest_api, tuned; merges on the key",
             ("dlt",),
             script("dlt_load.py", "dlt", "merge"),
-            lambda _: "bench.loaded",
+            _dlt_table,
             snake=True,
             replaces=True,
+        ),
+        Contestant(
+            "dlt-parts",
+            "the same with the list cut by hand, to have requests in flight; appends",
+            ("dlt",),
+            script("dlt_load.py", "dlt", "append", "parts"),
+            _dlt_table,
+            snake=True,
         ),
         Contestant(
             "ours",

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,11 @@ def meltano(task: Task, project: Path) -> list[Stage]:
     }
     command = [_meltano(), "--log-level=warning", "run", "--full-refresh", "--no-state-update", TAP, LOADER]
     return [Stage("meltano", command, env, project)]
+
+
+def meltano_version() -> dict[str, str]:
+    """What Meltano runs here."""
+    return {"meltano": metadata.version("meltano")}
 
 
 def _meltano() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 from array import array
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -128,6 +129,11 @@ KINDS: Mapping[str, Kind] = {
         ),
     )
 }
+
+
+def snake(name: str) -> str:
+    """`external_id` for `externalId`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 # Rows

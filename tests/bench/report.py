@@ -77,28 +77,29 @@ def _is_plain(case: Case) -> bool:
 def _case(case: Case, by_name: Mapping[str, list[Measurement]], about: Mapping[str, str]) -> str:
     kind, rows, latency, load = case
     what = f"{rows:,} enrollments" if kind == "enrollments" else f"{rows:,} gradebooks of 15 items"
-    reference = _wall(by_name[OURS]) if OURS in by_name else None
+    reference = by_name.get(OURS, [])
     lines = [
         f"### {what}, {latency} ms per request, {load}",
         "",
-        "| contestant | wall s (all runs) | to ours | CPU s | peak MB | requests (in flight) |",
+        "| contestant | wall s (all runs) | to ours: wall, CPU | CPU s | peak MB | requests (in flight) |",
         "|---|---|---|---|---|---|",
     ]
     for name, text in about.items():
-        if name not in by_name:
-            continue
-        runs = by_name[name]
-        wall = _wall(runs)
-        ratio = f"{wall / reference:.2f}" if reference and wall else "-"
-        spread = ", ".join(f"{one.wall:.1f}" for one in runs)
-        wrong = next((one.wrong for one in runs if one.wrong), None)
-        lines.append(
-            f"| {name}: {text} | **{wall:.2f}** ({spread}) | {ratio} | {_cpu(runs)} | {_peaks(runs)} | "
-            f"{runs[-1].requests} ({max(one.in_flight for one in runs)}) |"
-            if wall
-            else f"| {name}: {text} | FAILED: {_first_line(wrong)} | - | - | - | - |"
-        )
+        if name in by_name:
+            lines.append(f"| {name}: {text} | {_row(by_name[name], reference)} |")
     return "\n".join([*lines, ""])
+
+
+def _row(runs: Sequence[Measurement], reference: Sequence[Measurement]) -> str:
+    if (wall := _wall(runs)) is None:
+        wrong = next((one.wrong for one in runs if one.wrong), None)
+        return f"FAILED: {_first_line(wrong)} | - | - | - | -"
+    ratio = "-"
+    if ours := _wall(reference):
+        ratio = f"{wall / ours:.2f}, {_cpu_seconds(runs) / _cpu_seconds(reference):.2f}"
+    spread = ", ".join(f"{one.wall:.1f}" for one in runs)
+    in_flight = max(one.in_flight for one in runs)
+    return f"**{wall:.2f}** ({spread}) | {ratio} | {_cpu(runs)} | {_peaks(runs)} | {runs[-1].requests} ({in_flight})"
 
 
 def _memory(by_size: Mapping[int, Mapping[str, list[Measurement]]], about: Mapping[str, str]) -> str:
@@ -129,8 +130,12 @@ def _wall(runs: Iterable[Measurement]) -> float | None:
     return None if not runs or any(one.wrong for one in runs) else median(one.wall for one in runs)
 
 
+def _cpu_seconds(runs: Iterable[Measurement]) -> float:
+    return median(sum(one.cpu.values()) for one in runs)
+
+
 def _cpu(runs: Sequence[Measurement]) -> str:
-    total = median(sum(one.cpu.values()) for one in runs)
+    total = _cpu_seconds(runs)
     roles = _by_role([one.cpu for one in runs])
     parts = ", ".join(f"{role} {value:.1f}" for role, value in roles.items())
     return f"{total:.1f}" if len(roles) == 1 else f"{total:.1f} ({parts})"

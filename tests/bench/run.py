@@ -228,7 +228,10 @@ def main(words: Sequence[str] | None = None, others: Mapping[str, Contestant] | 
         _tell(f"A contestant cannot be set up, leave it out with --contestants. {error}")
         return 1
     names = dict.fromkeys("here" if given.here else name for one in them for name in one.environments)
-    head = report.machine({name: bench.environments.versions(name) for name in names})
+    versions = {name: bench.environments.versions(name) for name in names}
+    if any(one.project for one in them):
+        versions["meltano"] = ours.meltano_version()
+    head = report.machine(versions)
     workloads = _workloads(given)
     for_memory = _for_memory(given, workloads)
     measurements = bench.measure([*workloads, *for_memory], them)

@@ -104,7 +104,7 @@ def test_every_kind_of_field_is_verified(tmp_path: Path, spoil: str, told: str) 
     task = {"fields": kind.fields, "nested": kind.nested, "outer": kind.outer, "database": str(database)}
     floor.load(task, rows)
     expected = json.loads(book.truth.read_text())
-    assert differences(database, "loaded", kind, expected, snake=False) == []
+    assert differences(database, "loaded", kind, expected, snake_case=False) == []
     with duckdb.connect(str(database)) as connection:
         connection.execute(spoil)
-    assert any(line.startswith(told) for line in differences(database, "loaded", kind, expected, snake=False))
+    assert any(line.startswith(told) for line in differences(database, "loaded", kind, expected, snake_case=False))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from tests.bench.pages import FLAG, INTEGER, KINDS, MOMENT, NESTED, NUMBER, TEXT
+from tests.bench.pages import FLAG, INTEGER, KINDS, MOMENT, NESTED, NUMBER, TEXT, snake
 
 if TYPE_CHECKING:
     from tests.bench.pages import Kind
@@ -26,7 +25,7 @@ _SECOND_SUM = {
 """What `pages.measure` adds up, in SQL."""
 
 
-def differences(database: Path, table: str, kind: Kind, expected: dict[str, object], *, snake: bool) -> list[str]:
+def differences(database: Path, table: str, kind: Kind, expected: dict[str, object], *, snake_case: bool) -> list[str]:
     """One line for each count or sum that is not as expected.
 
     Args:
@@ -34,9 +33,9 @@ def differences(database: Path, table: str, kind: Kind, expected: dict[str, obje
         table: with its schema.
         kind: the report that was loaded.
         expected: a `pages.Truth` as a dictionary.
-        snake: whether columns are called `external_id` rather than `externalId`.
+        snake_case: whether columns are called `external_id` rather than `externalId`.
     """
-    column = {name: f'"{_snake(name) if snake else name}"' for name in kind.fields}
+    column = {name: f'"{snake(name) if snake_case else name}"' for name in kind.fields}
     with duckdb.connect(str(database), read_only=True) as connection:
         types = {row[0].lower(): str(row[1]) for row in connection.sql(f"DESCRIBE {table}").fetchall()}
         queries = ["count(*)", f"count(DISTINCT ({', '.join(column[name] for name in kind.key)}))"]
@@ -62,10 +61,6 @@ def _flat(expected: dict[str, object], kind: Kind) -> list[tuple[str, int]]:
     return [(label, value) for label, value in wanted if isinstance(value, int)]
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
 def main() -> None:
     """Compare a table with what was served; differences go to standard output, exit code 1 when there are any."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -76,7 +71,7 @@ def main() -> None:
     parser.add_argument("--snake", action="store_true", help="columns are called external_id, not externalId")
     given = parser.parse_args()
     expected = json.loads(given.truth.read_text())
-    found = differences(given.database, given.table, KINDS[given.kind], expected, snake=given.snake)
+    found = differences(given.database, given.table, KINDS[given.kind], expected, snake_case=given.snake)
     print("\n".join(found))  # noqa: T201 - its output
     raise SystemExit(bool(found))
 
