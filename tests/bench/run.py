@@ -1,6 +1,6 @@
 """`make bench`: the same pages for every contestant, in turns, verified, in one table per workload.
 
-    make bench                                                     everything, three times: about 40 minutes
+    make bench                                                     everything, three times: about 45 minutes
     make bench ARGS="--only enrollments --latency 0 --contestants floor,ours --runs 1"
     make bench ARGS="--only memory"                                50,000, 200,000 and 800,000 enrollments, once each
 

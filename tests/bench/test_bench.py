@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -20,8 +22,6 @@ from tests.bench.processes import run as run_processes
 from tests.bench.verify import differences
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.bench.contestants import Task
     from tests.bench.environments import Environments
 
@@ -82,6 +82,21 @@ def test_a_contestant_that_dies_fails_with_what_it_said(tmp_path: Path) -> None:
     assert "no room on the disk" in cost.failure
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `loaded.duckdb`, the items of twenty gradebooks as they were served, and `truth.json`."""
+    folder = tmp_path_factory.mktemp("loaded")
+    kind = KINDS["items"]
+    book = Book(kind, 20, folder)
+    book.write()
+    shutil.copy(book.truth, folder / "truth.json")
+    rows = folder / "rows.jsonl"
+    rows.write_bytes(b"\n".join(msgspec.json.encode(row) for row in vendor_rows(kind.name, book.count)))
+    database = str(folder / "loaded.duckdb")
+    floor.load({"fields": kind.fields, "nested": kind.nested, "outer": kind.outer, "database": database}, rows)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -94,17 +109,11 @@ def test_a_contestant_that_dies_fails_with_what_it_said(tmp_path: Path) -> None:
         ("UPDATE loaded SET itemRiskFlags = NULL WHERE rowid = 5", "values of itemRiskFlags: "),
     ],
 )
-def test_every_kind_of_field_is_verified(tmp_path: Path, spoil: str, told: str) -> None:
-    kind = KINDS["items"]
-    book = Book(kind, 20, tmp_path)
-    book.write()
-    rows = tmp_path / "rows.jsonl"
-    rows.write_bytes(b"\n".join(msgspec.json.encode(row) for row in vendor_rows(kind.name, book.count)))
-    database = tmp_path / "loaded.duckdb"
-    task = {"fields": kind.fields, "nested": kind.nested, "outer": kind.outer, "database": str(database)}
-    floor.load(task, rows)
-    expected = json.loads(book.truth.read_text())
-    assert differences(database, "loaded", kind, expected, snake_case=False) == []
+def test_every_kind_of_field_is_verified(loaded: Path, tmp_path: Path, spoil: str, told: str) -> None:
+    expected = json.loads((loaded / "truth.json").read_text())
+    database = Path(shutil.copy(loaded / "loaded.duckdb", tmp_path))
+    assert differences(database, "loaded", KINDS["items"], expected, snake_case=False) == []
     with duckdb.connect(str(database)) as connection:
         connection.execute(spoil)
-    assert any(line.startswith(told) for line in differences(database, "loaded", kind, expected, snake_case=False))
+    found = differences(database, "loaded", KINDS["items"], expected, snake_case=False)
+    assert any(line.startswith(told) for line in found)
