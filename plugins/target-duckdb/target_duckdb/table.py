@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+import duckdb
 from singer_sdk.helpers.capabilities import TargetLoadMethods
 
 from target_duckdb.columns import BIGINT, DOUBLE, TIMESTAMPTZ, VARCHAR, Column, converted, grows_into, holds
@@ -14,6 +15,8 @@ from target_duckdb.errors import LoadError
 from target_duckdb.sql import escape_glob, literal, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from target_duckdb.database import Database
     from target_duckdb.spool import Spool
 
@@ -22,8 +25,13 @@ TABLE_VERSION = "_sdc_table_version"
 
 _VERSIONING = {DELETED_AT: Column(DELETED_AT, TIMESTAMPTZ), TABLE_VERSION: Column(TABLE_VERSION, BIGINT)}
 _REMEMBERED_KEY = re.compile(r"key_properties: (\[.*\])", re.DOTALL)
-_RAW, _ROWS = quote("temp", "main", "raw"), quote("temp", "main", "arriving")
-_OBJECT_BYTES = 16 << 20  # DuckDB's own default for the longest line
+_KEYS, _KEPT = quote("temp", "main", "keys"), quote("temp", "main", "kept")
+_MISFIT = "a value does not fit its column"
+_OBJECT_BYTES = 2 << 20  # for the longest line; DuckDB's default of 16 MiB makes it take as much memory more than once
+
+
+class _MisfitError(Exception):
+    """A batch has a value that its column cannot hold; which one is yet to be found out."""
 
 
 @dataclass
@@ -208,17 +216,18 @@ class Table:
         Raises:
             LoadError: A value does not fit its column; then nothing of the batch is in the table.
         """
-        with self.database.transaction(f"load stream {self.stream}"):
-            self._replace_if_asked()
-            self._read(spool)
-            self._check_values()
-            superseded = self._type_rows()
-            if self.key:
-                self._merge()
-            else:
-                self.database.fetch(f"INSERT INTO {self._table} BY NAME SELECT * FROM {_ROWS}")  # noqa: S608
-            self.database.fetch(f"DROP TABLE {_RAW}")
-            self.database.fetch(f"DROP TABLE {_ROWS}")
+        superseded = 0
+        try:
+            with self.database.transaction(f"load stream {self.stream}"):
+                self._replace_if_asked()
+                if self.key:
+                    superseded = self._read_keys(spool)
+                    self._replace_rows(spool, last_only=superseded > 0)
+                    self.database.fetch(f"DROP TABLE {_KEYS}")
+                else:
+                    self._insert(self._rows(spool))
+        except _MisfitError:
+            self._refuse(spool)
         self._mark_replaced()
         return superseded
 
@@ -237,57 +246,98 @@ class Table:
     def _mark_replaced(self) -> None:
         self.database.overwritten.add((self.schema, self.stream))
 
-    def _read(self, spool: Spool) -> None:
-        """Read the batch as it is, every value as text, rows numbered in the order they came."""
-        columns = ", ".join(f"{literal(name)}: '{VARCHAR}'" for name in self.columns)
-        select = ", ".join(f"{quote(name)} AS {column.raw}" for name, column in self.columns.items())
-        self.database.fetch(
-            f"CREATE TEMP TABLE {_RAW} AS SELECT {select} FROM read_json({literal(escape_glob(str(spool.path)))}, "  # noqa: S608 - quoted
+    def _read(self, spool: Spool, names: Iterable[str], *, numbered: bool = False) -> str:
+        """SQL for these properties of a batch as they came, every value a text; `line` numbers the records."""
+        columns = ", ".join(f"{literal(name)}: '{VARCHAR}'" for name in names)
+        select = [f"{quote(name)} AS {self.columns[name].raw}" for name in names]
+        select += ["row_number() OVER () AS line"] * numbered
+        return (
+            f"(SELECT {', '.join(select)} FROM read_json({literal(escape_glob(str(spool.path)))}, "  # noqa: S608 - quoted
             f"columns = {{{columns}}}, format = 'newline_delimited', records = 'true', auto_detect = false, "
-            f"compression = 'uncompressed', maximum_object_size = {max(_OBJECT_BYTES, 2 * spool.longest)})"
+            f"compression = 'uncompressed', maximum_object_size = {max(_OBJECT_BYTES, 2 * spool.longest)}))"
         )
 
-    def _check_values(self) -> None:
-        misfits = {
-            name: misfit
+    def _rows(self, spool: Spool, *, last_only: bool = False) -> str:
+        """SQL for the batch as it is stored, which fails with ``_MISFIT`` at a value its column cannot hold."""
+        values = ", ".join(
+            f"{column.cast(self._stored[name], attempt=True)} AS {quote(name)}" for name, column in self.columns.items()
+        )
+        conditions = []
+        if misfits := self._misfits():
+            conditions.append(f"CASE WHEN {' OR '.join(misfits.values())} THEN error({literal(_MISFIT)}) ELSE true END")
+        if last_only:
+            key = ", ".join(f"key{number}" for number in range(len(self.key)))
+            conditions.append(f"line IN (SELECT max(line) FROM {_KEYS} GROUP BY {key})")  # noqa: S608 - quoted
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"SELECT {values} FROM {self._read(spool, self.columns, numbered=last_only)}{where}"  # noqa: S608 - quoted
+
+    def _misfits(self) -> dict[str, str]:
+        """SQL for each column that not every text fits, true where the text does not."""
+        return {
+            name: f"({column.raw} IS NOT NULL AND {misfit})"
             for name, column in self.columns.items()
             if (misfit := column.misfit(self._stored[name])) is not None
         }
-        if not misfits:
-            return
-        counts = ", ".join(
-            f"count(*) FILTER ({self.columns[name].raw} IS NOT NULL AND {misfit})" for name, misfit in misfits.items()
-        )
-        found = self.database.fetch(f"SELECT {counts} FROM {_RAW}")[0]  # noqa: S608 - quoted
-        for name, count in zip(misfits, found, strict=True):
-            if count:
-                raise LoadError(
-                    f"Stream {self.stream}: {count} value{'s' * (count > 1)} of {name} in this batch cannot be stored "
-                    f"exactly as {self._stored[name]}: correct the type in the tap's schema or catalog, "
-                    "or the value with stream_maps."
-                )
 
-    def _type_rows(self) -> int:
-        values = {name: column.cast(self._stored[name]) for name, column in self.columns.items()}
-        select = ", ".join(f"{value} AS {quote(name)}" for name, value in values.items())
-        last = ""
-        if self.key:
-            last = f" WHERE rowid IN (SELECT max(rowid) FROM {_RAW} GROUP BY {', '.join(values[k] for k in self.key)})"  # noqa: S608
-        self.database.fetch(f"CREATE TEMP TABLE {_ROWS} AS SELECT {select} FROM {_RAW}{last}")  # noqa: S608
-        counted = self.database.fetch(f"SELECT (SELECT count(*) FROM {_RAW}) - (SELECT count(*) FROM {_ROWS})")  # noqa: S608
+    def _refuse(self, spool: Spool) -> NoReturn:
+        """Say which column of a batch has values that it cannot hold, and how many."""
+        misfits = self._misfits()
+        counts = ", ".join(f"count(*) FILTER ({misfit})" for misfit in misfits.values())
+        with self.database.transaction(f"load stream {self.stream}"):
+            found = self.database.fetch(f"SELECT {counts} FROM {self._read(spool, misfits)}")[0]  # noqa: S608 - quoted
+        name, count = next((name, count) for name, count in zip(misfits, found, strict=True) if count)
+        raise LoadError(
+            f"Stream {self.stream}: {count} value{'s' * (count > 1)} of {name} in this batch cannot be stored "
+            f"exactly as {self._stored[name]}: correct the type in the tap's schema or catalog, "
+            "or the value with stream_maps."
+        ) from None
+
+    def _read_keys(self, spool: Spool) -> int:
+        """Note the batch's keys, and return how many of its records a later one of the same key supersedes."""
+        values = [self.columns[name].cast(self._stored[name], attempt=True) for name in self.key]
+        select = ", ".join(f"{value} AS key{number}" for number, value in enumerate(values))
+        batch = self._read(spool, self.key, numbered=True)
+        self.database.fetch(f"CREATE TEMP TABLE {_KEYS} AS SELECT {select}, line FROM {batch}")  # noqa: S608 - quoted
+        key = ", ".join(f"key{number}" for number in range(len(self.key)))
+        counted = self.database.fetch(
+            f"SELECT coalesce(sum(same - 1), 0) FROM (SELECT count(*) AS same FROM {_KEYS} GROUP BY {key})"  # noqa: S608 - quoted
+        )
         return int(counted[0][0])
 
-    def _merge(self) -> None:
-        same = " AND ".join(f"t.{quote(name)} IS NOT DISTINCT FROM a.{quote(name)}" for name in self.key)
-        returned = _VERSIONING.keys() & self._stored.keys() - self.columns.keys()
-        changes = [f"{quote(name)} = a.{quote(name)}" for name in self.columns if name not in self.key]
-        changes += [f"{quote(name)} = NULL" for name in sorted(returned)]
-        if changes:
-            self.database.fetch(f"UPDATE {self._table} t SET {', '.join(changes)} FROM {_ROWS} a WHERE {same}")  # noqa: S608
-        self.database.fetch(
-            f"INSERT INTO {self._table} BY NAME SELECT * FROM {_ROWS} a "  # noqa: S608 - quoted
-            f"WHERE NOT EXISTS (SELECT 1 FROM {self._table} t WHERE {same})"
+    def _replace_rows(self, spool: Spool, *, last_only: bool) -> None:
+        """Put the batch in the place of the rows with its keys.
+
+        Deleting and appending whole rows costs a fraction of an UPDATE of every column. What a row holds in columns
+        that the schema no longer has goes over to the row that replaces it.
+        """
+        same = " AND ".join(
+            f"t.{quote(name)} IS NOT DISTINCT FROM k.key{number}" for number, name in enumerate(self.key)
         )
+        rows = self._rows(spool, last_only=last_only)
+        left_alone = sorted(self._stored.keys() - self.columns.keys() - _VERSIONING.keys())
+        if left_alone:
+            names = ", ".join(map(quote, [*self.key, *left_alone]))
+            self.database.fetch(
+                f"CREATE TEMP TABLE {_KEPT} AS SELECT {names} FROM {self._table} t "  # noqa: S608 - quoted
+                f"WHERE EXISTS (SELECT 1 FROM {_KEYS} k WHERE {same})"
+            )
+        self.database.fetch(f"DELETE FROM {self._table} t WHERE EXISTS (SELECT 1 FROM {_KEYS} k WHERE {same})")  # noqa: S608
+        if not left_alone:
+            self._insert(rows)
+            return
+        same = " AND ".join(f"a.{quote(name)} IS NOT DISTINCT FROM o.{quote(name)}" for name in self.key)
+        old = ", ".join(f"o.{quote(name)}" for name in left_alone)
+        self._insert(f"SELECT a.*, {old} FROM ({rows}) a JOIN {_KEPT} o ON {same}")  # noqa: S608 - quoted
+        self._insert(f"SELECT a.* FROM ({rows}) a WHERE NOT EXISTS (SELECT 1 FROM {_KEPT} o WHERE {same})")  # noqa: S608
+        self.database.fetch(f"DROP TABLE {_KEPT}")
+
+    def _insert(self, rows: str) -> None:
+        try:
+            self.database.fetch(f"INSERT INTO {self._table} BY NAME {rows}")
+        except duckdb.InvalidInputException as error:
+            if _MISFIT in str(error):
+                raise _MisfitError from None
+            raise
 
     def activate(self, version: int, *, hard: bool) -> int:
         """Let only rows of this version, or a later one, count.
