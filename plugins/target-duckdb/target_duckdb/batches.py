@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -14,26 +15,30 @@ from target_duckdb.messages import decode_object
 from target_duckdb.sql import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding
 
 _FETCH_ROWS = 1000
+_LOCAL = frozenset({"", "file", "local"})
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def batch_records(encoding: BaseBatchFileEncoding, manifest: Sequence[str]) -> Iterator[dict[str, Any]]:
+def batch_records(
+    encoding: BaseBatchFileEncoding, manifest: Sequence[str], take: Callable[[bytes], bool] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the records of the files a BATCH message lists.
 
     Args:
         encoding: ``jsonl`` with or without gzip, or ``parquet`` (local files only).
         manifest: Paths or URLs of the files; anything fsspec can open.
+        take: Is given each line of JSON first; one that it takes is not yielded as a record.
     """
     for number, url in enumerate(manifest, start=1):
         where = f"file {number} of a BATCH message"
         try:
             if encoding.format == BatchFileFormat.JSONL and encoding.compression in {None, "none", "gzip"}:
-                yield from _jsonl(UPath(url), where)
+                yield from _jsonl(UPath(url), where, take)
             elif encoding.format == BatchFileFormat.PARQUET:
                 yield from _parquet(UPath(url), where)
             else:
@@ -46,18 +51,23 @@ def batch_records(encoding: BaseBatchFileEncoding, manifest: Sequence[str]) -> I
             raise LoadError(f"Cannot read {where} ({reason}): check the storage root of its batch_config.") from error
 
 
-def _jsonl(path: UPath, where: str) -> Iterator[dict[str, Any]]:
+def local_files(manifest: Sequence[str]) -> list[Path]:
+    """List those files of a BATCH message that are on this machine."""
+    return [Path(path.path) for path in map(UPath, manifest) if path.protocol in _LOCAL]
+
+
+def _jsonl(path: UPath, where: str, take: Callable[[bytes], bool] | None) -> Iterator[dict[str, Any]]:
     with path.fs.open(path.path, "rb") as file:
         compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
     # The SDK's own taps write gzip whatever the message says, so the file's first bytes decide.
     with path.fs.open(path.path, "rb", compression="gzip" if compressed else None) as lines:
         for number, line in enumerate(lines, start=1):
-            if line.strip():
+            if (take is None or not take(line)) and line.strip():
                 yield decode_object(line, f"Line {number} of {where}")
 
 
 def _parquet(path: UPath, where: str) -> Iterator[dict[str, Any]]:
-    if path.protocol not in {"", "file", "local"}:
+    if path.protocol not in _LOCAL:
         raise LoadError(f"Cannot read {where}: parquet is read from local files only, so use a file:// storage root.")
     source = f"read_parquet({literal(path.path)})"
     with duckdb.connect() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ from typing_extensions import override
 from target_duckdb.columns import columns_of
 from target_duckdb.errors import LoadError
 from target_duckdb.spool import Spool
-from target_duckdb.table import DELETED_AT, TABLE_VERSION, Table
+from target_duckdb.table import DELETED_AT, TABLE_VERSION, VERSIONING, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    import msgspec
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
     from target_duckdb.target import TargetDuckDB
@@ -40,9 +42,9 @@ class DuckDBSink(BatchSink):
         self, target: TargetDuckDB, stream_name: str, schema: dict[str, Any], key_properties: Sequence[str] | None
     ) -> None:
         self._target = target
-        self._add_metadata = bool(target.config.get("add_record_metadata", False))
+        self.add_metadata = bool(target.config.get("add_record_metadata", False))
         super().__init__(target, stream_name, schema, key_properties)
-        columns = columns_of(self.schema["properties"])
+        self.columns = columns = columns_of(self.schema["properties"])
         self._known = frozenset(columns)
         self._keys = frozenset(self.key_properties)
         self._renders = [(name, column.render) for name, column in columns.items() if column.render]
@@ -74,7 +76,7 @@ class DuckDBSink(BatchSink):
 
     @override
     def _add_sdc_metadata_to_schema(self) -> None:
-        if self._add_metadata:
+        if self.add_metadata:
             super()._add_sdc_metadata_to_schema()
         else:
             self._remove_sdc_metadata_from_schema()
@@ -83,23 +85,33 @@ class DuckDBSink(BatchSink):
     def _add_sdc_metadata_to_record(
         self, record: dict[str, Any], message: dict[str, Any], context: dict[str, Any]
     ) -> None:
-        if self._add_metadata:
-            now = datetime.now(tz=timezone.utc)
-            record["_sdc_extracted_at"] = message.get("time_extracted")
-            record["_sdc_received_at"] = now.isoformat()
-            record["_sdc_batched_at"] = context["batch_start_time"].isoformat()
+        if self.add_metadata:
             record.setdefault(DELETED_AT, None)
-            record["_sdc_sequence"] = round(now.timestamp() * 1000)
+            record["_sdc_extracted_at"] = message.get("time_extracted")
             record[TABLE_VERSION] = message.get("version")
-            record["_sdc_sync_started_at"] = self.sync_started_at
+            record |= self.metadata()
             return
         self._remove_sdc_metadata_from_record(record)
         if (version := message.get("version")) is not None:
-            if not self._versioned:
-                self._versioned = True
-                self._table.add_versioning()
-                self._known |= {DELETED_AT, TABLE_VERSION}
+            self.add_versioning()
             record[TABLE_VERSION] = version
+
+    def metadata(self) -> dict[str, Any]:
+        """Values of the columns that tell when records came which are taken in now."""
+        batch, now = self._get_context({}), datetime.now(tz=timezone.utc)
+        return {
+            "_sdc_received_at": now.isoformat(),
+            "_sdc_batched_at": batch["batch_start_time"].isoformat(),
+            "_sdc_sequence": round(now.timestamp() * 1000),
+            "_sdc_sync_started_at": self.sync_started_at,
+        }
+
+    def add_versioning(self) -> None:
+        """Make sure that the table has the columns for a record's version, also without metadata."""
+        if not self._versioned:
+            self._versioned = True
+            self._table.add_versioning()
+            self._known |= VERSIONING.keys()
 
     @override
     def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -125,11 +137,28 @@ class DuckDBSink(BatchSink):
         for name, render in self._renders:
             if (value := record.get(name)) is not None:
                 record[name] = render(value)
-        try:
+        with _room_asked_for():
             self._spool.add(record)
-        except OSError as error:
-            raise LoadError(f"Cannot write beside the database ({error.strerror}): make room there.") from error
         self._target.rows_since_state += 1
+
+    @property
+    def room(self) -> int:
+        """How many records the batch has room for."""
+        return max(1, self.max_size - self.current_size)
+
+    def held_as(self, name: str) -> str:
+        """Type of the column that a property is stored in, which may be wider than its own."""
+        return self._table.stored.get(name, self.columns[name].type)
+
+    def take_in(self, rows: Sequence[msgspec.Struct]) -> None:
+        """Do to complete records what the SDK does to each one from `process_record` on."""
+        self._get_context({})
+        with _room_asked_for():
+            self._spool.add_rows(rows)
+        self.tally_record_read(len(rows))
+        self.record_counter_metric.increment(len(rows))
+        self._target.rows_since_state += len(rows)
+        self._target.drain_if_due(self)
 
     @override
     def _after_process_record(self, context: dict[str, Any]) -> None:
@@ -139,10 +168,8 @@ class DuckDBSink(BatchSink):
 
     @override
     def process_batch(self, context: dict[str, Any]) -> None:
-        try:
+        with _room_asked_for():
             self._spool.flush()
-        except OSError as error:
-            raise LoadError(f"Cannot write beside the database ({error.strerror}): make room there.") from error
         superseded = self._table.load(self._spool)
         self.tally_duplicate_merged(superseded)
         self._spool.remove()
@@ -162,6 +189,14 @@ class DuckDBSink(BatchSink):
         if self._target.sink_is_current(self):
             self._table.finish()
         super().clean_up()
+
+
+@contextmanager
+def _room_asked_for() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LoadError(f"Cannot write beside the database ({error.strerror}): make room there.") from error
 
 
 class _DiscreetValidator(JSONSchemaValidator):

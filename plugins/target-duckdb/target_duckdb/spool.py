@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _WRITE_BYTES = 1 << 20
@@ -30,6 +31,7 @@ class Spool:
         self.path = path
         self.size = 0
         self.longest = 0
+        """No line is longer than this, in bytes."""
         self._buffer = bytearray()
 
     def add(self, record: dict[str, Any]) -> None:
@@ -40,6 +42,15 @@ class Spool:
         length = len(self._buffer) - start
         self.size += length
         self.longest = max(self.longest, length)
+        if len(self._buffer) >= _WRITE_BYTES:
+            self.flush()
+
+    def add_rows(self, rows: Sequence[msgspec.Struct]) -> None:
+        """Append a chunk of records, each of a type that stands for an object."""
+        lines = _encoder.encode_lines(rows)
+        self._buffer += lines
+        self.size += len(lines)
+        self.longest = max(self.longest, len(lines))
         if len(self._buffer) >= _WRITE_BYTES:
             self.flush()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DELETED_AT = "_sdc_deleted_at"
 TABLE_VERSION = "_sdc_table_version"
 
-_VERSIONING = {DELETED_AT: Column(DELETED_AT, TIMESTAMPTZ), TABLE_VERSION: Column(TABLE_VERSION, BIGINT)}
+VERSIONING = {DELETED_AT: Column(DELETED_AT, TIMESTAMPTZ), TABLE_VERSION: Column(TABLE_VERSION, BIGINT)}
 _REMEMBERED_KEY = re.compile(r"key_properties: (\[.*\])", re.DOTALL)
 _KEYS, _KEPT = quote("temp", "main", "keys"), quote("temp", "main", "kept")
 _MISFIT = "a value does not fit its column"
@@ -58,7 +58,8 @@ class Table:
         self._check_names(self.key)
         self.key = [] if self.method is TargetLoadMethods.APPEND_ONLY else self.key
         self._table = quote(self.database.catalog, self.schema, self.stream)
-        self._stored: dict[str, str] = {}
+        self.stored: dict[str, str] = {}
+        """The types of the columns that the table has, by name."""
 
     def _check_names(self, key: list[str]) -> None:
         if not self.columns:
@@ -125,7 +126,7 @@ class Table:
         columns = ", ".join(f"{quote(column.name)} {column.type}" for column in self.columns.values())
         self.database.fetch(f"CREATE TABLE {self._table} ({columns})")
         self._remember_key()
-        self._stored = {column.name: column.type for column in self.columns.values()}
+        self.stored = {column.name: column.type for column in self.columns.values()}
 
     def _remember_key(self) -> None:
         comment = f"Singer stream {self.stream}; key_properties: {json.dumps(self.key)}"
@@ -154,23 +155,23 @@ class Table:
 
     def _grow(self) -> None:
         """Add the columns that are new and widen those that the schema widened."""
-        self._stored = self._describe()
-        by_lower_case = {name.lower(): name for name in self._stored}
+        self.stored = self._describe()
+        by_lower_case = {name.lower(): name for name in self.stored}
         for column in self.columns.values():
             known_as = by_lower_case.get(column.name.lower())
             if known_as is None:
                 self.database.fetch(f"ALTER TABLE {self._table} ADD COLUMN {quote(column.name)} {column.type}")
-                self._stored[column.name] = column.type
+                self.stored[column.name] = column.type
             elif known_as != column.name:
                 raise LoadError(
                     f"Stream {self.stream}: the property {column.name} and the column {known_as} differ only in case, "
                     "which is the same to DuckDB: rename the column or the property."
                 )
-            elif not holds(self._stored[column.name], column.type):
+            elif not holds(self.stored[column.name], column.type):
                 self._widen(column)
 
     def _widen(self, column: Column) -> None:
-        name, existing, wanted = column.name, self._stored[column.name], column.type
+        name, existing, wanted = column.name, self.stored[column.name], column.type
         value = converted(name, existing, wanted)
         lossless = grows_into(existing, wanted)
         if lossless and existing == BIGINT and wanted == DOUBLE:
@@ -188,7 +189,7 @@ class Table:
         self.database.fetch(
             f"ALTER TABLE {self._table} ALTER COLUMN {quote(name)} SET DATA TYPE {wanted} USING {value}"
         )
-        self._stored[name] = wanted
+        self.stored[name] = wanted
 
     def _describe(self) -> dict[str, str]:
         rows = self.database.fetch(
@@ -200,8 +201,8 @@ class Table:
 
     def add_versioning(self) -> None:
         """Make sure the table can tell versions and deleted rows, also when record metadata is off."""
-        if missing := _VERSIONING.keys() - self.columns.keys():
-            self.columns |= {name: _VERSIONING[name] for name in missing}
+        if missing := VERSIONING.keys() - self.columns.keys():
+            self.columns |= {name: VERSIONING[name] for name in missing}
             self.prepare()
 
     def load(self, spool: Spool) -> int:
@@ -260,7 +261,7 @@ class Table:
     def _rows(self, spool: Spool, *, last_only: bool = False) -> str:
         """SQL for the batch as it is stored, which fails with ``_MISFIT`` at a value its column cannot hold."""
         values = ", ".join(
-            f"{column.cast(self._stored[name], attempt=True)} AS {quote(name)}" for name, column in self.columns.items()
+            f"{column.cast(self.stored[name], attempt=True)} AS {quote(name)}" for name, column in self.columns.items()
         )
         conditions = []
         if misfits := self._misfits():
@@ -276,7 +277,7 @@ class Table:
         return {
             name: f"({column.raw} IS NOT NULL AND {misfit})"
             for name, column in self.columns.items()
-            if (misfit := column.misfit(self._stored[name])) is not None
+            if (misfit := column.misfit(self.stored[name])) is not None
         }
 
     def _refuse(self, spool: Spool) -> NoReturn:
@@ -288,13 +289,13 @@ class Table:
         name, count = next((name, count) for name, count in zip(misfits, found, strict=True) if count)
         raise LoadError(
             f"Stream {self.stream}: {count} value{'s' * (count > 1)} of {name} in this batch cannot be stored "
-            f"exactly as {self._stored[name]}: correct the type in the tap's schema or catalog, "
+            f"exactly as {self.stored[name]}: correct the type in the tap's schema or catalog, "
             "or the value with stream_maps."
         ) from None
 
     def _read_keys(self, spool: Spool) -> int:
         """Note the batch's keys, and return how many of its records a later one of the same key supersedes."""
-        values = [self.columns[name].cast(self._stored[name], attempt=True) for name in self.key]
+        values = [self.columns[name].cast(self.stored[name], attempt=True) for name in self.key]
         select = ", ".join(f"{value} AS key{number}" for number, value in enumerate(values))
         batch = self._read(spool, self.key, numbered=True)
         self.database.fetch(f"CREATE TEMP TABLE {_KEYS} AS SELECT {select}, line FROM {batch}")  # noqa: S608 - quoted
@@ -314,7 +315,7 @@ class Table:
             f"t.{quote(name)} IS NOT DISTINCT FROM k.key{number}" for number, name in enumerate(self.key)
         )
         rows = self._rows(spool, last_only=last_only)
-        left_alone = sorted(self._stored.keys() - self.columns.keys() - _VERSIONING.keys())
+        left_alone = sorted(self.stored.keys() - self.columns.keys() - VERSIONING.keys())
         if left_alone:
             names = ", ".join(map(quote, [*self.key, *left_alone]))
             self.database.fetch(

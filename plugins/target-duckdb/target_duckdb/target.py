@@ -16,9 +16,10 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.singerlib.json import serialize_json
 from typing_extensions import override
 
-from target_duckdb.batches import batch_records
+from target_duckdb.batches import batch_records, local_files
 from target_duckdb.database import Database
 from target_duckdb.errors import LoadError
+from target_duckdb.lane import open_lane, stream_of_record
 from target_duckdb.messages import MessageReader
 from target_duckdb.sinks import DuckDBSink
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.sinks import Sink
+
+    from target_duckdb.lane import Lane
 
 
 class TargetDuckDB(Target):
@@ -95,6 +98,13 @@ class TargetDuckDB(Target):
             description="Whether ACTIVATE_VERSION deletes the rows of earlier versions instead of marking them.",
         ),
         th.Property(
+            "remove_batch_files",
+            th.BooleanType,
+            default=False,
+            title="Remove batch files",
+            description="Whether local files of BATCH messages are deleted once all their rows are committed.",
+        ),
+        th.Property(
             "validate_records",
             th.BooleanType,
             default=False,
@@ -115,6 +125,10 @@ class TargetDuckDB(Target):
         # A setting given as null means its default.
         super().__init__(config={k: v for k, v in (config or {}).items() if v is not None}, **options)
         self.max_parallelism = 1  # one file, one connection, one transaction at a time
+        self._done_with: list[Path] = []
+        self._lanes: dict[str, tuple[Sink, Lane | None]] = {}
+        if isinstance(self.message_reader, MessageReader):
+            self.message_reader.find_lane = lambda line: self.lane(stream_of_record(line))
 
     @cached_property
     def database(self) -> Database:
@@ -139,6 +153,22 @@ class TargetDuckDB(Target):
         """Tell whether no later schema of the stream has taken the sink's place."""
         return self._sinks_active.get(sink.stream_name) is sink
 
+    def lane(self, stream: str | None) -> Lane | None:
+        """Give the fast lane of a stream that has one, as long as its schema stays."""
+        sink = self._sinks_active.get(stream or "")
+        if stream is None or not isinstance(sink, DuckDBSink) or stream not in self.mapper.stream_maps:
+            return None
+        known = self._lanes.get(stream)
+        if known is None or known[0] is not sink:
+            known = self._lanes[stream] = (sink, open_lane(sink, self.mapper.stream_maps[stream]))
+        return known[1]
+
+    def drain_if_due(self, sink: Sink) -> None:
+        """Do what the SDK does after each record: load a full batch, and all batches now and then."""
+        if sink.is_full:
+            self.drain_one(sink)
+        self._handle_max_record_age()
+
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         if not self._sinks_active:
@@ -151,6 +181,7 @@ class TargetDuckDB(Target):
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
+        self._remove_batch_files()
         sys.stdout.write(f"{serialize_json(state)}\n")
         sys.stdout.flush()
         self.rows_since_state = 0
@@ -166,10 +197,26 @@ class TargetDuckDB(Target):
         # Record by record, so that stream maps, metadata, exact decimals and the batch size hold here as well.
         self._assert_line_requires(message_dict, requires={"stream", "encoding", "manifest"})
         self._assert_announced(message_dict["stream"], "batch")
-        message = {"stream": message_dict["stream"], "version": message_dict.get("version")}
+        message = {name: message_dict.get(name) for name in ("stream", "version", "time_extracted")}
         encoding = BaseBatchFileEncoding.from_dict(message_dict["encoding"])
-        for record in batch_records(encoding, message_dict["manifest"]):
+        lane = self.lane(message_dict["stream"])
+        take = lane.batch_taker(message["version"], message["time_extracted"]) if lane is not None else None
+        for record in batch_records(encoding, message_dict["manifest"], take):
+            if lane is not None:
+                lane.flush()
             self._process_record_message(message | {"record": record})
+        if lane is not None:
+            lane.flush()
+        if self.config["remove_batch_files"]:
+            self._done_with += local_files(message_dict["manifest"])
+
+    def _remove_batch_files(self) -> None:
+        """Remove the files of the BATCH messages so far; to be called when all their rows are committed."""
+        try:
+            while self._done_with:
+                self._done_with.pop().unlink(missing_ok=True)
+        except OSError as error:
+            self.logger.warning("A batch file that is loaded cannot be removed (%s)", error.strerror)
 
     def _assert_announced(self, stream_name: str, what: str) -> None:
         if stream_name not in self.mapper.stream_maps:
@@ -180,6 +227,7 @@ class TargetDuckDB(Target):
     @override
     def process_endofpipe(self) -> None:
         super().process_endofpipe()
+        self._remove_batch_files()
         if "database" in self.__dict__:
             self.database.close()
 
