@@ -14,9 +14,10 @@ from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 
 from target_duckdb.errors import LoadError
+from target_duckdb.target import TargetDuckDB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tests.target.conftest import Loader
@@ -130,3 +131,57 @@ def test_a_batch_file_that_cannot_be_read_is_one_sentence_and_loads_nothing(
         loader(loader.schema("s", {"id": "integer"}, ["id"]), batch([str(file)], *encoding))
     assert "secret" not in str(caught.value)
     assert loader.rows("SELECT * FROM s") == []
+
+
+def test_batch_files_are_removed_on_request_once_their_rows_are_committed(loader: Loader, tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.jsonl" for number in range(4)]
+    gone: list[list[bool]] = []
+
+    def lines() -> Iterator[bytes]:
+        yield loader.lines(loader.schema("s", {"id": "integer"}, ["id"]))
+        for number, file in enumerate(files):
+            yield loader.lines(batch([file.as_uri()]))
+            yield loader.lines(loader.state({"n": number}))
+            gone.append([not it.exists() for it in files])
+
+    for remove in (False, True):
+        for number, file in enumerate(files):
+            file.write_text(f'{{"id": {2 * number}}}\n{{"id": {2 * number + 1}}}\n')
+        target = TargetDuckDB(config={"filepath": str(loader.path), "batch_size_rows": 4, "remove_batch_files": remove})
+        target.process_lines(lines())  # type: ignore[arg-type]  # it only iterates
+        target.process_endofpipe()
+        assert [file.exists() for file in files] == [not remove] * 4
+        assert loader.rows("SELECT count(*), max(id) FROM s") == [(8, 7)]
+    assert gone[:4] == [[False] * 4] * 4
+    assert gone[4:] == [[False] * 4, [True, True, False, False], [True, True, False, False], [True] * 4]
+
+
+def test_batch_files_of_a_load_that_fails_are_left(loader: Loader, tmp_path: Path) -> None:
+    file = tmp_path / "1.jsonl"
+    file.write_text('{"id": "secret"}')
+    with pytest.raises(LoadError, match="1 value of id"):
+        loader(
+            loader.schema("s", {"id": "integer"}, ["id"]),
+            batch([str(file)]),
+            loader.state({"n": 1}),
+            remove_batch_files=True,
+        )
+    assert file.exists()
+
+
+def test_a_batch_file_that_cannot_be_removed_is_no_failure(
+    loader: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "1.jsonl"
+    file.write_text('{"id": 1}')
+    unlink = type(file).unlink
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        if path == file:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(type(file), "unlink", refuse)
+    loader(loader.schema("s", {"id": "integer"}, ["id"]), batch([str(file)]), remove_batch_files=True)
+    assert "A batch file that is loaded cannot be removed (Permission denied)" in caplog.text
+    assert loader.rows("SELECT id FROM s") == [(1,)]

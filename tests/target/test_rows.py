@@ -8,6 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from target_duckdb.errors import LoadError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -204,3 +206,40 @@ def test_stream_maps_and_flattening_of_the_sdk_still_work(loader: Loader) -> Non
         flattening_max_depth=1,
     )
     assert loader.rows("SELECT id, at__city, double FROM s") == [(1, "c1", 2), (2, "c2", 4)]
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_what_a_row_holds_in_columns_that_the_schema_lost_stays_when_it_is_replaced(
+    loader: Loader, *, indexed: bool
+) -> None:
+    wide = loader.schema("s", {"a": "integer", "b": "string", "old": "string", "v": "integer"}, ["a", "b"])
+    keys = [(1, "x"), (2, None), (3, "z")]
+    loader(wide, *(loader.record("s", {"a": a, "b": b, "old": f"old {a}", "v": 0}) for a, b in keys))
+    loader.rows("ALTER TABLE s ADD COLUMN mine VARCHAR DEFAULT 'given'")
+    if indexed:
+        loader.rows("CREATE UNIQUE INDEX one ON s (a, v)")
+    narrow = loader.schema("s", {"a": "integer", "b": "string", "v": "integer"}, ["a", "b"])
+    sent = [(2, None, 1), (4, "new", 1), (1, "x", 0), (2, None, 5)]
+    loader(narrow, *(loader.record("s", {"a": a, "b": b, "v": v}) for a, b, v in sent), batch_size_rows=9)
+    assert loader.rows("SELECT a, b, v, old, mine FROM s ORDER BY a") == [
+        (1, "x", 0, "old 1", "given"),
+        (2, None, 5, "old 2", "given"),
+        (3, "z", 0, "old 3", "given"),
+        (4, "new", 1, None, "given"),
+    ]
+
+
+def test_a_misfit_counts_even_in_a_record_that_a_later_one_supersedes(loader: Loader) -> None:
+    announced = loader.schema("s", {"id": "integer", "v": "integer"}, ["id"])
+    records = [loader.record("s", {"id": 1, "v": value}) for value in ("x", "y", 7)]
+    with pytest.raises(LoadError, match=r"^Stream s: 2 values of v in this batch"):
+        loader(announced, *records)
+    assert loader.rows("SELECT * FROM s") == []
+
+
+def test_a_batch_larger_than_one_of_duckdbs_row_groups_keeps_order_and_the_last_of_a_key(loader: Loader) -> None:
+    rows = (b'{"type":"RECORD","stream":"s","record":{"id":%d,"v":%d}}' % (n % 130_000, n) for n in range(250_000))
+    loader(loader.schema("s", {"id": "integer", "v": "integer"}, ["id"]), *rows, batch_size_rows=250_000)
+    assert loader.rows("SELECT count(*), count(DISTINCT id), min(v), max(v), sum(v) FROM s") == [
+        (130_000, 130_000, 120_000, 249_999, sum(range(120_000, 250_000)))
+    ]

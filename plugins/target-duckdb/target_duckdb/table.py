@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,7 +16,7 @@ from target_duckdb.errors import LoadError
 from target_duckdb.sql import escape_glob, literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from target_duckdb.database import Database
     from target_duckdb.spool import Spool
@@ -25,13 +26,23 @@ TABLE_VERSION = "_sdc_table_version"
 
 VERSIONING = {DELETED_AT: Column(DELETED_AT, TIMESTAMPTZ), TABLE_VERSION: Column(TABLE_VERSION, BIGINT)}
 _REMEMBERED_KEY = re.compile(r"key_properties: (\[.*\])", re.DOTALL)
-_KEYS, _KEPT = quote("temp", "main", "keys"), quote("temp", "main", "kept")
+_KEYS, _ARRIVING = quote("temp", "main", "keys"), quote("temp", "main", "arriving")
 _MISFIT = "a value does not fit its column"
 _OBJECT_BYTES = 2 << 20  # for the longest line; DuckDB's default of 16 MiB makes it take as much memory more than once
 
 
 class _MisfitError(Exception):
     """A batch has a value that its column cannot hold; which one is yet to be found out."""
+
+
+@contextmanager
+def _noticed_misfits() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.InvalidInputException as error:
+        if _MISFIT in str(error):
+            raise _MisfitError from None
+        raise
 
 
 @dataclass
@@ -219,14 +230,14 @@ class Table:
         """
         superseded = 0
         try:
-            with self.database.transaction(f"load stream {self.stream}"):
+            with self.database.transaction(f"load stream {self.stream}"), _noticed_misfits():
                 self._replace_if_asked()
                 if self.key:
                     superseded = self._read_keys(spool)
-                    self._replace_rows(spool, last_only=superseded > 0)
+                    self._merge(spool, last_only=superseded > 0)
                     self.database.fetch(f"DROP TABLE {_KEYS}")
                 else:
-                    self._insert(self._rows(spool))
+                    self.database.fetch(f"INSERT INTO {self._table} BY NAME {self._rows(spool)}")
         except _MisfitError:
             self._refuse(spool)
         self._mark_replaced()
@@ -305,40 +316,46 @@ class Table:
         )
         return int(counted[0][0])
 
-    def _replace_rows(self, spool: Spool, *, last_only: bool) -> None:
+    def _merge(self, spool: Spool, *, last_only: bool) -> None:
         """Put the batch in the place of the rows with its keys.
 
-        Deleting and appending whole rows costs a fraction of an UPDATE of every column. What a row holds in columns
-        that the schema no longer has goes over to the row that replaces it.
+        Deleting and appending whole rows costs a fraction of an UPDATE of every column, but is not open to a table
+        with columns that the schema no longer has, which keep their values, or with a unique index, which DuckDB
+        checks against the deleted rows as well.
         """
-        same = " AND ".join(
-            f"t.{quote(name)} IS NOT DISTINCT FROM k.key{number}" for number, name in enumerate(self.key)
-        )
         rows = self._rows(spool, last_only=last_only)
-        left_alone = sorted(self.stored.keys() - self.columns.keys() - VERSIONING.keys())
-        if left_alone:
-            names = ", ".join(map(quote, [*self.key, *left_alone]))
-            self.database.fetch(
-                f"CREATE TEMP TABLE {_KEPT} AS SELECT {names} FROM {self._table} t "  # noqa: S608 - quoted
-                f"WHERE EXISTS (SELECT 1 FROM {_KEYS} k WHERE {same})"
+        if self.stored.keys() - self.columns.keys() - VERSIONING.keys() or self._has_index():
+            self.database.fetch(f"CREATE TEMP TABLE {_ARRIVING} AS {rows}")
+            self._update_rows()
+            self.database.fetch(f"DROP TABLE {_ARRIVING}")
+        else:
+            same = " AND ".join(
+                f"t.{quote(name)} IS NOT DISTINCT FROM k.key{number}" for number, name in enumerate(self.key)
             )
-        self.database.fetch(f"DELETE FROM {self._table} t WHERE EXISTS (SELECT 1 FROM {_KEYS} k WHERE {same})")  # noqa: S608
-        if not left_alone:
-            self._insert(rows)
-            return
-        same = " AND ".join(f"a.{quote(name)} IS NOT DISTINCT FROM o.{quote(name)}" for name in self.key)
-        old = ", ".join(f"o.{quote(name)}" for name in left_alone)
-        self._insert(f"SELECT a.*, {old} FROM ({rows}) a JOIN {_KEPT} o ON {same}")  # noqa: S608 - quoted
-        self._insert(f"SELECT a.* FROM ({rows}) a WHERE NOT EXISTS (SELECT 1 FROM {_KEPT} o WHERE {same})")  # noqa: S608
-        self.database.fetch(f"DROP TABLE {_KEPT}")
-
-    def _insert(self, rows: str) -> None:
-        try:
+            self.database.fetch(
+                f"DELETE FROM {self._table} t WHERE EXISTS (SELECT 1 FROM {_KEYS} k WHERE {same})"  # noqa: S608 - quoted
+            )
             self.database.fetch(f"INSERT INTO {self._table} BY NAME {rows}")
-        except duckdb.InvalidInputException as error:
-            if _MISFIT in str(error):
-                raise _MisfitError from None
-            raise
+
+    def _has_index(self) -> bool:
+        found = self.database.fetch(
+            "SELECT index_count > 0 OR has_primary_key FROM duckdb_tables() "
+            "WHERE database_name = ? AND lower(schema_name) = lower(?) AND table_name = ?",
+            [self.database.catalog, self.schema, self.stream],
+        )
+        return bool(found[0][0])
+
+    def _update_rows(self) -> None:
+        same = " AND ".join(f"t.{quote(name)} IS NOT DISTINCT FROM a.{quote(name)}" for name in self.key)
+        returned = VERSIONING.keys() & self.stored.keys() - self.columns.keys()
+        changes = [f"{quote(name)} = a.{quote(name)}" for name in self.columns if name not in self.key]
+        changes += [f"{quote(name)} = NULL" for name in sorted(returned)]
+        if changes:
+            self.database.fetch(f"UPDATE {self._table} t SET {', '.join(changes)} FROM {_ARRIVING} a WHERE {same}")  # noqa: S608
+        self.database.fetch(
+            f"INSERT INTO {self._table} BY NAME SELECT * FROM {_ARRIVING} a "  # noqa: S608 - quoted
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self._table} t WHERE {same})"
+        )
 
     def activate(self, version: int, *, hard: bool) -> int:
         """Let only rows of this version, or a later one, count.
