@@ -66,11 +66,18 @@ class Check:
     where: str
     source: str = "{rows}"
     whole: tuple[str, ...] = ()
+    only_with: str = ""
+    """A rule on the same field that every row breaks which breaks this one; where it finds none, nobody looks."""
 
     @property
     def of_one_row(self) -> bool:
         """Whether the condition looks at a single row, so that one scan of the file can answer all such checks."""
         return self.source == "{rows}" and "select" not in self.where
+
+    @property
+    def of_ids(self) -> bool:
+        """Whether it looks for ids that occur twice, of which there are none where all are different in lower case."""
+        return self.rule in {"id-unique", "id-unique-case"}
 
     def query(self, wanted: str, rows: str, mode: str) -> str:
         """Return the statement that gives `wanted` of the rows that break the rule, out of `rows` of a file."""
@@ -240,8 +247,9 @@ def _cell_checks(file: str, binding: Binding, columns: list[str], mode: str) -> 
     known = {column.name: column for column in binding.files[file]}
     for name in columns:
         cell = f"r.{quoted(name)}"
-        yield Check(file, name, "control-character", contains(cell, r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]"))
         column = known.get(name)
+        control = contains(cell, r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]")
+        yield Check(file, name, "control-character", control, only_with=_strictest(column, mode))
         if column is None:
             continue
         if column.required:
@@ -253,6 +261,27 @@ def _cell_checks(file: str, binding: Binding, columns: list[str], mode: str) -> 
         if column.type == "list" and column.values:
             source = f"(select r.*, {items(cell)} as item from {{rows}} as r where {cell} <> '')"
             yield Check(file, name, "vocabulary", _foreign(column, "r.item"), source)
+
+
+def _strictest(column: Column | None, mode: str) -> str:
+    """Return the rule on a column's cells that lets no control character pass; blank where there is none."""
+    if column is None or column.extensible:
+        return ""
+    if mode == "bulk" and column.type in {"status", "modified"}:
+        return "bulk-blank"
+    return {
+        "guid": "guid",
+        "guidref": "guid",
+        "guidreflist": "guid",
+        "status": "delta-status",
+        "modified": "delta-modified",
+        "date": "date",
+        "year": "year",
+        "float": "number",
+        "percent": "percent",
+        "boolean": "boolean",
+        "vocabulary": "vocabulary",
+    }.get(column.type, "")
 
 
 def _kept(file: str, column: Column, cell: str, mode: str) -> Check:
@@ -465,11 +494,17 @@ _FILE_CHECKS = {
 def _run(warehouse: Warehouse, outcome: Outcome, checks: list[Check], mode: str, numbered: str) -> None:
     file = checks[0].file
     plain = [check for check in checks if check.of_one_row]
-    sums = ", ".join(f"count(case when {check.where} then 1 end)" for check in plain)
-    counted = list(zip(plain, warehouse.row(f"select {sums} from {rows_of(file)} as r"), strict=True))
-    others = [check for check in checks if not check.of_one_row]
-    counted += [(check, warehouse.row(check.query("count(*)", rows_of(file), mode))[0]) for check in others]
-    for check, count in counted:
+    counts = _counts(warehouse, file, [check for check in plain if not check.only_with])
+    broken = {(check.field, check.rule) for check, count in counts.items() if count}
+    counts |= _counts(warehouse, file, [check for check in plain if (check.field, check.only_with) in broken])
+    folded = 'lower("sourcedId")'
+    twice = warehouse.row(
+        f"select count(*) > count(distinct {folded}) from {rows_of(file)} where \"sourcedId\" <> ''",
+    )[0]
+    others = [check for check in checks if not check.of_one_row and (twice or not check.of_ids)]
+    counts |= {check: warehouse.row(check.query("count(*)", rows_of(file), mode))[0] for check in others}
+    for check in (*plain, *others):
+        count = counts.get(check, 0)
         if not count:
             continue
         key = check.rule, file, check.field
@@ -479,3 +514,11 @@ def _run(warehouse: Warehouse, outcome: Outcome, checks: list[Check], mode: str,
             # What is no GUID or holds an e-mail may name a person; the row number finds it as well.
             shown = sourced_id if re.fullmatch(_GUID, sourced_id) and "@" not in sourced_id else None
             outcome.findings.append(Finding(file, row, shown, check.field, check.rule))
+
+
+def _counts(warehouse: Warehouse, file: str, checks: list[Check]) -> dict[Check, int]:
+    """Return how many rows of a file break each check of one row, from one look at every row."""
+    if not checks:
+        return {}
+    sums = ", ".join(f"count(case when {check.where} then 1 end)" for check in checks)
+    return dict(zip(checks, warehouse.row(f"select {sums} from {rows_of(file)} as r"), strict=True))

@@ -69,8 +69,8 @@ def keep_dates(database: Warehouse) -> None:
     same = " and ".join(f"s.{quoted(c)} = m.{quoted(c)}" for c in ("sourcedId", "score", "scoreStatus"))
     database.do(
         'insert into "kept cells" select \'results\', m."sourcedId", m."scoreDate" '
-        f"from {at('memory', 'results')} as m "
-        f"inner join {at('source', 'results')} as s on {same} "
+        f"from {at('memory apart', 'results')} as m "
+        f"inner join {at('source apart', 'results')} as s on {same} "
         'where m."scoreDate" <> s."scoreDate" and m."scoreDate" <> \'\''
     )
 
@@ -98,7 +98,9 @@ def hold(
             where += f' and m."sourcedId" not in ({again})'
         if file in _OF_ONE_SCHOOL:
             where += f' and m."sourcedId" not in ({left})'
-        database.table(name, f"select m.*, {literal(reason)} as reason from {at('memory', file)} as m where {where}")
+        # Only a row that is not in the source, or not as it was, is ever kept.
+        remembered = at("memory apart", file)
+        database.table(name, f"select m.*, {literal(reason)} as reason from {remembered} as m where {where}")
 
     keep(
         "keepable classes",
@@ -200,15 +202,18 @@ def _keep_results(
         'exists (select 1 from "class of lineItem" as c where c."sourcedId" = m."lineItemSourcedId" '
         f'and (c."classSourcedId", m."studentSourcedId") in {enrolled})'
     )
-    scored_otherwise = (
-        f'(m."lineItemSourcedId", m."studentSourcedId") in '
-        f'(select "lineItemSourcedId", "studentSourcedId" from {at("source", "results")})'
+    pair = '"lineItemSourcedId", "studentSourcedId"'
+    database.table("gone results", f"select {pair} from {at('memory apart', 'results')} as m where {gone('results')}")
+    database.table(  # from the gone to all there are: the other way round, all of them would have to fit into memory
+        "scored otherwise",
+        f'select {pair} from {at("source", "results")} where ({pair}) in (select {pair} from "gone results")',
     )
+    scored_otherwise = f'(m."lineItemSourcedId", m."studentSourcedId") in (select {pair} from "scored otherwise")'
     keep("vanished results", "results", f"{gone('results')} and not {scored_otherwise} and {of_members}", VANISHED)
     keep(
         "fallen results",
         "results",
-        f'{number("m.score")} > 0 and m."sourcedId" in (select "sourcedId" from {at("source", "results")} as s '
+        f'{number("m.score")} > 0 and m."sourcedId" in (select "sourcedId" from {at("source apart", "results")} as s '
         f"where s.score = '' or {number('s.score')} = 0) and {of_members}",
         FELL,
     )
@@ -231,8 +236,8 @@ def _keep_results(
 
 
 def gone(file: str) -> str:
-    """Return the condition that a row `m` of memory is not in the source."""
-    return f'm."sourcedId" not in (select "sourcedId" from {at("source", file)})'
+    """Return the condition that a row `m` of `memory apart` is not in the source."""
+    return f'm."sourcedId" not in (select "sourcedId" from {at("source apart", file)})'
 
 
 def there(file: str, column: str) -> str:
@@ -266,24 +271,23 @@ def drops(database: Warehouse, files: Iterable[str], threshold: Threshold) -> li
 def counts(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield per file and school: total, and what was added, changed, removed and held."""
     for file in files:
-        whose = f"(select * from {at('schools of now', file)} union select * from {at('schools of memory', file)})"
+        before, after = at("schools of memory", file), at("schools of now", file)
+        held = f"(select distinct sourced_id from held where file = {literal(file)})"
+        moved = f'(select "sourcedId" from {at("changes", file)} union select sourced_id from {held} as h)'
+        # Which schools the few that moved are in, or were; of all others only how many there are.
+        whose = " union ".join(f'select * from {one} where "sourcedId" in {moved}' for one in (after, before))
         query = (
-            f'select s.school, count(i."sourcedId"), '
-            f"count(case when c.what = 'added' then 1 end), count(case when c.what = 'changed' then 1 end), "
-            f"count(case when c.what = 'removed' then 1 end), count(h.sourced_id) "
-            f"from {whose} as s "
-            f'left join {at("schools of now", file)} as i on i."sourcedId" = s."sourcedId" and i.school = s.school '
+            f"select school, sum(total), sum(added), sum(changed), sum(removed), sum(held) from ("
+            f"select school, count(*) as total, 0 as added, 0 as changed, 0 as removed, 0 as held "
+            f"from {after} group by school "
+            f"union all select school, 0, 0, 0, 0, 0 from {before} group by school "
+            f"union all select s.school, 0, count(case when c.what = 'added' then 1 end), "
+            f"count(case when c.what = 'changed' then 1 end), count(case when c.what = 'removed' then 1 end), "
+            f"count(h.sourced_id) from ({whose}) as s "
             f'left join {at("changes", file)} as c on c."sourcedId" = s."sourcedId" '
-            f"left join (select distinct sourced_id from held where file = {literal(file)}) as h "
-            f'on h.sourced_id = s."sourcedId" group by s.school order by s.school'
+            f'left join {held} as h on h.sourced_id = s."sourcedId" group by s.school'
+            f") as counted group by school order by school"
         )
-        for school, total, added, changed, removed, held in list(database.rows(query)):
-            yield {
-                "file": file,
-                "school": school,
-                "total": total,
-                "added": added,
-                "changed": changed,
-                "removed": removed,
-                "held": held,
-            }
+        for row in list(database.rows(query)):
+            names = ("school", "total", "added", "changed", "removed", "held")
+            yield {"file": file, **dict(zip(names, (row[0], *map(int, row[1:])), strict=True))}

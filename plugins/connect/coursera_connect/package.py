@@ -15,10 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
-from coursera_connect.checks import order_of
 from coursera_connect.errors import OutputError
 from coursera_connect.stages import at
-from coursera_connect.warehouse import quoted
+from coursera_connect.warehouse import csv_row, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,12 +123,13 @@ def write(  # noqa: PLR0913, PLR0917 - one value per part of the package
             if mode == "absent":
                 continue
             names = parts[file].columns
-            query = f"select {', '.join(map(quoted, names))} from {at('publish', file)} order by {order_of(names)}"  # noqa: S608 - quoted
+            # RFC 4180: commas, CRLF, quotes at least where needed. No two rows share the sourcedId, the first column.
+            line = csv_row([quoted(name) for name in names], quote_all=quote_all)
+            rows = f"select {line} as line, {quoted(names[0])} as id from {at('publish', file)}"  # noqa: S608 - quoted
             with _entry(archive, file, parts[file].rows) as text:
-                writer = csv.writer(text, quoting=quoting)  # RFC 4180: commas, CRLF, quotes at least where needed
-                writer.writerow(names)
-                for block in warehouse.blocks(query):
-                    writer.writerows(block)
+                csv.writer(text, quoting=quoting).writerow(names)
+                for block in warehouse.blocks(f"select line from ({rows}) as r order by id"):  # noqa: S608 - quoted
+                    text.write("".join(f"{line}\r\n" for (line,) in block))
                     step(file, len(block))
 
 

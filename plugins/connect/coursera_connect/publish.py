@@ -309,8 +309,9 @@ class _Run:
         shape.unlock(self.shape, database)
         self.headers = {file: shape.header(self.shape, file, names) for file, names in self.columns.items()}
         stages.memory(database, columns)
+        stages.apart(database, columns)
         version = self.last["version"] if self.last else settings.oneroster_version
-        stages.schools(database, "source", columns)
+        stages.schools(database, "source", columns, files=["users"])
         stages.schools(database, "memory", columns, stages.users_of(database, version))
         same_settings = (
             self.last is not None
@@ -324,8 +325,9 @@ class _Run:
         else:  # with other settings ids or line items change on purpose; another version has other columns
             guards.hold_nothing(database)
         guards.keep_dates(database)
-        stages.now(database, columns, {file: shape.condition(self.shape, file) for file in columns})
-        stages.changes(database, columns)
+        conditions = {file: shape.condition(self.shape, file) for file in columns}
+        stages.now(database, columns, conditions)
+        stages.changes(database, columns, conditions)
         stages.schools(database, "now", columns)
         self._guard(database)
 

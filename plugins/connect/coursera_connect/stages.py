@@ -3,6 +3,7 @@
 
     source    what the transforms made, all text, blank is the empty text
     memory    what the last publish recorded ; no row where nothing was ever published
+    apart     the ids of the rows that source and memory do not have alike: all that follows looks at these alone
     now       the source, and in place of its rows those that are held from memory (see `guards.py`)
     changes   sourcedId and what happened to it between memory and now: added, changed, removed
     delta     now and what left since a run, with status and the moment of each row's own change
@@ -20,6 +21,8 @@ from coursera_connect import ledger
 from coursera_connect.warehouse import items, literal, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from coursera_connect.binding import Binding
     from coursera_connect.warehouse import Warehouse
 
@@ -96,6 +99,30 @@ def memory(database: Warehouse, columns: dict[str, list[str]]) -> None:
         database.view(f"memory {file}", f"select * from {at('versions', file)} where until_run is null")
 
 
+def apart(database: Warehouse, columns: dict[str, list[str]]) -> None:
+    """Compare source and memory, row by row, and define what of both is not alike: `source apart`, `memory apart`.
+
+    It is the only comparison of everything with everything; on a usual day hardly a row comes out of it.
+    """
+    for file, names in columns.items():
+        _compare(database, f"apart {file}", at("source", file), at("memory", file), cells(names))
+        for stage in ("source", "memory"):
+            apart_rows = f'"sourcedId" in (select "sourcedId" from {at("apart", file)})'
+            database.view(f"{stage} apart {file}", f"select * from {at(stage, file)} where {apart_rows}")
+
+
+def _compare(database: Warehouse, name: str, new: str, old: str, compared: list[str]) -> None:
+    same = " and ".join(f"o.{quoted(column)} = n.{quoted(column)}" for column in compared)
+    database.table(
+        name,
+        'select coalesce(n."sourcedId", o."sourcedId") as "sourcedId", '
+        "case when o.\"sourcedId\" is null then 'added' when n.\"sourcedId\" is null then 'removed' "
+        "else 'changed' end as what "
+        f'from {new} as n full outer join {old} as o on o."sourcedId" = n."sourcedId" '
+        f'where o."sourcedId" is null or n."sourcedId" is null or not ({same})',
+    )
+
+
 def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
     """Define the rows to be published: the source, but for the rows of the table `held`, which come from memory.
 
@@ -120,18 +147,22 @@ def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str
         )
 
 
-def changes(database: Warehouse, columns: dict[str, list[str]]) -> None:
-    """Compare memory with now, row by row."""
+def changes(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
+    """Compare memory with now: rows that are apart, held, of which a cell is kept, or that the reader does not take.
+
+    All others are the source's and as they were. `conditions` are those of `now`.
+    """
     for file, names in columns.items():
-        same = " and ".join(f"o.{quoted(name)} = n.{quoted(name)}" for name in cells(names))
         database.table(
-            f"changes {file}",
-            'select coalesce(n."sourcedId", o."sourcedId") as "sourcedId", '
-            "case when o.\"sourcedId\" is null then 'added' when n.\"sourcedId\" is null then 'removed' "
-            "else 'changed' end as what "
-            f'from {at("now", file)} as n full outer join {at("memory", file)} as o on o."sourcedId" = n."sourcedId" '
-            f'where o."sourcedId" is null or n."sourcedId" is null or not ({same})',
+            f"suspects {file}",
+            f'select "sourcedId" from {at("apart", file)} '
+            f"union select sourced_id from held where file = {literal(file)} "
+            f'union select sourced_id from "kept cells" where file = {literal(file)} '
+            f'union select r."sourcedId" from {at("source", file)} as r where not ({conditions.get(file, "true")})',
         )
+        suspect = f'"sourcedId" in (select "sourcedId" from {at("suspects", file)})'
+        new, old = (f"(select * from {at(stage, file)} where {suspect})" for stage in ("now", "memory"))
+        _compare(database, f"changes {file}", new, old, cells(names))
 
 
 def users_of(database: Warehouse, version: str) -> str:
@@ -146,10 +177,13 @@ def users_of(database: Warehouse, version: str) -> str:
     )
 
 
-def schools(database: Warehouse, stage: str, columns: dict[str, list[str]], users: str = "") -> None:
+def schools(
+    database: Warehouse, stage: str, columns: dict[str, list[str]], users: str = "", files: Iterable[str] = ()
+) -> None:
     """Keep which schools each row of a stage belongs to: (sourcedId, school), blank for the district's own.
 
-    `users` is a query for the schools of users, where the stage itself does not tell.
+    `users` is a query for the schools of users, where the stage itself does not tell; `files` are those to ask about,
+    by default all.
     """
     of_class = f'select "sourcedId", "schoolSourcedId" as school from {at(stage, "classes")}'
     of_user = f'select "sourcedId", {items(quoted("orgSourcedIds"))} as school from {at(stage, "users")}'
@@ -173,7 +207,7 @@ def schools(database: Warehouse, stage: str, columns: dict[str, list[str]], user
         "results": f'select r."sourcedId", i.school from {at(stage, "results")} as r '
         f'inner join ({line_items}) as i on i."sourcedId" = r."lineItemSourcedId"',
     }
-    for file in columns:
+    for file in files or columns:
         own = known.get(file, f"select \"sourcedId\", '' as school from {at(stage, file)}")
         database.table(
             f"schools of {stage} {file}",
@@ -193,6 +227,12 @@ def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment
     for file, names in columns.items():
         listed = ", ".join(f"r.{quoted(name)}" for name in cells(names))
         versions = at("versions", file)
+        database.table(
+            f"moved {file}",
+            f'select "sourcedId" from {at("changes", file)} '
+            f'union select "sourcedId" from {versions} where from_run > {since} or until_run > {since}',
+        )
+        moved = f'"sourcedId" in (select "sourcedId" from {at("moved", file)})'
         database.view(
             f"delta {file}",
             f"select {listed}, 'active' as status, "
@@ -201,11 +241,11 @@ def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment
             f'left join {at("changes", file)} as c on c."sourcedId" = r."sourcedId" '
             f'left join {at("memory", file)} as m on m."sourcedId" = r."sourcedId" '
             f"left join {runs} as w on w.run = m.from_run "
-            f'where c."sourcedId" is not null or m.from_run > {since} '
+            f'where r.{moved} and (c."sourcedId" is not null or m.from_run > {since}) '
             f"union all "
             f"select {listed}, 'tobedeleted', coalesce(w.at, {this}) "
             f'from (select *, row_number() over (partition by "sourcedId" order by from_run desc) as newest '
-            f"from {versions}) as r "
+            f"from {versions} where {moved}) as r "
             f"left join {runs} as w on w.run = r.until_run "
             f'where r.newest = 1 and r."sourcedId" not in (select "sourcedId" from {at("now", file)}) '
             f"and (r.until_run is null or r.until_run > {since})",
@@ -233,16 +273,12 @@ def remember(database: Warehouse, columns: dict[str, list[str]], run: int) -> No
             database.do(f"alter table {table} add column {quoted(name)} varchar")
         changed = f'select "sourcedId" from {at("changes", file)}'
         listed = ", ".join(quoted(name) for name in cells(names))
-        # The new versions are read before the old ones end, since held rows come from memory.
-        database.table(
-            f"new {file}",
-            f"select {listed} from {at('now', file)} where \"sourcedId\" in ({changed} where what <> 'removed')",
+        # The new versions come before the old ones end, since held rows are read from memory.
+        database.do(
+            f"insert into {table} ({listed}, from_run) select {listed}, {run} from {at('now', file)} "
+            f'where "sourcedId" in ({changed} where what <> \'removed\') order by "sourcedId"'
         )
         database.do(
-            f"update {table} set until_run = {run} where until_run is null "
+            f"update {table} set until_run = {run} where until_run is null and from_run < {run} "
             f"and \"sourcedId\" in ({changed} where what <> 'added')"
-        )
-        database.do(
-            f"insert into {table} ({listed}, from_run) "
-            f'select {listed}, {run} from {at("new", file)} order by "sourcedId"'
         )

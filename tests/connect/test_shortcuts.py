@@ -1,0 +1,134 @@
+"""Where a publish does not look at everything, it ends as if it had."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from coursera_connect import guards, stages
+from coursera_connect.warehouse import csv_row, quoted
+from tests.connect.college import College
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from coursera_connect.warehouse import Warehouse
+
+CELLS = ["", "plain", " ", '"', '""', ",", "a,b", 'say "hi"', "cr\rlf\n", "tab\t", "Zoë 李 🙂", "\ufeff", "'", "\\"]
+
+
+@pytest.mark.parametrize("quote_all", [False, True])
+def test_rows_are_written_as_pythons_csv_module_writes_them(quote_all: bool) -> None:
+    rows = sorted(itertools.product(CELLS, CELLS, ["x", "x,y"]))
+    expected = io.StringIO(newline="")
+    csv.writer(expected, quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL).writerows(rows)
+    with duckdb.connect() as connection:
+        connection.execute("create table t as select unnest(?) as cells", [[list(row) for row in rows]])
+        line = csv_row(["cells[1]", "cells[2]", "cells[3]"], quote_all=quote_all)
+        found = connection.execute(f"select {line} from t order by cells").fetchall()
+    assert "".join(f"{line}\r\n" for (line,) in found) == expected.getvalue()
+
+
+def plain_changes(database: Warehouse, columns: dict[str, list[str]]) -> dict[str, set[tuple[Any, ...]]]:
+    """All of now compared with all of memory."""
+    found = {}
+    for file, names in columns.items():
+        new, old = (
+            {row[0]: row for row in database.rows(f"select {', '.join(map(quoted, stages.cells(names)))} from {one}")}
+            for one in (stages.at("now", file), stages.at("memory", file))
+        )
+        found[file] = {
+            (key, "added" if key not in old else "removed" if key not in new else "changed")
+            for key in new.keys() | old.keys()
+            if new.get(key) != old.get(key)
+        }
+    return found
+
+
+def plain_counts(database: Warehouse, file: str) -> list[dict[str, Any]]:
+    """Every row and every school it is or was in, counted one by one."""
+    after, before = (
+        set(database.rows(f"select * from {stages.at(f'schools of {one}', file)}")) for one in ("now", "memory")
+    )
+    what = dict(database.rows(f"select * from {stages.at('changes', file)}"))
+    held = {row[0] for row in database.rows("select sourced_id from held where file = ?", [file])}
+    counted = []
+    for school in sorted({school for _, school in after | before}):
+        ids = [key for key, of in after | before if of == school]
+        row = {"file": file, "school": school, "total": sum(of == school for _, of in after)}
+        row |= {kind: sum(what.get(key) == kind for key in ids) for kind in ("added", "changed", "removed")}
+        counted.append({**row, "held": len(held.intersection(ids))})
+    return counted
+
+
+def test_only_rows_that_are_apart_are_compared_and_counted_and_none_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    college = College(tmp_path)
+    seen: set[Any] = set()
+    make: Callable[..., None] = stages.changes
+    count = guards.counts
+
+    def compared(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
+        make(database, columns, conditions)
+        plain = plain_changes(database, columns)
+        for file, expected in plain.items():
+            assert set(database.rows(f"select * from {stages.at('changes', file)}")) == expected, file
+            seen.update((file, what) for _, what in expected)
+
+    def counted(database: Warehouse, files: dict[str, list[str]]) -> list[dict[str, Any]]:
+        found = list(count(database, files))
+        assert found == [row for file in files for row in plain_counts(database, file)]
+        seen.update("held" for row in found if row["held"])
+        return found
+
+    monkeypatch.setattr(stages, "changes", compared)
+    monkeypatch.setattr(guards, "counts", counted)
+    college.publish()
+    college.publish()
+    # Vanished with its learner's class, fallen to nothing, a new score, a new name, another school, all in one day.
+    college.lose("enrollments", "\"sourcedId\" = 'e.kb1.3'")
+    college.lose("results", "\"sourcedId\" in ('r.kb1.3', 'r.ka1.4')")
+    college.sql(
+        "update results set score = '0.00' where \"sourcedId\" = 'r.ka1.5'",
+        "update results set score = '99.00', \"scoreDate\" = '2026-02-01' where \"sourcedId\" = 'r.ka1.6'",
+        "update results set \"scoreDate\" = '2026-02-01' where \"sourcedId\" = 'r.ka1.7'",
+        "update users set \"givenName\" = 'Eve', \"orgSourcedIds\" = 'a,b' where \"sourcedId\" = 'a8'",
+    )
+    college.newer(3)
+    assert college.publish()["held"]
+    college.newer(4)
+    college.find("results")
+    college.find("enrollments")
+    college.sql("update results set score = '55.00' where \"sourcedId\" = 'r.ka1.5'")
+    college.publish(mode="delta")
+    # A reader who does not take what another one took, and then that one again.
+    college.sql("update results set \"scoreStatus\" = 'partially graded' where \"sourcedId\" = 'r.kb1.9'")
+    college.publish()
+    assert "r.kb1.9" in college.ids("results")
+    college.publish(profile="blackbaud", allow_removals=True)
+    assert "r.kb1.9" not in college.ids("results")
+    college.publish(allow_removals=True)
+    college.lose("classes", "\"sourcedId\" = 'ka2'")
+    college.publish()
+    assert seen >= {("results", "added"), ("results", "changed"), ("results", "removed"), ("users", "changed"), "held"}
+
+
+def test_a_control_character_is_also_found_where_the_kind_of_the_cell_allows_none(tmp_path: Path) -> None:
+    college = College(tmp_path)
+    college.sql(
+        "update results set \"scoreDate\" = '2025-10-01' || chr(10) where \"sourcedId\" = 'r.ka1.5'",
+        "update enrollments set role = 'student' || chr(7) where \"sourcedId\" = 'e.ka1.5'",
+        "update enrollments set \"sourcedId\" = 'e' || chr(133) where \"sourcedId\" = 'e.ka1.6'",
+        "update orgs set status = chr(9) where \"sourcedId\" = 'b'",
+    )
+    found = {(one["rule"], one["file"], one["field"]) for one in college.publish()["problems"]}
+    for where in (("results.csv", "scoreDate"), ("enrollments.csv", "role"), ("enrollments.csv", "sourcedId")):
+        assert ("control-character", *where) in found
+    assert found >= {("date", "results.csv", "scoreDate"), ("vocabulary", "enrollments.csv", "role")}
