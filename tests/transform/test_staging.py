@@ -43,3 +43,33 @@ def test_streams_that_no_file_is_made_of_are_there_to_be_asked(warehouse: Wareho
     assert (collection["collection_key"], collection["collection_name"]) == ("ProgA~c1", "Start")
     assert json.loads(skillset["skills"]) == [{"skill_id": "sql", "target_score": 250}]
     assert (progress["email"], progress["progress_percent"]) == ("ana@mail.example", 38)
+
+
+def test_ranking_only_the_keys_that_occur_twice_finds_the_rows_that_ranking_all_of_them_finds(
+    warehouse: Warehouse,
+) -> None:
+    asked = "'nasty', ['a', 'b'], 'n desc, m'"
+    done = warehouse.dbt(
+        "compile", "--inline", f"{{{{ duckdb__ranked({asked}, '') }}}};{{{{ default__ranked({asked}, '') }}}};"
+    )
+    assert done.returncode == 0, done.output
+    quick, plain, _ = done.output[done.output.index("select *") :].split(";")
+    assert "hash(" in quick
+    assert "hash(" not in plain
+    keys = ["", "x", "X", " x", "x,", "\x1f", "Zoë", None]
+    rows = [
+        (a, b, n, m)
+        for a in keys
+        for b in keys
+        for n in range((keys.index(a) + keys.index(b)) % 4)
+        for m in range(1 + bool(n))
+    ]
+    with duckdb.connect() as database:
+        database.execute("create table nasty (a text, b text, n integer, m integer)")
+        database.executemany("insert into nasty values (?, ?, ?, ?)", rows)
+        found = [
+            sorted(database.execute(f"select a, b, n, m from ({one}) as r where newest = 1").fetchall(), key=repr)
+            for one in (quick, plain)
+        ]
+    assert found[0] == found[1]
+    assert 0 < len(found[0]) < len(rows)

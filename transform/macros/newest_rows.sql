@@ -8,14 +8,42 @@
   {%- if optional and execute and not relation.is_cte and load_relation(relation) is none -%}
     {{ no_rows(relation) }}
   {%- else -%}
+    {%- set more -%}
+      {%- for column in lacking(relation, newer) %}cast(null as text) as {{ column }}, {% endfor -%}
+    {%- endset %}
     select * from (
-      select *, {% for column in lacking(relation, newer) %}cast(null as text) as {{ column }}, {% endfor -%}
-        row_number() over (partition by {{ key | join(", ") }} order by _sdc_sequence desc, _sdc_extracted_at desc) as newest
-      from {{ relation }}
+      {{ ranked(relation, key, "_sdc_sequence desc, _sdc_extracted_at desc", more) }}
     ) as ranked
     where newest = 1{% if not removed %} and _sdc_deleted_at is null{% endif %}
   {%- endif -%}
 {% endmacro %}
+
+{#-
+  The rows of a table or CTE with `newest`, which is 1 for the first of each key in an order; `more` are further columns, each with a comma
+  after it.
+-#}
+{% macro ranked(relation, key, order, more="") %}{{ return(adapter.dispatch("ranked")(relation, key, order, more)) }}{% endmacro %}
+
+{% macro default__ranked(relation, key, order, more) -%}
+  select *, {{ more }}row_number() over (partition by {{ key | join(", ") }} order by {{ order }}) as newest
+  from {{ relation }}
+{%- endmacro %}
+
+{#-
+  To sort every row by its key takes many times as long as to count hashes of keys, and hardly a key ever occurs twice: only those whose
+  hash does are ranked. Two keys that share a hash are ranked apart all the same.
+-#}
+{% macro duckdb__ranked(relation, key, order, more) -%}
+  {%- set hashed = "hash(" ~ key | join(", ") ~ ")" -%}
+  {%- set twice = "(select " ~ hashed ~ " from " ~ relation ~ " group by 1 having count(*) > 1)" -%}
+  select *, {{ more }}1 as newest
+  from {{ relation }}
+  where {{ hashed }} not in {{ twice }}
+  union all
+  select *, {{ more }}row_number() over (partition by {{ key | join(", ") }} order by {{ order }}) as newest
+  from {{ relation }}
+  where {{ hashed }} in {{ twice }}
+{%- endmacro %}
 
 {#- The columns the source declares, and not a single row. -#}
 {% macro no_rows(relation) %}

@@ -12,8 +12,9 @@
   {%- else -%}
     case
       when
-        {% for part in parts %}{{ part }} ~ '^[A-Za-z0-9_-]+$' and {% endfor %}
-        length('{{ kind }}.' || {{ parts | join(" || '.' || ") }}) <= 100
+        {#- One match for all parts: a dot within one of them would be one more than there may be. #}
+        {{ parts | join(" || '.' || ") }} ~ '^[A-Za-z0-9_-]+{{ "[.][A-Za-z0-9_-]+" * (parts | length - 1) }}$'
+        and length('{{ kind }}.' || {{ parts | join(" || '.' || ") }}) <= 100
       then '{{ kind }}.' || {{ parts | join(" || '.' || ") }}
       else {{ hashed }}
     end

@@ -17,13 +17,20 @@ with named as (
     where content_type = 'Course'
 ),
 
+-- Everybody in a course tells the same name: each is looked at once.
+told as (
+    select course_id, course_name, course_slug, source_rank, max(named_at) as named_at
+    from named
+    group by course_id, course_name, course_slug, source_rank
+),
+
 ranked as (
     select
         course_id,
         {{ one_line("course_name") }} as course_name,
         {{ one_line("course_slug") }} as course_slug,
         row_number() over (partition by course_id order by source_rank, named_at desc nulls last, course_name, course_slug) as preference
-    from named
+    from told
     where {{ one_line("course_name") }} is not null
 ),
 

@@ -1,5 +1,5 @@
 -- A learner whose external id has changed is reported under both: the newest row counts.
-with ranked as (
+with reported as (
     select
         grades.program_id,
         grades.course_id,
@@ -8,12 +8,14 @@ with ranked as (
         grades.last_activity_at,
         grades.completed_at,
         grades.extracted_at,
-        row_number() over (
-            partition by grades.program_id, grades.course_id, identities.person_key
-            order by grades.changed_at desc nulls last, grades.course_grade_id
-        ) as newest
+        grades.changed_at,
+        grades.course_grade_id
     from {{ ref("stg_coursera__course_grades") }} as grades
     inner join {{ ref("identities") }} as identities on grades.external_id = identities.external_id
+),
+
+ranked as (
+    {{ ranked("reported", ["program_id", "course_id", "person_key"], "changed_at desc nulls last, course_grade_id") }}
 )
 
 select

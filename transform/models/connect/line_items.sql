@@ -14,17 +14,35 @@ with final_grades as (
     where '{{ is_graded_as_a_whole() }}' = 'True'
 ),
 
-known_items as (
+grades_of_items as (
     select
-        *,
-        max(item_grade_percent) over (partition by program_id, course_id, item_id) as best_grade_percent,
-        max(item_weight_percent) over (partition by program_id, course_id, item_id) as most_weight_percent,
-        row_number() over (
-            partition by program_id, course_id, item_id
-            order by extracted_at desc, changed_at desc nulls last, external_id
-        ) as newest
+        program_id,
+        course_id,
+        item_id,
+        max(item_grade_percent) as best_grade_percent,
+        max(item_weight_percent) as most_weight_percent,
+        max(extracted_at) as newest_read_at
     from {{ ref("stg_coursera__item_grades") }}
     where '{{ is_graded_as_a_whole() }}' = 'False'
+    group by program_id, course_id, item_id
+),
+
+-- Of all learners' rows of an item those read last tell what it is like.
+known_items as (
+    select
+        items.*,
+        grades_of_items.best_grade_percent,
+        grades_of_items.most_weight_percent,
+        row_number() over (
+            partition by items.program_id, items.course_id, items.item_id
+            order by items.changed_at desc nulls last, items.external_id
+        ) as newest
+    from {{ ref("stg_coursera__item_grades") }} as items
+    inner join grades_of_items
+        on items.program_id = grades_of_items.program_id
+        and items.course_id = grades_of_items.course_id
+        and items.item_id = grades_of_items.item_id
+        and items.extracted_at is not distinct from grades_of_items.newest_read_at
 ),
 
 told_apart as (
