@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timedelta, timezone
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tap_coursera.errors import TapError
 from tap_coursera.records import RowReader, milliseconds, rfc3339
+from tap_coursera.tap import TapCoursera
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_coursera.base import CourseraStream
 
 TEXT = {"type": ["string", "null"]}
 TIME = TEXT | {"x-unit": "epoch milliseconds"}
@@ -106,3 +116,53 @@ def test_a_time_that_is_none_is_an_error_also_when_the_newest_is_looked_for(valu
     rows = reader(changed_at={**TEXT, "x-newest-of": ["enrolledAt"]})
     with pytest.raises(TapError, match="field enrolledAt of things"):
         rows.moment({"enrolledAt": value})
+
+
+NASTY = [
+    *(None, "a", "", "12", "0.5", "1769850900000", 1, 0, -1, 1.5, 87.0, True, False, 10**30, 1e300, float("inf")),
+    *([], ["a", None, 3], [[1]], {}, {"managerName": 3}, [{"skillId": 1}], 1769850900007),
+    *(-62135596800001, -62135596800000, 253402300799999, 253402300800000),
+]
+"""Values of every kind, and the first and the last moments that have a date."""
+
+
+STREAMS = list(TapCoursera(config={"client_id": "i", "client_secret": "s", "org_id": "o"}).streams.values())
+
+
+def read_either_way(read: Callable[[Any, Any], Any], raw: Any, outer: Any) -> tuple[str, str]:
+    try:
+        return "row", repr(read(raw, outer))
+    except TapError as error:
+        return "error", str(error)
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_what_is_written_down_once_does_what_the_loop_does(stream: CourseraStream) -> None:
+    chance = Random(stream.name)
+    outcomes: set[str] = set()
+    for _ in range(100):
+        rows = RowReader(stream.name, stream.schema, frozenset(), stream.replication_key)
+        specs = stream.schema["properties"].values()
+        fields = sorted({field for spec in specs for field in spec.get("x-newest-of", [spec.get("x-source")]) if field})
+        for odd in (0.0, 0.03, 0.3):
+            values = ["a", 1769850900000, None]
+            row, around = (
+                {field: chance.choice(NASTY if chance.random() < odd else values) for field in chance.sample(fields, n)}
+                for n in (len(fields), chance.randint(0, len(fields)))
+            )
+            for raw, outer in ((row, around), (row, None), (around, row), ("row", around), (row, "row")):
+                outcome = read_either_way(rows._by_loop, raw, outer)
+                assert read_either_way(rows.read, raw, outer) == outcome
+                outcomes.add(outcome[0])
+    assert outcomes == {"row", "error"}
+
+
+@given(st.integers() | st.integers(-(10**14), 3 * 10**14))
+def test_a_time_is_what_datetime_says(moment: int) -> None:
+    try:
+        expected = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=moment)
+    except OverflowError:
+        with pytest.raises(OverflowError):
+            rfc3339(moment)
+    else:
+        assert rfc3339(moment) == expected.isoformat(timespec="milliseconds").replace(".000", "").replace("+00:00", "Z")
