@@ -28,6 +28,7 @@ from tap_coursera.records import RowReader, milliseconds, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
@@ -75,12 +76,9 @@ class CourseraStream(Stream):
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
         if entry := catalog.get_stream(self.name):
-            # The SDK drops what a catalog deselects from messages, but not from batch files, nor what it does not name.
+            # The SDK drops what a catalog deselects, but not what it does not name.
             named = entry.schema.to_dict().get("properties", {})
-            batches = self.selected and bool(self.config.get("batch_config"))
-            self._unwanted = [
-                name for name in self._own if name not in named or (batches and not self.mask["properties", name])
-            ]
+            self._unwanted = [name for name in self._own if name not in named]
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -183,6 +181,11 @@ class CourseraStream(Stream):
             self._write_activate_version_message(self._initialized_at)
         if not state:
             self._coursera.progress.over(self.name)
+
+    @override
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        # The SDK would read each stream by itself, past stream maps; here the writer puts rows into files.
+        return None
 
     # What is told of it on the way
 

@@ -147,10 +147,9 @@ class CourseGrades(GradebookStream):
         return None if None in both else min(since for since in both if since is not None)
 
     def _fed_stream(self) -> ItemGrades | None:
-        """The stream of items, unless it is not wanted or reads for itself: batch files are each stream's own."""
+        """The stream of items, unless it is not wanted."""
         items = self._coursera.streams[ItemGrades.name]
-        fed = isinstance(items, ItemGrades) and items.selected and not self.config.get("batch_config")
-        return items if fed and isinstance(items, ItemGrades) else None
+        return items if isinstance(items, ItemGrades) and items.selected else None
 
 
 class ItemGrades(GradebookStream):

@@ -7,7 +7,7 @@ value, since any of them may be a secret that was put into the wrong place.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
@@ -144,6 +144,76 @@ PROPERTIES = th.PropertiesList(
             "loader can mark rows that were not among them."
         ),
     ),
+    # The SDK has such a setting, too, but says neither what is required nor what this tap can write.
+    th.Property(
+        "batch_config",
+        th.ObjectType(
+            th.Property(
+                "encoding",
+                th.ObjectType(
+                    th.Property(
+                        "format",
+                        th.StringType,
+                        required=True,
+                        allowed_values=["jsonl"],
+                        title="Format of batch files",
+                        description="jsonl: a row per line.",
+                    ),
+                    th.Property(
+                        "compression",
+                        th.StringType,
+                        allowed_values=["none", "gzip"],
+                        title="Compression of batch files",
+                        description="none is faster where the loader runs on the same machine.",
+                    ),
+                    additional_properties=False,
+                ),
+                required=True,
+                title="Encoding of batch files",
+                description="How rows are written.",
+            ),
+            th.Property(
+                "storage",
+                th.ObjectType(
+                    th.Property(
+                        "root",
+                        th.StringType(min_length=1),
+                        required=True,
+                        title="Folder of batch files",
+                        description="A folder or URL that tap and loader both reach; anything fsspec opens.",
+                    ),
+                    th.Property(
+                        "prefix",
+                        th.StringType,
+                        title="Prefix of batch files",
+                        description="What their names begin with.",
+                    ),
+                    th.Property(
+                        "params",
+                        th.ObjectType(additional_properties=True),
+                        title="Options of batch storage",
+                        description="Options of the URL's fsspec driver.",
+                    ),
+                    additional_properties=False,
+                ),
+                required=True,
+                title="Storage of batch files",
+                description="Where they are.",
+            ),
+            th.Property(
+                "batch_size",
+                th.IntegerType(minimum=1, maximum=1_000_000),
+                title="Rows of a batch file",
+                description="How many at most; 10000 when absent.",
+            ),
+            additional_properties=False,
+        ),
+        title="Rows by file",
+        description=(
+            "Put rows into files and tell the loader only where these are (BATCH messages), which is faster where a "
+            "loader knows them; rows are messages when absent or empty."
+        ),
+    ),
 )
 
 _SCHEMA: dict[str, Any] = PROPERTIES.to_dict()
@@ -151,9 +221,9 @@ _OWN: dict[str, dict[str, Any]] = _SCHEMA["properties"]
 
 
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the defaults of the tap's own settings where they are absent or null."""
+    """The configuration with the defaults of the tap's own settings where they are absent, null or {}."""
     defaults = {name: spec["default"] for name, spec in _OWN.items() if "default" in spec}
-    return defaults | {name: value for name, value in config.items() if value is not None or name not in _OWN}
+    return defaults | {name: value for name, value in config.items() if value not in (None, {}) or name not in _OWN}
 
 
 def problems(config: Mapping[str, Any]) -> list[str]:
@@ -175,7 +245,7 @@ def unreadable_numbers(environment: Mapping[str, str]) -> list[str]:
     found = []
     for name, spec in _OWN.items():
         text = environment.get(_variable(name))
-        if spec["type"][0] == "integer" and text is not None:
+        if _type(spec) == "integer" and text is not None:
             try:
                 int(text)
             except ValueError:
@@ -191,7 +261,7 @@ def _variable(name: str) -> str:
 
 
 def _misfits(name: str, spec: Mapping[str, Any], value: object) -> list[str]:
-    if spec["type"][0] == "integer" and isinstance(value, float):
+    if _type(spec) == "integer" and isinstance(value, float):
         return [f"{name} has to be {_wanted(spec)}."]  # to a JSON schema, 4.0 is a whole number
     # One value can break several rules of the schema, whose sentence is the same.
     wrong = th.DEFAULT_JSONSCHEMA_VALIDATOR(spec).iter_errors(value)
@@ -199,10 +269,20 @@ def _misfits(name: str, spec: Mapping[str, Any], value: object) -> list[str]:
 
 
 def _misfit(name: str, spec: Mapping[str, Any], error: ValidationError) -> str:
-    if error.path:
-        name, spec = _entry(name, int(error.path[0])), spec["items"]
+    for part in error.path:
+        name, spec = (
+            (_entry(name, part), spec["items"])
+            if isinstance(part, int)
+            else (f"{name}.{part}", spec["properties"][part])
+        )
     if error.validator == "minLength":
         return f"{name} is empty: fill it in or remove it."
+    if error.validator == "required":
+        there = cast("dict[str, Any]", error.instance)
+        missing = ", ".join(other for other in spec["required"] if other not in there)
+        return f"{name} lacks {missing}: add what is missing, or remove batch_config."
+    if error.validator == "additionalProperties":
+        return f"{name} takes {', '.join(spec['properties'])} and nothing else: remove what is not one of them."
     quoted = error.validator == "type" and isinstance(error.instance, str)
     return f"{name} has to be {_wanted(spec)}{', without quotes around it' if quoted else ''}."
 
@@ -215,7 +295,13 @@ def _wanted(spec: Mapping[str, Any]) -> str:
         "boolean": "true or false",
         "array": 'a list of texts, like ["...", "..."]',
         "string": "text: put it in quotes",
-    }[spec["type"][0]]
+        "object": f"an object with {', '.join(spec.get('properties', ()))}",
+    }[_type(spec)]
+
+
+def _type(spec: Mapping[str, Any]) -> str:
+    kind: str | list[str] = spec["type"]
+    return kind if isinstance(kind, str) else kind[0]
 
 
 def _entry(name: str, index: int) -> str:

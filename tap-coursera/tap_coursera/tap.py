@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,6 +24,7 @@ from tap_coursera.writing import MessageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from tap_coursera.base import CourseraStream
 
@@ -92,12 +93,16 @@ class TapCoursera(Tap):
     @override  # type: ignore[misc] # final, but there is no hook around it
     def sync_all(self) -> None:
         stop.defer()
-        with self.progress.shown():
+        with self.progress.shown(), self._by_file():
             try:
                 super().sync_all()
             except Stopped:
                 self._write_last_state()
                 raise
+
+    def _by_file(self) -> AbstractContextManager[None]:
+        writer = self.message_writer
+        return writer.by_file(self.config.get("batch_config")) if isinstance(writer, MessageWriter) else nullcontext()
 
     def _write_last_state(self) -> None:
         """Where the next run goes on; also when it was said before, since a loader keeps the last one it has read."""
