@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from tap_coursera.stopping import stop
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,6 +22,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 class Pending(Protocol[T_co]):
     """A call that was begun."""
+
+    def done(self) -> bool:
+        """Whether its result is there."""
 
     def result(self) -> T_co:
         """What it returned, once it did; raises what it raised."""
@@ -34,6 +39,9 @@ class _Later(Generic[T]):
 
     result: Callable[[], T]
 
+    def done(self) -> bool:
+        return False
+
     def cancel(self) -> bool:
         return True
 
@@ -47,6 +55,8 @@ class Workers:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.before_waiting: Callable[[], None] = _nothing
+        """What to do before a result is waited for that is not there yet."""
         self._calls: _Calls = queue.SimpleQueue()
         self._threads = 0
 
@@ -61,10 +71,20 @@ class Workers:
         self._calls.put((future, call))
         return future
 
+    def wait_for(self, pending: Pending[T]) -> T:
+        """What a call returned, once it did; raises what it raised, or `Stopped`."""
+        if not pending.done():
+            self.before_waiting()
+        return stop.fits_during(pending.result)
+
     def __del__(self) -> None:
         """End the threads once nobody can begin anything any more."""
         for _ in range(self._threads):
             self._calls.put(None)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _work(calls: _Calls) -> None:

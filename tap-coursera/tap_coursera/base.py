@@ -10,6 +10,7 @@ The SDK offers no hook for some of what happens here, so these of its internals 
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from tap_coursera import schemas
+from tap_coursera import direct, schemas
 from tap_coursera.errors import TapError
 from tap_coursera.paging import BUSINESSES, Listing, read
 from tap_coursera.progress import RowCounter
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from tap_coursera.paging import Dialect
     from tap_coursera.tap import TapCoursera
+    from tap_coursera.writing import MessageWriter
 
     Raw = dict[str, Any]
 
@@ -76,9 +78,11 @@ class CourseraStream(Stream):
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
         if entry := catalog.get_stream(self.name):
-            # The SDK drops what a catalog deselects, but not what it does not name.
+            # The SDK drops what a catalog deselects by looking at each value, and not what the catalog does not name.
             named = entry.schema.to_dict().get("properties", {})
-            self._unwanted = [name for name in self._own if name not in named]
+            self._unwanted = [
+                name for name in self._own if name not in named or (self.selected and not self.mask["properties", name])
+            ]
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -171,6 +175,23 @@ class CourseraStream(Stream):
             self._announced = True
             self._stream_version = self._initialized_at if self._activates else None
             super()._write_schema_message()
+
+    @override
+    def _write_record_message(self, record: Record) -> None:
+        if (writer := self._writer) is None:
+            super()._write_record_message(record)
+        else:
+            writer.write_row(self.name, record, self._stream_version)
+            self.state_manager.is_flushed = False
+
+    @cached_property
+    def _writer(self) -> MessageWriter | None:
+        return direct.writer(self, self._coursera.message_writer)
+
+    @override
+    def generate_child_contexts(self, record: Record, context: Context | None) -> Iterable[Context | None]:
+        # The SDK would make a context for each row, and then find that nobody wants it.
+        return super().generate_child_contexts(record, context) if self.child_streams else ()
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:

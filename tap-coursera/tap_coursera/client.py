@@ -14,6 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from urllib.parse import quote
 import msgspec
 import requests
 
-from tap_coursera import errors
+from tap_coursera import envelopes, errors
 from tap_coursera.ahead import Workers
 from tap_coursera.auth import SharedToken
 from tap_coursera.errors import BusyError, TapError, TransientError
@@ -110,12 +111,13 @@ class Client:
         self.token = SharedToken(self._mint, self._auth.url)
 
     def get(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
-        """The envelope `{"elements": [...], "paging": {...}}` of one request to `businesses.v1`.
+        """The envelope `{"elements": Rows, "paging": {...}}` of one request to `businesses.v1`.
 
         `path` follows the organisation (`/programs`); `stream` is what errors call the request.
         """
         path = f"/businesses.v1/{quote(self.org_id, safe='')}{path}"
-        return self._ask(stream, path, params, _listing)
+        trouble = errors.not_the_api(self._api.url, self._api.setting)
+        return self._ask(stream, path, params, partial(envelopes.listing, trouble=trouble))
 
     def get_skills(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """The envelope `{"elements" or "enterpriseUserSkillsets": [...], "pagination": {...}}` of the skills service.
@@ -123,10 +125,10 @@ class Client:
         `path` follows `/rest/v1/enterprise`. The vendor's description shows a bare list in one example: it becomes
         `elements`.
         """
-        return self._ask(stream, f"/rest/v1/enterprise{path}", params, _skills_listing)
+        return self._ask(stream, f"/rest/v1/enterprise{path}", params, envelopes.skills_listing)
 
     def _ask(
-        self, stream: str, path: str, params: Mapping[str, str], envelope: Callable[[Any], dict[str, Any] | None]
+        self, stream: str, path: str, params: Mapping[str, str], envelope: Callable[[bytes], dict[str, Any] | None]
     ) -> dict[str, Any]:
         def attempt() -> dict[str, Any]:
             response = self._authorised(stream, self._api.url + path, params)
@@ -162,7 +164,7 @@ class Client:
             )
             if response.status_code >= _REDIRECT:
                 raise TapError(errors.token_refused(response.status_code, self._auth.url))
-            return _decoded(response, self._auth, _members)
+            return _decoded(response, self._auth, envelopes.members)
 
         return self._persistently(attempt, _TOKEN, self._auth)
 
@@ -257,32 +259,16 @@ def retry_after(header: str | None) -> float | None:
 
 
 def _decoded(
-    response: requests.Response, target: _Target, envelope: Callable[[Any], dict[str, Any] | None]
+    response: requests.Response, target: _Target, envelope: Callable[[bytes], dict[str, Any] | None]
 ) -> dict[str, Any]:
-    """The body, when it is JSON and `envelope` finds what has to be in it."""
+    """The body, when `envelope` finds in it what has to be there."""
     try:
-        body = envelope(msgspec.json.decode(response.content))
-    except msgspec.DecodeError:
+        body = envelope(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         body = None
     if body is None:
         raise TransientError(errors.not_the_api(target.url, target.setting))
     return body
-
-
-def _members(body: Any) -> dict[str, Any] | None:
-    return body if isinstance(body, dict) else None
-
-
-def _listing(body: Any) -> dict[str, Any] | None:
-    return body if isinstance(body, dict) and isinstance(body.get("elements"), list) else None
-
-
-def _skills_listing(body: Any) -> dict[str, Any] | None:
-    if isinstance(body, list):
-        return {"elements": body}
-    if isinstance(body, dict) and isinstance(body.get("enterpriseUserSkillsets"), list):
-        return {"elements": body["enterpriseUserSkillsets"], "pagination": body.get("pagination")}
-    return _listing(body)
 
 
 def _leave_headers_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -150,7 +150,7 @@ class _Questions:
         return "Can be read." if found else "Can be read; the program that was asked for has no rows in it yet."
 
     def _rows(self, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = answer["elements"]
+        rows: list[dict[str, Any]] = list(answer["elements"])
         if not all(isinstance(row, dict) and row.get("id") is not None for row in rows):
             raise self._not_the_api()
         return rows

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from tap_coursera.errors import TapError
-from tap_coursera.stopping import stop
+from tap_coursera.seen import EARLIER, NOW, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from tap_coursera.ahead import Pending
     from tap_coursera.client import Client
@@ -38,19 +38,10 @@ BARREN_PAGES = 20
 """Pages in a row without a row that is new to this reading, after which paging counts as going round in circles."""
 
 
-@dataclass
-class Seen:
-    """Rows shown so far; share it between listings that overlap, to get a row from only one of them."""
-
-    met: dict[int, int] = field(default_factory=dict)
-    """The 64-bit hash of a row's id, to save memory, to the number of the reading that last met it."""
-    readings: int = 0
-
-
 class Page(NamedTuple):
     """One answer: its rows, how many there are in all, where the next page starts (None: nowhere, as far as said)."""
 
-    rows: list[Row]
+    rows: Collection[Row]
     total: int | None
     following: str | None
 
@@ -196,27 +187,26 @@ def _whole(listing: Listing, seen: Seen, ahead: _Ahead) -> Iterator[Row]:
 
 def _pass(listing: Listing, reading: _Reading, seen: Seen, ahead: _Ahead) -> Iterator[Row]:
     barren = 0
-    seen.readings += 1
-    mark, met = seen.readings, seen.met
+    seen.begin()
     for page in _pages(listing, reading, ahead):
+        seen.expect(listing.total or 0)
         new_here = 0
         for row in page:
             key = _key(listing, row)
             reading.order = hash((reading.order, key))
-            before = met.get(key)
-            met[key] = mark
-            if before == mark:
+            met = seen.meet(key)
+            if met is NOW:
                 reading.repeated += 1
                 continue
             new_here += 1
-            if before is None:
+            if met is not EARLIER:
                 yield row
         barren = 0 if new_here else barren + 1
         if barren >= BARREN_PAGES:
             raise _circles(listing)
 
 
-def _pages(listing: Listing, reading: _Reading, ahead: _Ahead) -> Iterator[list[Row]]:
+def _pages(listing: Listing, reading: _Reading, ahead: _Ahead) -> Iterator[Collection[Row]]:
     position = "0"
     visited = {position}
     tally = listing.client.tallies[listing.stream]
@@ -273,7 +263,7 @@ class _Ahead:
             self._drop()
             self._asked.append((position, self._ask(listing, position, received)))
         self._fill(listing)
-        page = stop.fits_during(self._asked.popleft()[1].result)
+        page = listing.client.workers.wait_for(self._asked.popleft()[1])
         if position == "0" and page.following == str(listing.page_size) == str(len(page.rows)):
             self._guesses = iter(range(len(page.rows), page.total or 0, len(page.rows)))
         self._fill(listing)
@@ -311,7 +301,10 @@ def _key(listing: Listing, row: object) -> int:
     Composes the id of a row that came without, as the vendor does.
     """
     if isinstance(row, dict):
-        if row.get("id") is None and listing.id_parts:
+        name, program = row.get("id"), row.get("programId", "None")
+        if name.__class__ is str is program.__class__:
+            return hash((name, program))
+        if name is None and listing.id_parts:
             parts = [row.get(name) for name in listing.id_parts]
             row["id"] = None if None in parts else "~".join(map(str, parts))
         if row.get("id") is not None:

@@ -208,7 +208,8 @@ class Enrollments(ProgramReportStream):
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         program = (context or {})["program_id"]
         since = self.since(context)
-        shown = _Shown()
+        remembered = self.get_context_state(context).get("program_name") if self.remembers else None
+        shown = _Shown(keeps_ids=isinstance(remembered, str))
         if since is None:
             yield from shown.passing(self._report.rows(program))
             self._courses = (program, shown.courses)
@@ -220,8 +221,7 @@ class Enrollments(ProgramReportStream):
         # A new name of the program is no activity of anybody: no filter finds the rows that bear it. The report bears
         # it up to a day later than the list of programs, so what it shows counts first.
         listed = self._listed_names(program)
-        remembered = self.get_context_state(context).get("program_name") if self.remembers else None
-        elsewhere = _Shown()
+        elsewhere = _Shown(keeps_ids=False)
         if isinstance(remembered, str) and (shown.names or listed or {remembered}) != {remembered}:
             rest = elsewhere.passing(self._report.rows(program, self.start))
             yield from (raw for raw in rest if raw["id"] not in shown.ids)
@@ -254,16 +254,18 @@ class Enrollments(ProgramReportStream):
 
 
 class _Shown:
-    """What the rows that passed have told: ids, names of the program, courses."""
+    """What the rows that passed have told: ids (if they are going to be asked for), names of the program, courses."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_ids: bool) -> None:
+        self._keeps_ids = keeps_ids
         self.ids: set[str] = set()
         self.names: set[str] = set()
         self.courses: set[str] = set()
 
     def passing(self, rows: Iterable[Raw]) -> Iterator[Raw]:
         for raw in rows:
-            self.ids.add(raw["id"])
+            if self._keeps_ids:
+                self.ids.add(raw["id"])
             if (name := raw.get("programName")) and isinstance(name, str):
                 self.names.add(name)
             if raw.get("contentType") == COURSE and raw.get("contentId"):

@@ -62,7 +62,9 @@ class TapCoursera(Tap):
     @cached_property
     def client(self) -> Client:
         """One session and one token for all streams."""
-        return Client(self.config)
+        client = Client(self.config)
+        client.workers.before_waiting = self._flush
+        return client
 
     @cached_property
     def progress(self) -> Progress:
@@ -99,14 +101,22 @@ class TapCoursera(Tap):
             except Stopped:
                 self._write_last_state()
                 raise
+            finally:
+                self._flush()
 
     def _by_file(self) -> AbstractContextManager[None]:
         writer = self.message_writer
         return writer.by_file(self.config.get("batch_config")) if isinstance(writer, MessageWriter) else nullcontext()
 
+    def _flush(self) -> None:
+        """Hold back no rows."""
+        if isinstance(self.message_writer, MessageWriter):
+            self.message_writer.flush()
+
     def _write_last_state(self) -> None:
         """Where the next run goes on; also when it was said before, since a loader keeps the last one it has read."""
         try:
+            self._flush()
             if self.state:
                 self.write_message(StateMessage(self.state))
         except BrokenPipeError:

@@ -6,7 +6,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
+from singer_sdk.helpers._util import utc_now
 from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
@@ -16,13 +17,28 @@ from tap_coursera.stopping import stop
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from singer_sdk.helpers.types import Record
     from singer_sdk.singerlib import Message
+
+ENOUGH = 1 << 16
+"""Bytes of rows that are written together, about what a pipe holds."""
 
 
 class MessageWriter(MsgSpecWriter):
-    """Writes messages as JSON lines; once a row or a state is out, the run may stop."""
+    """Writes messages as JSON lines; once a row or a state is out, the run may stop.
+
+    Rows may wait to be written together: no longer than until there are enough, until another message follows, or
+    until `flush`, which is due before anything is waited for and at the end.
+    """
 
     _batches: Batches | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting = bytearray()
+        """Whole RECORD messages."""
+        self._around: tuple[tuple[str, int | None] | None, bytes, bytes] = (None, b"", b"")
+        """Stream and version of the newest of them, and what comes before and after its row."""
 
     @contextmanager
     def by_file(self, config: Mapping[str, Any] | None) -> Iterator[None]:
@@ -50,8 +66,38 @@ class MessageWriter(MsgSpecWriter):
         if isinstance(message, (RecordMessage, StateMessage)):
             stop.fits()
 
+    def write_row(self, stream: str, row: Record, version: int | None) -> None:
+        """Write a row as it is, in the bytes of a RecordMessage, but that rows that wait together share their time.
+
+        It is the time of the first of them, so never later than that of writing.
+        """
+        if self._batches is not None:
+            self._batches.add(stream, row, version)
+            stop.fits()
+            return
+        lines = self._waiting
+        if not lines or self._around[0] != (stream, version):
+            self._around = ((stream, version), *_around(stream, version))
+        _, before, after = self._around
+        lines += before
+        encoder.encode_into(row, lines, -1)
+        lines += after
+        if len(lines) >= ENOUGH:
+            self.flush()
+            stop.fits()
+
+    def flush(self) -> None:
+        """Write the rows that wait."""
+        if self._waiting:
+            lines, self._waiting = self._waiting, bytearray()
+            self._put(lines)
+
     def _write(self, message: Message) -> None:
-        rest = self.format_message(message)
+        self.flush()
+        self._put(self.format_message(message))
+
+    @staticmethod
+    def _put(rest: bytearray) -> None:
         try:
             # Where Python is told not to buffer (PYTHONUNBUFFERED), a signal may cut a write short.
             while rest:
@@ -61,3 +107,10 @@ class MessageWriter(MsgSpecWriter):
             # Ctrl-C ends the loader of a shell's pipeline, too.
             stop.fits()
             raise
+
+
+def _around(stream: str, version: int | None) -> tuple[bytes, bytes]:
+    """What comes before a row and after it in a RECORD message of now."""
+    row, message = {"": 0}, RecordMessage(stream, {"": 0}, version, utc_now())
+    before, _, after = encoder.encode(message.to_dict()).partition(encoder.encode(row))
+    return before, after + b"\n"

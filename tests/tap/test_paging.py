@@ -11,7 +11,8 @@ import pytest
 from tap_coursera.ahead import Workers
 from tap_coursera.client import Tally
 from tap_coursera.errors import TapError
-from tap_coursera.paging import READS, Listing, Seen
+from tap_coursera.paging import READS, Listing
+from tap_coursera.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
