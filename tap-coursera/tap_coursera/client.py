@@ -25,7 +25,7 @@ import requests
 from tap_coursera import envelopes, errors
 from tap_coursera.ahead import Workers
 from tap_coursera.auth import SharedToken
-from tap_coursera.errors import BusyError, TapError, TransientError
+from tap_coursera.errors import Answer, BusyError, TapError, TransientError
 from tap_coursera.pace import Pace
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Client:
 
         return self._persistently(attempt, stream, self._api)
 
-    def _authorised(self, stream: str, url: str, params: Mapping[str, str]) -> requests.Response:
+    def _authorised(self, stream: str, url: str, params: Mapping[str, str]) -> Answer:
         """Ask with the token; when it is refused, again with a new one, since it can be revoked before its time."""
         tries = 0
         while True:
@@ -168,14 +168,18 @@ class Client:
 
         return self._persistently(attempt, _TOKEN, self._auth)
 
-    def _send(self, stream: str, target: _Target, method: str, url: str, **options: Any) -> requests.Response:
+    def _send(self, stream: str, target: _Target, method: str, url: str, **options: Any) -> Answer:
         """One request over the wire; every passing trouble becomes a `TransientError`."""
         started = self._pace.start()
         with self._lock:
             self.tallies[stream].requests += 1
         try:
             # Redirects lead to a log-in page at best, and would carry the token elsewhere.
-            response = self._session.request(method, url, timeout=self._timeout, allow_redirects=False, **options)
+            with self._session.request(
+                method, url, timeout=self._timeout, allow_redirects=False, stream=True, **options
+            ) as response:
+                # In one piece: requests would collect it in pieces of 10 kB, and hold it twice.
+                content = b"".join(response.iter_content(None))
         except requests.exceptions.SSLError:
             raise TapError(errors.bad_certificate(target.url, target.setting)) from None
         except (
@@ -215,7 +219,7 @@ class Client:
             )
         if _REDIRECT <= status < _BAD_REQUEST:
             raise TapError(errors.not_the_api(target.url, target.setting))
-        return response
+        return Answer(status, content)
 
     def _persistently(self, attempt: Callable[[], dict[str, Any]], what: str, target: _Target) -> dict[str, Any]:
         tries = 0
@@ -258,9 +262,7 @@ def retry_after(header: str | None) -> float | None:
     return max(0.0, (moment - datetime.now(tz=timezone.utc)).total_seconds())
 
 
-def _decoded(
-    response: requests.Response, target: _Target, envelope: Callable[[bytes], dict[str, Any] | None]
-) -> dict[str, Any]:
+def _decoded(response: Answer, target: _Target, envelope: Callable[[bytes], dict[str, Any] | None]) -> dict[str, Any]:
     """The body, when `envelope` finds in it what has to be there."""
     try:
         body = envelope(response.content)

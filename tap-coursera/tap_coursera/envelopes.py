@@ -68,7 +68,8 @@ def members(content: bytes) -> dict[str, Any] | None:
 def listing(content: bytes, trouble: str) -> dict[str, Any] | None:
     """The envelope `{"elements": Rows, "paging": {...}}` of `businesses.v1`; None when it is something else."""
     # What is skipped is checked for its grammar, but for this.
-    content.decode()
+    if not content.isascii():
+        content.decode()
     try:
         found = _decode_listing(content)
     except msgspec.ValidationError:

@@ -11,7 +11,7 @@ No sentence repeats what a server answered, nor a path or query with ids in it: 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,7 +19,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import requests
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 USUAL = {
@@ -29,6 +28,13 @@ USUAL = {
 """Where the API is, by setting."""
 _OLDER_HOSTS = frozenset({"api.coursera.org", "accounts.coursera.org"})
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+
+
+class Answer(NamedTuple):
+    """What a server said."""
+
+    status_code: int
+    content: bytes
 
 
 class TapError(Exception):
@@ -130,7 +136,7 @@ def token_refused(status: int, url: str) -> str:
     )
 
 
-def data_refused(response: requests.Response, stream: str, org_id: str, url: str) -> RefusedError:
+def data_refused(response: Answer, stream: str, org_id: str, url: str) -> RefusedError:
     """The data endpoint said no, for good; the kind of its body tells which layer did, its text is not repeated."""
     body = _members(response)
     code = body.get("errorCode")
@@ -190,7 +196,7 @@ def _not_an_org_id(status: int) -> str:
     )
 
 
-def _members(response: requests.Response) -> dict[str, Any]:
+def _members(response: Answer) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(response.content)
     except msgspec.DecodeError:

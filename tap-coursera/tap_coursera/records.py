@@ -223,6 +223,8 @@ def _converter(spec: Mapping[str, Any]) -> Convert:
     kind = next(kind for kind in spec["type"] if kind != "null")
     if kind == "array":
         each = _converter(spec["items"])
+        if each is _text:
+            return _texts
         return lambda values: [each(value) for value in _list(values) if value is not None]
     if kind == "object":
         members = [(name, inner["x-source"], _converter(inner)) for name, inner in spec["properties"].items()]
@@ -246,6 +248,10 @@ def _list(value: Any) -> list[Any]:
     if type(value) is not list:
         raise TypeError
     return value
+
+
+def _texts(values: Any) -> list[str]:
+    return [value if value.__class__ is str else _text(value) for value in _list(values) if value is not None]
 
 
 def _text(value: Any) -> str:

@@ -139,10 +139,13 @@ class EnrollmentReport:
         return found
 
     def _dated(self, listings: Iterable[Listing]) -> Iterator[Raw]:
+        before = None
         for raw in read(listings):
-            updated = _moment(raw.get("updatedAt"))
-            if 0 < updated < float(self.as_of or "inf"):
-                self.as_of = int(updated)
+            # It is the same in most rows.
+            if (value := raw.get("updatedAt")) != before:
+                before, updated = value, _moment(value)
+                if 0 < updated < float(self.as_of or "inf"):
+                    self.as_of = int(updated)
             yield raw
 
     def _listing(self, program: str | None, extra: Mapping[str, str]) -> Listing:
@@ -263,11 +266,14 @@ class _Shown:
         self.courses: set[str] = set()
 
     def passing(self, rows: Iterable[Raw]) -> Iterator[Raw]:
+        before = None
         for raw in rows:
             if self._keeps_ids:
                 self.ids.add(raw["id"])
-            if (name := raw.get("programName")) and isinstance(name, str):
-                self.names.add(name)
+            if (name := raw.get("programName")) != before:
+                before = name
+                if name and isinstance(name, str):
+                    self.names.add(name)
             if raw.get("contentType") == COURSE and raw.get("contentId"):
                 self.courses.add(str(raw["contentId"]))
             yield raw

@@ -31,7 +31,7 @@ class Seen:
     def __init__(self) -> None:
         self._used = 0
         self._places = SMALLEST
-        self._keys = array("q", bytes(8 * SMALLEST))
+        self._keys = array("q", [0]) * SMALLEST
         """By place; 0 is a free one."""
         self._now = bytearray(SMALLEST)
         """By place, whether that row was met in this reading."""
@@ -73,7 +73,7 @@ class Seen:
 
     def _make_room(self, places: int) -> None:
         before = zip(self._keys, self._now, strict=True)
-        keys, now = array("q", bytes(8 * places)), bytearray(places)
+        keys, now = array("q", [0]) * places, bytearray(places)
         for key, in_this_reading in before:
             if key:
                 place = key % places

@@ -37,8 +37,8 @@ class MessageWriter(MsgSpecWriter):
         super().__init__()
         self._waiting = bytearray()
         """Whole RECORD messages."""
-        self._around: tuple[tuple[str, int | None] | None, bytes, bytes] = (None, b"", b"")
-        """Stream and version of the newest of them, and what comes before and after its row."""
+        self._around: dict[tuple[str, int | None], tuple[bytes, bytes]] = {}
+        """Of those that wait, by stream and version: what comes before and after a row."""
 
     @contextmanager
     def by_file(self, config: Mapping[str, Any] | None) -> Iterator[None]:
@@ -69,16 +69,16 @@ class MessageWriter(MsgSpecWriter):
     def write_row(self, stream: str, row: Record, version: int | None) -> None:
         """Write a row as it is, in the bytes of a RecordMessage, but that rows that wait together share their time.
 
-        It is the time of the first of them, so never later than that of writing.
+        It is that of the first row of the stream among them, so never later than the writing.
         """
         if self._batches is not None:
             self._batches.add(stream, row, version)
             stop.fits()
             return
-        lines = self._waiting
-        if not lines or self._around[0] != (stream, version):
-            self._around = ((stream, version), *_around(stream, version))
-        _, before, after = self._around
+        lines, around = self._waiting, self._around.get((stream, version))
+        if around is None:
+            around = self._around[stream, version] = _around(stream, version)
+        before, after = around
         lines += before
         encoder.encode_into(row, lines, -1)
         lines += after
@@ -90,14 +90,14 @@ class MessageWriter(MsgSpecWriter):
         """Write the rows that wait."""
         if self._waiting:
             lines, self._waiting = self._waiting, bytearray()
+            self._around.clear()
             self._put(lines)
 
     def _write(self, message: Message) -> None:
         self.flush()
         self._put(self.format_message(message))
 
-    @staticmethod
-    def _put(rest: bytearray) -> None:
+    def _put(self, rest: bytearray) -> None:
         try:
             # Where Python is told not to buffer (PYTHONUNBUFFERED), a signal may cut a write short.
             while rest:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk import Stream, Tap
+from singer_sdk.mapper import SameRecordTransform, StreamMap
+from singer_sdk.metrics import Counter
 from singer_sdk.plugin_base import PluginBase
+from singer_sdk.singerlib import RecordMessage
 
 from tap_coursera.tap import TapCoursera
 
@@ -43,6 +46,8 @@ def test_a_method_that_the_tap_overrides_or_calls_is_still_there(method: Callabl
         (Stream._sync_records, "self._write_record_message(record)"),
         (Stream._sync_records, "self._increment_stream_state(record, context=current_context)"),
         (Stream._generate_record_messages, "self._stream_version"),
+        (Stream._process_record, "self.generate_child_contexts("),
+        (Counter.increment, "self.value += value"),
         (Stream._sync_records, "self.get_record_counter()"),
         (Stream._sync_children, "child_stream.sync(context=child_context)"),
         (Tap.sync_all, "stream.sync()"),
@@ -53,6 +58,41 @@ def test_a_method_that_the_tap_overrides_or_calls_is_still_there(method: Callabl
 )
 def test_the_sdk_still_calls_it_where_the_tap_expects_it(caller: Callable[..., Any], called: str) -> None:
     assert called in inspect.getsource(inspect.unwrap(caller))
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "own"),
+    [
+        (
+            Stream._write_record_message,
+            [
+                "_generate_record_messages(record)",
+                "_tap.write_message(record_message)",
+                "state_manager.is_flushed = False",
+            ],
+            3,
+        ),
+        (
+            Stream._generate_record_messages,
+            [
+                "pop_deselected_record_properties(record, self.schema, self.mask)",
+                "level=self.TYPE_CONFORMANCE_LEVEL",
+                "stream_map.transform(record)",
+                "time_extracted=utc_now()",
+            ],
+            8,
+        ),
+        (SameRecordTransform.transform, ["return super().transform(record)"], 0),
+        (StreamMap.transform, ["return self.flatten_record(record)"], 1),
+        (RecordMessage.to_dict, ['"type": "RECORD"', '"stream": self.stream', '"record": self.record'], 6),
+    ],
+)
+def test_the_way_of_a_row_through_the_sdk_has_no_more_steps_than_the_direct_one_knows(
+    method: Callable[..., Any], steps: list[str], own: int
+) -> None:
+    source = inspect.getsource(method)
+    assert [step for step in steps if step in source] == steps
+    assert source.count("self.") == own, "look at what is new, and whether direct.py has to know it"
 
 
 def test_attributes_that_the_tap_reads_are_still_there() -> None:
