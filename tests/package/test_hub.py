@@ -56,8 +56,10 @@ def test_what_settings_may_be_is_said_in_the_words_of_the_hub() -> None:
         {"label": "Full", "value": "full"},
     ]
     assert {name for name in kinds if name.startswith("batch_config")} == {
+        "batch_config.batch_size",
         "batch_config.encoding.compression",
         "batch_config.encoding.format",
+        "batch_config.storage.params",
         "batch_config.storage.prefix",
         "batch_config.storage.root",
     }

@@ -43,6 +43,7 @@ def test_a_method_that_the_tap_overrides_or_calls_is_still_there(method: Callabl
     [
         (Stream.sync, "self._write_schema_message()"),
         (Stream.sync, "self.emit_activate_version_messages"),
+        (Stream.sync, "batch_config = self.get_batch_config(self.config)"),
         (Stream._sync_records, "self._write_record_message(record)"),
         (Stream._sync_records, "self._increment_stream_state(record, context=current_context)"),
         (Stream._generate_record_messages, "self._stream_version"),
