@@ -13,20 +13,14 @@ import pytest
 import yaml
 
 from coursera_connect import summary
+from tap_coursera import settings
 from tap_coursera.tap import STREAMS as TAP_STREAMS
-from tap_coursera.tap import TapCoursera
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MELTANO: dict[str, Any] = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
 STREAMS = [stream.name for stream in TAP_STREAMS]
-BUILT_IN: dict[str, Any] = {"properties": {}}
-TapCoursera.append_builtin_config(BUILT_IN)  # the SDK adds these to every tap, to the class itself when one is made
-TAP_SETTINGS: dict[str, Any] = {
-    name: schema
-    for name, schema in TapCoursera.config_jsonschema["properties"].items()
-    if name not in BUILT_IN["properties"]
-}
+TAP_SETTINGS: dict[str, Any] = settings.PROPERTIES.to_dict()["properties"]
 LMS_SYNC_STARTS_AT = 5 * 60
 
 
