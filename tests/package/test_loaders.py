@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> list[Output]:
-    """All streams of a college, and three days later what changed in them."""
+    """All streams of a college, three days later what changed in them; and the first day by file."""
     folder = tmp_path_factory.mktemp("days")
     tap = (sys.executable, "-m", "tap_coursera")
+    files = {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": {"root": str(folder / "batches")}}
     sandbox = RunningSandbox(folder / "sandbox", learners=40)
     try:
         first = read_tap(folder / "first", *tap, config=sandbox.tap_config)
+        filed = read_tap(folder / "filed", *tap, config=sandbox.tap_config | {"batch_config": files})
         sandbox.advance(days=3)
-        return [first, read_tap(folder / "later", *tap, config=sandbox.tap_config, state=first.states[-1])]
+        return [first, read_tap(folder / "later", *tap, config=sandbox.tap_config, state=first.states[-1]), filed]
     finally:
         sandbox.stop()
 
@@ -70,15 +72,16 @@ class Jsonl:
 @dataclass
 class PostgreSQL:
     server: Postgres
+    schema: str
     command = "target-postgres"
     appends = False
 
     @property
     def config(self) -> Json:
-        return {"sqlalchemy_url": self.server.url, "default_target_schema": "loaders"}
+        return {"sqlalchemy_url": self.server.url, "default_target_schema": self.schema}
 
     def rows(self, stream: str) -> list[Json]:
-        return self.server.rows(f'loaders."{stream}"')
+        return self.server.rows(f'{self.schema}."{stream}"')
 
 
 @dataclass
@@ -102,8 +105,8 @@ class DuckDB:
 def loader(request: pytest.FixtureRequest, tmp_path: Path) -> Loader:
     if request.param == "jsonl":
         return Jsonl(tmp_path / "rows")
-    if request.param == "postgres":
-        return PostgreSQL(request.getfixturevalue("database"))
+    if request.param.startswith("postgres"):
+        return PostgreSQL(request.getfixturevalue("database"), request.param.replace(" ", "_"))
     return DuckDB(tmp_path / "warehouse.duckdb")
 
 
@@ -121,7 +124,7 @@ def by_key(output: Output, stream: str) -> dict[tuple[Any, ...], Json]:
 
 
 def expected(days: list[Output], stream: str, *, appends: bool) -> list[Json]:
-    """The rows that a loader ought to have after these days: all of them, or the last one of each key."""
+    """The rows that a loader ought to have after these runs: all of them, or the last one of each key."""
     if appends:
         return [record for day in days for record in day.records[stream]]
     return list({key: record for day in days for key, record in by_key(day, stream).items()}.values())
@@ -157,24 +160,43 @@ def comparable(row: Json, schema: Json) -> str:
 
 
 def test_the_later_day_brings_new_rows_and_others_for_known_keys(days: list[Output]) -> None:
-    first, later = (by_key(day, "item_grades") for day in days)
-    assert later.keys() - first.keys()
-    assert [key for key in later.keys() & first.keys() if later[key] != first[key]]
-    assert [len(day.records) for day in days] == [len(day.schemas) for day in days] == [len(STREAMS)] * 2
+    first, later, filed = days
+    before, after = (by_key(day, "item_grades") for day in (first, later))
+    assert after.keys() - before.keys()
+    assert [key for key in after.keys() & before.keys() if after[key] != before[key]]
+    assert [len(day.records) for day in days] == [len(day.schemas) for day in days] == [len(STREAMS)] * 3
+    assert not any(filed.records.values())
+    assert filed.states[-1] == first.states[-1]
+
+
+def compare(loader: Loader, runs: list[Output]) -> None:
+    """Fail unless the loader has what these runs brought, value by value."""
+    for stream, schema in runs[0].schemas.items():
+        found = loader.rows(stream)
+        wanted = expected(runs, stream, appends=loader.appends)
+        assert len(found) == len(wanted), stream
+        assert sorted(comparable(row, schema) for row in found) == sorted(comparable(row, schema) for row in wanted), (
+            stream
+        )
 
 
 def test_two_days_of_all_streams_arrive_unchanged(
     loader: Loader, days: list[Output], installed: Installed, tmp_path: Path
 ) -> None:
-    for number, day in enumerate(days, 1):
-        assert load(loader, day, installed, tmp_path / "config.json") == day.states[-1]
-        for stream, schema in day.schemas.items():
-            found = loader.rows(stream)
-            wanted = expected(days[:number], stream, appends=loader.appends)
-            assert len(found) == len(wanted), stream
-            assert sorted(comparable(row, schema) for row in found) == sorted(
-                comparable(row, schema) for row in wanted
-            ), stream
+    first, later, _ = days
+    assert load(loader, first, installed, tmp_path / "config.json") == first.states[-1]
+    compare(loader, [first])
+    assert load(loader, later, installed, tmp_path / "config.json") == later.states[-1]
+    compare(loader, [first, later])
+
+
+@pytest.mark.parametrize("loader", ["postgres by file", "duckdb"], indirect=True)
+def test_a_day_that_comes_by_file_arrives_unchanged(
+    loader: Loader, days: list[Output], installed: Installed, tmp_path: Path
+) -> None:
+    first, _, filed = days
+    assert load(loader, filed, installed, tmp_path / "config.json") == first.states[-1]
+    compare(loader, [first])
 
 
 def test_the_commands_of_the_readme_fill_all_three(
