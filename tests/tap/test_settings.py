@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.tap.conftest import Json
 
 GOOD: Json = {"client_id": "the-id", "client_secret": "the-secret", "org_id": "SandboxOrg-AAAAAAAAA_A"}
+BY_FILE: Json = {"encoding": {"format": "jsonl"}, "storage": {"root": "/srv/batches"}}
 OWN: Json = settings.PROPERTIES.to_dict()["properties"]
 SPACES = "a space or an invisible character"
 
@@ -69,6 +70,10 @@ def said(done: subprocess.CompletedProcess[str]) -> list[str]:
         {"max_parallel_requests": 1},
         {"include_specializations": True, "include_expired_contracts": True},
         {"user_agent": "my college/1.0 (it@college.example)"},
+        {"batch_config": {}},
+        {"batch_config": BY_FILE},
+        {"batch_config": BY_FILE | {"batch_size": 1, "encoding": {"format": "jsonl", "compression": "gzip"}}},
+        {"batch_config": BY_FILE | {"storage": {"root": "s3://b/x", "prefix": "", "params": {"anon": True}}}},
         dict.fromkeys(OWN.keys() - GOOD.keys()),
     ],
 )
@@ -140,6 +145,18 @@ def test_spaces_around_or_inside_what_was_copied_are_refused_and_not_silently_ta
         ({"include_specializations": "yes!"}, "include_specializations has to be true or false, without quotes"),
         ({"user_agent": "one\r\nX-Other: two"}, "user_agent cannot be sent"),
         ({"user_agent": "Überflieger"}, "user_agent cannot be sent"),
+        ({"batch_config": "jsonl"}, "batch_config has to be an object with encoding, .* without quotes around it"),
+        ({"batch_config": {"storage": {"root": "/x"}}}, "batch_config lacks encoding: add what is missing"),
+        ({"batch_config": BY_FILE | {"storage": {}}}, "batch_config.storage lacks root: add what is missing"),
+        ({"batch_config": BY_FILE | {"storage": {"root": ""}}}, "batch_config.storage.root is empty"),
+        ({"batch_config": BY_FILE | {"storage": "pa55"}}, "batch_config.storage has to be an object with root"),
+        (
+            {"batch_config": BY_FILE | {"encoding": {"format": "parquet"}}},
+            "batch_config.encoding.format has to be jsonl",
+        ),
+        ({"batch_config": BY_FILE | {"encoding": {"format": "jsonl", "compression": "zip"}}}, "be none or gzip"),
+        ({"batch_config": BY_FILE | {"batch_size": 0}}, "batch_config.batch_size has to be a whole number from 1"),
+        ({"batch_config": BY_FILE | {"pa55": 1}}, "batch_config takes encoding, storage, batch_size and nothing else"),
     ],
 )
 def test_what_cannot_be_right_has_one_sentence_with_the_remedy(change: Json, sentence: str) -> None:
