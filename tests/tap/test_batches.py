@@ -11,12 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from typing_extensions import override
 from upath import UPath
 
 from tap_coursera import batches
@@ -26,7 +25,7 @@ from tap_coursera.tap import STREAMS, TapCoursera
 from tap_coursera.writing import MessageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from singer_sdk.singerlib import Message
@@ -147,21 +146,21 @@ def test_a_storage_that_is_no_disk_gets_the_files_too(sandbox: RunningSandbox, s
     assert all(m["manifest"][0].startswith("memory://") for m in filed if m["type"] == "BATCH")
 
 
-class Ending(MessageWriter):
-    """Ends the run after so many rows."""
+@contextmanager
+def ending(rows: int, error: BaseException) -> Iterator[None]:
+    """Ends a run after so many rows."""
+    add, left = batches.Batches.add, rows
 
-    def __init__(self, rows: int, error: BaseException) -> None:
-        super().__init__()
-        self.left = rows
-        self.error = error
+    def counted(*row: Any) -> None:
+        nonlocal left
+        add(*row)
+        left -= 1
+        if not left:
+            raise error
 
-    @override
-    def write_message(self, message: Message) -> None:
-        super().write_message(message)
-        self.left -= message.type == "RECORD"
-        if not self.left:
-            self.left = -1
-            raise self.error
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(batches.Batches, "add", counted)
+        yield
 
 
 def tables(*runs: list[Json]) -> dict[tuple[Any, ...], str]:
@@ -182,7 +181,8 @@ def test_a_run_that_is_stopped_announces_its_last_rows_ahead_of_the_last_state(
     config = sandbox.tap_config | by_file(tmp_path, size=50)
     whole = tables(said(config, select=read))
     for rows in (1, 77, 400, 1500):
-        part = said(config, Ending(rows, Stopped(signal.SIGTERM)), select=read)
+        with ending(rows, Stopped(signal.SIGTERM)):
+            part = said(config, select=read)
         # After the very first row there is no state yet.
         assert [message["type"] for message in part[-2:]] == (["SCHEMA", "BATCH"] if rows == 1 else ["BATCH", "STATE"])
         assert sum(len(rows_of(message)) for message in part if message["type"] == "BATCH") == rows
@@ -193,9 +193,9 @@ def test_a_run_that_fails_announces_the_rows_before_the_failure(
     sandbox: RunningSandbox, read_tap: ReadTap, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> None:
     read = ("program_memberships", "enrollments")
-    writer = Ending(77, TapError("No more."))
-    with pytest.raises(TapError, match="No more"):
-        read_tap(sandbox.tap_config | by_file(tmp_path), select=read, into=writer)  # type: ignore[arg-type]
+    config = sandbox.tap_config | by_file(tmp_path)
+    with pytest.raises(TapError, match="No more"), ending(77, TapError("No more.")):
+        read_tap(config, select=read, into=MessageWriter())  # type: ignore[arg-type]
     announced = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert announced[-1]["type"] == "BATCH"
     assert sum(len(rows_of(message)) for message in announced if message["type"] == "BATCH") == 77
