@@ -42,6 +42,7 @@ def test_two_days_of_demo_and_a_broken_one(project: Project) -> None:
     assert len(first.stdout.splitlines()) <= 80
     assert project.warehouse.is_file()
     assert project.package.is_file()
+    assert list(project.warehouse.with_name("batches").iterdir()) == []  # rows passed through there
     assert not sandbox_answers(project)
 
     second = demo(project)
