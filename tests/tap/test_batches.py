@@ -122,7 +122,7 @@ def test_files_bring_the_rows_of_messages_between_the_same_other_messages(
         assert max(len(rows_of(message)) for message in filed if message["type"] == "BATCH") == how["size"]
 
 
-def test_an_incremental_day_goes_by_file_in_the_same_steps_and_the_gradebook_is_read_once(
+def test_an_incremental_day_goes_by_file_in_the_same_steps_and_with_the_same_requests(
     moving_sandbox: RunningSandbox, said: Said, tmp_path: Path
 ) -> None:
     config = moving_sandbox.tap_config
@@ -131,8 +131,13 @@ def test_an_incremental_day_goes_by_file_in_the_same_steps_and_the_gradebook_is_
     assert steps(first) == steps(said(config))
     moving_sandbox.advance(days=3)
     state = first[-1]["value"]
+    moving_sandbox.reset_requests()
     later = said(filed, state=state)
+    routes = moving_sandbox.requests()["routes"]
+    assert routes["courseGradebookReports"]
+    moving_sandbox.reset_requests()
     assert steps(later) == steps(said(config, state=state))
+    assert moving_sandbox.requests()["routes"] == routes
     assert "item_grades" in {message["stream"] for message in later if message["type"] == "BATCH"}
     manifests = [url for run in (first, later) for m in run if m["type"] == "BATCH" for url in m["manifest"]]
     assert len(set(manifests)) == len(manifests) == len(list((tmp_path / "one").iterdir()))

@@ -91,18 +91,6 @@ def test_what_failed_is_told_as_far_as_it_came_and_then_why(sandbox: RunningSand
     assert lines["program_memberships"].group("rows", "requests", "retries") == ("0", "7", "6")
 
 
-def test_rows_in_batch_files_count_too(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    batches = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": tmp_path.as_uri(), "prefix": "batch-"},
-    }
-    rows = [
-        {found["stream"]: found["rows"] for found in LINE.finditer(run(tmp_path, sandbox.tap_config | more).stderr)}
-        for more in ({}, {"batch_config": batches})
-    ]
-    assert rows[0] == rows[1]
-
-
 def test_the_time_of_a_stream_is_not_that_of_the_streams_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
