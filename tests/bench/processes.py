@@ -87,14 +87,18 @@ def run(stages: Sequence[Stage], log: Path, watched: Mapping[str, str] | None = 
         watcher.start({process.pid: stage.role for process, stage in zip(started, stages, strict=True)})
         cost = Cost(0.0, {}, {})
         failed = False
-        for stage, process in zip(stages, started, strict=True):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            failed = failed or process.returncode != 0
-            cost.cpu[stage.role] = usage.ru_utime + usage.ru_stime
-            cost.peak[stage.role] = usage.ru_maxrss * _PEAK_UNIT / _MB
+        try:
+            for stage, process in zip(stages, started, strict=True):
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                failed = failed or process.returncode != 0
+                cost.cpu[stage.role] = usage.ru_utime + usage.ru_stime
+                cost.peak[stage.role] = usage.ru_maxrss * _PEAK_UNIT / _MB
+        finally:
+            # Whoever ends the benchmark on the way ends these with it.
+            timer.cancel()
+            _kill(started)
         cost.wall = time.monotonic() - begin
-        timer.cancel()
     cost.peak |= watcher.stop()
     if failed:
         codes = ", ".join(f"{stage.role} {process.returncode}" for stage, process in zip(stages, started, strict=True))
@@ -110,7 +114,12 @@ def clean_environment() -> dict[str, str]:
 
 def _kill(processes: list[subprocess.Popen[bytes]]) -> None:
     for process in processes:
-        process.kill()
+        if process.returncode is None:
+            with suppress(psutil.Error):
+                # Its workers would wait for it for ever.
+                above = psutil.Process(process.pid)
+                for one in (*above.children(recursive=True), above):
+                    one.kill()
 
 
 class _Watcher:
