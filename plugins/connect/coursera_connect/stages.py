@@ -148,15 +148,14 @@ def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str
 
 
 def changes(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
-    """Compare memory with now: rows that are apart, held, of which a cell is kept, or that the reader does not take.
+    """Compare memory with now: rows that are apart, of which a cell is kept, or that the reader does not take.
 
-    All others are the source's and as they were. `conditions` are those of `now`.
+    All others are the source's and as they were; what is held is always apart. `conditions` are those of `now`.
     """
     for file, names in columns.items():
         database.table(
             f"suspects {file}",
             f'select "sourcedId" from {at("apart", file)} '
-            f"union select sourced_id from held where file = {literal(file)} "
             f'union select sourced_id from "kept cells" where file = {literal(file)} '
             f'union select r."sourcedId" from {at("source", file)} as r where not ({conditions.get(file, "true")})',
         )
