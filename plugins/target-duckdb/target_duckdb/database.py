@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import duckdb
 
 from target_duckdb.errors import LoadError
-from target_duckdb.sql import escape_glob
+from target_duckdb.sql import escape_glob, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_MEMORY = 128 << 20
+_MEMORY_PER_BYTE = 16  # DuckDB reads lines in buffers of twice their length, several at a time
 _RETRY_SECONDS = 0.2
 _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 # Only these speak of the machine; the messages of the other classes may quote values of records.
@@ -47,6 +49,10 @@ class Database:
         self.catalog = str(self.fetch("SELECT current_database()")[0][0])
         self.overwritten: set[tuple[str, str]] = set()  # schema and table, for load_method overwrite
         self.folder = self._make_folder(path.absolute())
+        # What does not fit into the memory waits with the batches, not in a folder that a killed run leaves behind.
+        self._connection.execute(f"SET temp_directory = {literal(str(self.folder))}")
+        self._memory = 0
+        self.make_room(0)
         self._finalizer = weakref.finalize(self, _remove_folder, self.folder, self._folders_in_use)
 
     def _make_folder(self, path: Path) -> Path:
@@ -61,6 +67,15 @@ class Database:
             raise _unusable(path.parent, error) from error
         self._folders_in_use.add(folder)
         return folder
+
+    def make_room(self, line: int) -> None:
+        """Limit DuckDB's memory to what merging a batch needs whose longest line has so many bytes.
+
+        Without a limit it would keep all blocks of the file that it once read.
+        """
+        if (needed := _MEMORY + _MEMORY_PER_BYTE * line) > self._memory:
+            self._memory = needed
+            self._connection.execute(f"SET memory_limit = '{needed >> 20}MiB'")
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""

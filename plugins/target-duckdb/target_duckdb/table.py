@@ -229,6 +229,7 @@ class Table:
             LoadError: A value does not fit its column; then nothing of the batch is in the table.
         """
         superseded = 0
+        self.database.make_room(spool.longest)
         try:
             with self.database.transaction(f"load stream {self.stream}"), _noticed_misfits():
                 self._replace_if_asked()
