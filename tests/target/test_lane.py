@@ -206,6 +206,11 @@ def test_an_unusual_line_among_usual_ones_has_its_usual_end(
     assert len(errors) > 5
 
 
+def test_a_field_that_the_schema_lacks_is_reported_once(loader: Loader, caplog: pytest.LogCaptureFixture) -> None:
+    loader(loader.schema("s", FAST, ["i"]), USUAL, *[row(b'"i":2,"unknown":1')] * 2, USUAL)
+    assert caplog.text.count("Stream s: field unknown is not in the schema and left out") == 1
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_batches_end_at_the_same_record_and_the_last_of_a_key_wins(
     loader: Loader, same: Callable[..., tuple[list[Any], int]], size: int
