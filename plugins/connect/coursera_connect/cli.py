@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from coursera_connect.commands import afterwards, checking, delivering, publishing, quality, scheduling, setup
+from coursera_connect.commands import afterwards, checking, delivering, publishing, quality, report, scheduling, setup
 from coursera_connect.errors import ConnectError
 
 _INTERRUPTED = 130  # as shells tell it
@@ -61,5 +61,6 @@ for _command in (
     quality.quality,
     afterwards.history,
     afterwards.summary,
+    report.report,
 ):
     main.add_command(_command)

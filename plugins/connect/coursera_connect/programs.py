@@ -10,6 +10,8 @@ from coursera_connect.errors import DatabaseError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coursera_connect.warehouse import Warehouse
+
 _NEWEST = """
     select id, name from (
         select id, name, _sdc_deleted_at,
@@ -30,4 +32,9 @@ def loaded(database: Path, wait: float) -> dict[str, str]:
     with warehouse.opened(database, wait) as opened:
         if "programs" not in opened.columns("coursera"):
             raise DatabaseError(f"No programs have been loaded into {database} yet: run a job, or leave --loaded out.")
-        return {str(program): str(name or "") for program, name in opened.rows(_NEWEST)}
+        return newest(opened)
+
+
+def newest(database: Warehouse) -> dict[str, str]:
+    """Return the same of an open warehouse that holds the stream."""
+    return {str(program): str(name or "") for program, name in database.rows(_NEWEST)}

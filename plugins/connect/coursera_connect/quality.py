@@ -26,8 +26,8 @@ STOP = "stop"
 SEVERITIES = (STOP, "skip", "flag")
 """From what stops a package to what only deserves a look."""
 
-_OF_ONEROSTER = {"error": STOP, "warning": "flag"}
-_COLUMNS = {"rule", "severity", "sentence", "entity", "program_id", "record_id", "how_many"}
+OF_ONEROSTER = {"error": STOP, "warning": "flag"}
+COLUMNS = {"rule", "severity", "sentence", "entity", "program_id", "record_id", "how_many"}
 _CONTENT = {"content-without-class": "contents", "content-without-gradebook": "enrollments"}
 """The rules of the transforms that name a type of content as their record, and what they count of it."""
 _WAYS = ("by_users_list", "by_remembered")
@@ -46,13 +46,13 @@ def quality(
     report = _report(package)
     with warehouse.opened(database, wait) as opened:
         tables = opened.columns("connect")
-        if not set(tables.get("quality", ())) >= _COLUMNS:
+        if not set(tables.get("quality", ())) >= COLUMNS:
             raise DatabaseError(f"{database} holds no connect.quality: run the transforms (dbt:build) first.")
-        rules = _of_transforms(opened) + _of_publish(report)
+        rules = of_transforms(opened) + _of_publish(report)
         facts: dict[str, Any] = {
             "database": str(database),
             "published": report["finished_at"] if report else None,
-            "rules": sorted(rules, key=_order),
+            "rules": sorted(rules, key=order),
             "duplicates": _duplicates(opened, tables),
             "usernames_replaced": _usernames_replaced(opened, tables),
             "match": _match(opened, tables),
@@ -68,7 +68,7 @@ def quality(
     return facts
 
 
-def _order(found: dict[str, Any]) -> tuple[Any, ...]:
+def order(found: dict[str, Any]) -> tuple[Any, ...]:
     return SEVERITIES.index(found["severity"]), -found["count"], found["rule"], found["entity"]
 
 
@@ -81,7 +81,7 @@ def _report(package: Path) -> dict[str, Any] | None:
         return None
 
 
-def _of_transforms(database: Warehouse) -> list[dict[str, Any]]:
+def of_transforms(database: Warehouse) -> list[dict[str, Any]]:
     query = (
         "select rule, severity, sentence, entity, sum(how_many) from connect.quality "
         "group by rule, severity, sentence, entity having sum(how_many) > 0"
@@ -104,7 +104,7 @@ def _of_publish(report: dict[str, Any] | None) -> list[dict[str, Any]]:
         {
             "source": "publish",
             "rule": problem["rule"],
-            "severity": _OF_ONEROSTER.get(problem["severity"], "flag"),
+            "severity": OF_ONEROSTER.get(problem["severity"], "flag"),
             "entity": f"{problem['file']} {problem['field']}",
             "count": problem["count"],
             "sentence": f"{problem['reason']} {problem['remedy']}".strip(),

@@ -70,3 +70,40 @@ def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
         return command
 
     return decorate
+
+
+shape = together(
+    setting(
+        "--schema",
+        env="CONNECT_ONEROSTER_SCHEMA",
+        default="oneroster",
+        help="Schema of the OneRoster models, one table per file.",
+    ),
+    setting(
+        "--oneroster-version",
+        env="CONNECT_ONEROSTER_VERSION",
+        type=click.Choice(["1.1", "1.2"]),
+        default="1.1",
+        help="Version of the binding.",
+    ),
+    setting(
+        "--profile", env="CONNECT_PROFILE", default="generic", help="The reader's own rules; see docs/profiles.md."
+    ),
+    setting(
+        "--privacy-level",
+        env="CONNECT_PRIVACY_LEVEL",
+        type=click.IntRange(0, 3),
+        default=0,
+        help="Privacy Shield: 1 masks last names, 2 also first names and e-mails, 3 also user names and phones.",
+    ),
+    setting("--privacy-key", env="CONNECT_PRIVACY_KEY", default="", help="Secret that the masks depend on."),
+    setting(
+        "--exclude", env="CONNECT_EXCLUDE", default="", help="Attributes to leave blank, as users.email,users.userIds."
+    ),
+)
+"""What rows look like to the reader, the Privacy Shield included."""
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the names of a list with commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())

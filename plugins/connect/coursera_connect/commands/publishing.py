@@ -11,12 +11,14 @@ import click
 from coursera_connect import publish as publishing
 from coursera_connect import screen
 from coursera_connect.commands import options
+from coursera_connect.commands import report as pages
 from coursera_connect.commands.delivering import receiver_of, receiver_options
 from coursera_connect.errors import BlockedError, ConnectError, DeliveryError, UsageError
 from coursera_connect.publish import REPORT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _EXIT_CODES = {"published": 0, "unchanged": 0, "skipped": 0, "refused": 1, "blocked": BlockedError.exit_code}
 
@@ -24,39 +26,13 @@ _how = options.together(
     options.database,
     options.package,
     options.wait,
-    options.setting(
-        "--schema",
-        env="CONNECT_ONEROSTER_SCHEMA",
-        default="oneroster",
-        help="Schema of the OneRoster models, one table per file.",
-    ),
-    options.setting(
-        "--oneroster-version",
-        env="CONNECT_ONEROSTER_VERSION",
-        type=click.Choice(["1.1", "1.2"]),
-        default="1.1",
-        help="Version of the binding.",
-    ),
+    options.shape,
     options.setting(
         "--mode",
         env="CONNECT_MODE",
         type=click.Choice(["bulk", "delta"]),
         default="bulk",
         help="Everything each time, or what changed since the last package that reached the reader.",
-    ),
-    options.setting(
-        "--profile", env="CONNECT_PROFILE", default="generic", help="The reader's own rules; see docs/profiles.md."
-    ),
-    options.setting(
-        "--privacy-level",
-        env="CONNECT_PRIVACY_LEVEL",
-        type=click.IntRange(0, 3),
-        default=0,
-        help="Privacy Shield: 1 masks last names, 2 also first names and e-mails, 3 also user names and phones.",
-    ),
-    options.setting("--privacy-key", env="CONNECT_PRIVACY_KEY", default="", help="Secret that the masks depend on."),
-    options.setting(
-        "--exclude", env="CONNECT_EXCLUDE", default="", help="Attributes to leave blank, as users.email,users.userIds."
     ),
     options.setting(
         "--removal-threshold",
@@ -92,7 +68,7 @@ def _run(
     work: Callable[[Settings, Callable[[str, int], None]], dict[str, Any]], as_json: bool, chosen: dict[str, Any]
 ) -> dict[str, Any]:
     """Do the work and return its report; with --json exactly one object is printed, however it ends."""
-    chosen["exclude"] = tuple(name.strip() for name in chosen["exclude"].split(",") if name.strip())
+    chosen["exclude"] = options.listed(chosen["exclude"])
     try:
         if "target" in chosen:
             chosen["delivery"], chosen["delivery_options"] = _receiver(chosen)
@@ -120,8 +96,10 @@ def _receiver(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     options.blackout,
     receiver_options,
     options.setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended."),
+    pages.page,
+    pages.names,
 )
-def publish(as_json: bool, **chosen: Any) -> None:
+def publish(as_json: bool, page: Path | None, names: bool, **chosen: Any) -> None:
     """Check the OneRoster tables, guard what would leave, publish one zip, all or nothing, and deliver it.
 
     \b
@@ -133,8 +111,8 @@ def publish(as_json: bool, **chosen: Any) -> None:
         nothing, is held as it was until the reports were refreshed once more.
     The last good package stays in all these cases.
 
-    publish-report.json and publish-report.md beside the package tell what happened (ids, no names or e-mails), and the
-    ledger keeps it: `connect history`. The same tables give the same bytes, so an unchanged night leaves the package
+    publish-report.json and publish-report.md beside the package tell what happened (ids, no names or e-mails), the page
+    report.html shows it, and the ledger keeps it: `connect history`. The same tables give the same bytes, so an unchanged night leaves the package
     untouched.
 
     \b
@@ -155,11 +133,16 @@ def publish(as_json: bool, **chosen: Any) -> None:
                 7 not allowed: the consent has ended
                 130 stopped with Ctrl-C
     """  # noqa: D301 - the escape is what keeps the lines apart
-    report = _run(publishing.publish, as_json, chosen)
+    try:
+        report = _run(publishing.publish, as_json, chosen)
+    except ConnectError:
+        pages.after_publish(chosen, page, names=names)
+        raise
     place = chosen["package"].with_name(REPORT)
     if not as_json:
         good = report["outcome"] in {"published", "unchanged", "skipped"}
         click.echo(screen.published(report) if good else screen.refused(report, place), err=not good)
+    pages.after_publish(chosen, page, names=names)
     sys.exit(_EXIT_CODES[report["outcome"]])
 
 

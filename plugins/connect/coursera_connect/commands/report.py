@@ -1,0 +1,90 @@
+"""`connect report`, and the page that every publish leaves."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coursera_connect import report as pages
+from coursera_connect import screen
+from coursera_connect.commands import options
+from coursera_connect.errors import UsageError
+from coursera_connect.report_data import Shield
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+page = options.setting(
+    "--page",
+    env="CONNECT_REPORT",
+    type=options.PATH,
+    default=None,
+    help="The HTML file; without it, report.html beside the package. A publish takes `off`, too.",
+)
+names = options.setting(
+    "--names",
+    env="CONNECT_REPORT_NAMES",
+    is_flag=True,
+    help="Show people's names in the rows of data quality, as the Privacy Shield lets them through.",
+)
+
+
+@click.command(short_help="Write the page to look at: one HTML file.")
+@options.together(options.database, options.package, page, names, options.wait, options.shape, options.json_flag)
+def report(*, as_json: bool, database: Path, package: Path, wait: float, **chosen: Any) -> None:
+    """Write one HTML file that shows how the sync is: it opens from disk, needs no network, and prints.
+
+    Is it healthy, when did it last run, how old is the data, what changed since yesterday, which schools are mapped or
+    missing, what was held or blocked and what to type, grades and completions, runs, data quality with its rows. People
+    are shown by ids alone, unless --names is given. Every publish writes the page, too.
+
+    \b
+    Examples:
+      connect report
+      connect report --page status.html
+      connect report --names --privacy-level 1
+
+    \b
+    Exit codes: 0 written
+                2 an option is wrong
+                3 the database is missing or in use
+                4 the page cannot be written, or a publish is running
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    chosen_page = chosen.pop("page")
+    if chosen_page is not None and chosen_page.is_dir():
+        raise UsageError(f"{chosen_page} is a folder: set CONNECT_REPORT to the name of an HTML file.")
+    place = pages.place(package, None if str(chosen_page) == pages.OFF else chosen_page)
+    written = pages.write(database, place, package, _shield(chosen), wait)
+    if as_json:
+        click.echo(json.dumps(written))
+    else:
+        click.echo(f"{screen.near(written['page'])}: {written['sentence']}")
+
+
+def after_publish(chosen: dict[str, Any], page: Path | None, *, names: bool) -> None:
+    """Write the page of a publish that has ended. Whatever goes wrong here is one line and changes nothing."""
+    if str(page) == pages.OFF:
+        return
+    try:
+        shield = _shield({name: chosen[name] for name in _SHIELD} | {"names": names})
+        pages.write(chosen["database"], pages.place(chosen["package"], page), chosen["package"], shield, 0)
+    except Exception as error:  # noqa: BLE001 - no failure of the page is one of the publish
+        click.echo(f"The page was not written: {error}", err=True)
+
+
+_SHIELD = ("schema", "oneroster_version", "profile", "privacy_level", "privacy_key", "exclude")
+
+
+def _shield(chosen: dict[str, Any]) -> Shield:
+    exclude = chosen["exclude"]
+    return Shield(
+        names=chosen["names"],
+        schema=chosen["schema"],
+        version=chosen["oneroster_version"],
+        profile=chosen["profile"],
+        level=chosen["privacy_level"],
+        key=chosen["privacy_key"],
+        exclude=options.listed(exclude) if isinstance(exclude, str) else exclude,
+    )
