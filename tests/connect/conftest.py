@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(autouse=True)
+def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those who look at the page pay for it."""
+    monkeypatch.setenv("CONNECT_REPORT", "off")
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     place = Place(tmp_path)

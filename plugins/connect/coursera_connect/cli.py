@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from coursera_connect.commands import afterwards, checking, delivering, publishing, quality, report, scheduling, setup
+from coursera_connect.commands import (
+    afterwards,
+    checking,
+    delivering,
+    publishing,
+    quality,
+    report,
+    scheduling,
+    serve,
+    setup,
+)
 from coursera_connect.errors import ConnectError
 
 _INTERRUPTED = 130  # as shells tell it
@@ -62,5 +72,6 @@ for _command in (
     afterwards.history,
     afterwards.summary,
     report.report,
+    serve.serve,
 ):
     main.add_command(_command)

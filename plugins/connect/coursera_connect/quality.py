@@ -69,6 +69,7 @@ def quality(
 
 
 def order(found: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a finding is sorted by: what stops the package first, then by count."""
     return SEVERITIES.index(found["severity"]), -found["count"], found["rule"], found["entity"]
 
 
@@ -82,6 +83,7 @@ def _report(package: Path) -> dict[str, Any] | None:
 
 
 def of_transforms(database: Warehouse) -> list[dict[str, Any]]:
+    """Return the rules of `connect.quality` that are broken, each with its sum."""
     query = (
         "select rule, severity, sentence, entity, sum(how_many) from connect.quality "
         "group by rule, severity, sentence, entity having sum(how_many) > 0"

@@ -3,14 +3,14 @@
 
 Whatever is not there yet, a schema, a table or a column, is left empty: the page of an empty warehouse is a page, too.
 The values are texts, numbers, None, and lists and dicts of them. Ids stand for people; an id that holds an @ may be an
-address and is left out. Names are only there when they were asked for, as the Privacy Shield writes them into a package.
+address and is left out. Names are there only when they were asked for, as the Privacy Shield writes them.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import ledger, programs, quality, schools, shape
@@ -19,6 +19,7 @@ from coursera_connect.warehouse import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import timedelta
 
     from coursera_connect.warehouse import Warehouse
 
@@ -69,7 +70,9 @@ def gather(database: Warehouse, shield: Shield) -> dict[str, Any]:
         "shield": {"names": shield.names, "level": shield.level},
     }
     if facts["published"]:
-        query = f"select file, sum(total) from {ledger.table('counts')} where run = ? group by file having sum(total) > 0"
+        query = (
+            f"select file, sum(total) from {ledger.table('counts')} where run = ? group by file having sum(total) > 0"
+        )
         rows = tables.dicts(query, ("file", "rows"), [facts["published"]["run"]])
         facts["files"] = {row["file"]: int(row["rows"]) for row in rows}
     return facts | _learning(tables)
@@ -145,7 +148,7 @@ def _runs(tables: _Tables) -> list[dict[str, Any]]:
     nothing = dict.fromkeys(names, 0)
     first = tables.one("ledger", "runs", "min(run)", where=ledger.PUBLISHED)
     for run in found:
-        run |= nothing | {name: int(value) for name, value in sums.get(run["run"], nothing).items()}
+        run.update(nothing, **{name: int(value) for name, value in sums.get(run["run"], nothing).items()})
         if run["outcome"] in {"published", "unchanged"} and not run["placed"]:
             run["outcome"] = "undelivered"
         run["seconds"] = json.loads(run["seconds"] or "{}").get("all")
@@ -242,7 +245,7 @@ def _schools(tables: _Tables) -> list[dict[str, Any]]:
                 "program_id": one,
                 "program": entry.program_name,
                 "school": in_files.get("school", ""),
-                "school_name": entry.school_name or in_files.get("school_name", ""),
+                "school_name": entry.school_name if mapped else in_files.get("school_name", ""),
                 "state": entry.state if mapped else "unmapped-all",
                 "renamed": entry.renamed,
                 "members": int(match.get(one, {}).get("members") or 0),
@@ -331,11 +334,10 @@ def _quality(tables: _Tables, shield: Shield, last: dict[str, Any] | None) -> li
     found = []
     if tables.has("connect", "quality", quality.COLUMNS):
         people = _people(tables, shield)
-        for rule in quality.of_transforms(tables.database):
-            rows = _rows(tables, rule, people, shield)
-            found.append({**rule, "rows": rows[:ROWS], "listed": min(len(rows), ROWS)})
+        rules = quality.of_transforms(tables.database)
+        found += [{**rule, "rows": _rows(tables, rule, people, shield)} for rule in rules]
     for problem in _of_run(tables, "problems", last):
-        rule = RULES.get(problem["rule"])
+        broken = RULES.get(problem["rule"])
         found.append(
             {
                 "source": "publish",
@@ -343,9 +345,10 @@ def _quality(tables: _Tables, shield: Shield, last: dict[str, Any] | None) -> li
                 "severity": quality.OF_ONEROSTER.get(problem["severity"], "flag"),
                 "entity": f"{problem['file']} {problem['field']}",
                 "count": problem["how_many"],
-                "sentence": f"{rule.sentence} {rule.remedy}" if rule else "A rule of the reader's profile is broken.",
+                "sentence": f"{broken.sentence} {broken.remedy}"
+                if broken
+                else "A rule of the reader's profile is broken.",
                 "rows": [],
-                "listed": 0,
             }
         )
     return sorted(found, key=quality.order)
@@ -370,34 +373,27 @@ def _rows(tables: _Tables, rule: dict[str, Any], people: str, shield: Shield) ->
 
     Of people the sourcedId is told, which readers know, instead of an id that another system may know them by.
     """
-    enrolled = tables.has("connect", "enrollments", ("enrollment_sourced_id", *_CONNECTED["enrollments"]))
-    known = tables.has("connect", "people", ("person_key", "user_sourced_id"))
-    titles = tables.has("connect", "classes", _CONNECTED["classes"])
-    query = f"""
-        select q.program_id, q.record_id, {"p.user_sourced_id" if known else "null"},
-            {"e.user_sourced_id" if enrolled else "null"}, {"c.class_title" if enrolled and titles else "null"},
-            n.name, q.how_many
-        from connect.quality as q
-        {"left join connect.enrollments as e on q.record_id = e.enrollment_sourced_id" if enrolled else ""}
-        {"left join connect.classes as c on e.class_sourced_id = c.class_sourced_id" if enrolled and titles else ""}
-        {
-        "left join connect.people as p on q.entity = 'user' and q.record_id is not null "
-        "and (p.user_sourced_id = q.record_id or p.person_key = q.record_id or p.person_key = 'external~' || q.record_id)"
-        if known
-        else ""
-    }
-        left join ({people}) as n on n.id = coalesce({
-        ", ".join(
-            [
-                "p.user_sourced_id" if known else "cast(null as varchar)",
-                "e.user_sourced_id" if enrolled else "cast(null as varchar)",
-                "q.record_id",
-            ]
+    person = learner = title = "cast(null as varchar)"
+    joins = ""
+    if tables.has("connect", "people", ("person_key", "user_sourced_id")):
+        person = "p.user_sourced_id"
+        joins += (
+            " left join connect.people as p on q.entity = 'user' and "
+            "(p.user_sourced_id = q.record_id or p.person_key in (q.record_id, 'external~' || q.record_id))"
         )
-    })
-        where q.rule = ? and q.severity = ? and q.entity = ? and q.how_many > 0
-        order by q.program_id, q.record_id limit {ROWS + 1}
-    """
+    if tables.has("connect", "enrollments", ("enrollment_sourced_id", *_CONNECTED["enrollments"])):
+        learner = "e.user_sourced_id"
+        joins += " left join connect.enrollments as e on q.record_id = e.enrollment_sourced_id"
+        if tables.has("connect", "classes", _CONNECTED["classes"]):
+            title = "c.class_title"
+            joins += " left join connect.classes as c on e.class_sourced_id = c.class_sourced_id"
+    query = (
+        f"select q.program_id, q.record_id, {person}, {learner}, {title}, n.name, q.how_many "
+        f"from connect.quality as q{joins} "
+        f"left join ({people}) as n on n.id = coalesce({person}, {learner}, q.record_id) "
+        "where q.rule = ? and q.severity = ? and q.entity = ? and q.how_many > 0 "
+        f"order by q.program_id, q.record_id limit {ROWS}"
+    )
     names = ("program_id", "record", "person", "learner", "title", "name", "count")
     found = tables.dicts(query, names, [rule["rule"], rule["severity"], rule["entity"]])
     for row in found:

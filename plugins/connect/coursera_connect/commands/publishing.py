@@ -112,8 +112,8 @@ def publish(as_json: bool, page: Path | None, names: bool, **chosen: Any) -> Non
     The last good package stays in all these cases.
 
     publish-report.json and publish-report.md beside the package tell what happened (ids, no names or e-mails), the page
-    report.html shows it, and the ledger keeps it: `connect history`. The same tables give the same bytes, so an unchanged night leaves the package
-    untouched.
+    report.html shows it (connect report), and the ledger keeps it: `connect history`. The same tables give the same
+    bytes, so an unchanged night leaves the package untouched.
 
     \b
     Examples:

@@ -52,10 +52,9 @@ def report(*, as_json: bool, database: Path, package: Path, wait: float, **chose
                 3 the database is missing or in use
                 4 the page cannot be written, or a publish is running
     """  # noqa: D301 - the escape is what keeps the lines apart
-    chosen_page = chosen.pop("page")
-    if chosen_page is not None and chosen_page.is_dir():
-        raise UsageError(f"{chosen_page} is a folder: set CONNECT_REPORT to the name of an HTML file.")
-    place = pages.place(package, None if str(chosen_page) == pages.OFF else chosen_page)
+    place = pages.place(package, chosen.pop("page"))
+    if place.is_dir():
+        raise UsageError(f"{place} is a folder: set CONNECT_REPORT to the name of an HTML file.")
     written = pages.write(database, place, package, _shield(chosen), wait)
     if as_json:
         click.echo(json.dumps(written))

@@ -6,6 +6,7 @@
   const form = document.getElementById("filters");
   const MOST_BARS = 25;
   const DAY = 86400e3;
+  document.body.classList.add("scripted");
 
   // Times: how long ago, as seen today and not when the page was made.
   const ago = (milliseconds) => {
@@ -15,7 +16,11 @@
   };
   for (const time of document.querySelectorAll(".facts dd > time")) {
     const past = Date.now() - Date.parse(time.dateTime);
-    if (past >= 0) time.parentNode.insertBefore(document.createTextNode(` (${ago(past)})`), time.nextSibling);
+    if (past < 0) continue;
+    const told = document.createElement("span");
+    told.textContent = ago(past);
+    time.before(told);
+    time.className = "exact";
   }
   const made = Date.now() - Date.parse(document.body.dataset.made);
   if (made > document.body.dataset.oldHours * 3600e3) {
@@ -27,10 +32,10 @@
   // Plots: colours are the page's own, so that they follow it from light to dark.
   const colour = (name) => `var(--${name})`;
   const config = {
-    aria: false, background: null, view: { stroke: null }, font: "inherit",
+    aria: false, background: null, view: { stroke: null }, font: getComputedStyle(document.body).fontFamily, padding: { left: 0, right: 0, top: 4, bottom: 4 },
     axis: { labelColor: colour("soft"), titleColor: colour("soft"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal",
       gridColor: colour("line"), domain: false, ticks: false, labelPadding: 6, titlePadding: 10 },
-    legend: { labelColor: colour("ink"), labelFontSize: 12, title: null, orient: "top", symbolSize: 90, offset: 8 },
+    legend: { labelColor: colour("ink"), labelFontSize: 12, title: null, orient: "top", symbolSize: 80, columnPadding: 18, offset: 8 },
     text: { color: colour("ink"), fontSize: 13 },
   };
   const views = {};
@@ -44,17 +49,18 @@
       return Promise.resolve();
     }
     place.textContent = "";
-    const whole = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", autosize: { type: "fit-x", contains: "padding" }, config, ...spec };
-    const options = { actions: false, ast: true, renderer: "svg", defaultStyle: false, tooltip: { disableDefaultStyle: true } };
+    const whole = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", config, ...spec };
+    const options = { actions: false, ast: true, renderer: "svg", defaultStyle: false, tooltip: { disableDefaultStyle: true }, logLevel: 1 };
     return window.vegaEmbed(place, whole, options).then((result) => {
       views[id] = result;
+      place.firstElementChild.setAttribute("aria-hidden", "true"); // the place has the name, the table the numbers
     });
   };
   const number = (value) => value.toLocaleString("en");
   const percent = (title, more) => ({ type: "quantitative", scale: { domain: [0, 100] }, axis: { title, labelExpr: "datum.value + ' %'", tickCount: 5, ...more } });
   // One band per row: its name and what is counted stand above the bar, so that a long name fits on a phone.
   const bands = (rows, marks) => ({
-    data: { values: rows }, height: { step: 44 },
+    data: { values: rows }, height: 44 * rows.length,
     encoding: { y: { field: "key", type: "nominal", sort: null, axis: null, scale: { paddingInner: 0, paddingOuter: 0 } } },
     layer: [
       { mark: { type: "text", align: "left", baseline: "bottom", dy: 0, limit: { expr: "max(80, width - 120)" }, x: 0 }, encoding: { text: { field: "title" } } },
@@ -72,7 +78,7 @@
     const what = `per ${perCourse ? "course" : "program"}${all.length > most.length ? `, the ${MOST_BARS} with most learners` : ""}`;
     for (const of of document.querySelectorAll("#learning .of")) of.textContent = what;
     const completed = most.map((row, index) => ({
-      key: String(index), title: row.title, share: row.enrollments ? (100 * row.completed) / row.enrollments : 0,
+      key: String(index), title: row.title, none: 0, whole: 100, share: row.enrollments ? (100 * row.completed) / row.enrollments : 0,
       told: `${number(row.completed)} of ${number(row.enrollments)}`,
     }));
     const graded = most.filter((row) => row.median !== null).map((row, index) => ({
@@ -92,21 +98,22 @@
     const months = sum(facts.months, "month", ["enrolled", "completed"]).flatMap((row) => [
       { month: row.month, what: "enrolled", count: row.enrolled }, { month: row.month, what: "completed", count: row.completed },
     ]);
+    const least = Math.min(50, ...graded.map((row) => 10 * Math.floor(row.lower / 10)));
     const few = "There are not enough final grades to sum up.";
     return [
       draw("plot-completed", completed.length && bands(completed, [
-        { mark: { type: "bar", height: 8, yOffset: 10, color: colour("line") }, encoding: { x: { datum: 0, ...percent(null, { grid: false, labels: false }) }, x2: { datum: 100 } } },
-        { mark: { type: "bar", height: 8, yOffset: 10, color: colour("accent") }, encoding: { x: { datum: 0, ...percent(null, { grid: false, labels: false }) }, x2: { field: "share" },
+        { mark: { type: "bar", height: 8, yOffset: 10, color: colour("line") }, encoding: { x: { field: "none", ...percent(null, { grid: false, labels: false }) }, x2: { field: "whole" } } },
+        { mark: { type: "bar", height: 8, yOffset: 10, color: colour("accent") }, encoding: { x: { field: "none", ...percent(null, { grid: false, labels: false }) }, x2: { field: "share" },
           tooltip: [{ field: "title", title: " " }, { field: "told", title: "completed" }] } },
       ]), "Nobody is enrolled."),
       draw("plot-grades", graded.length && bands(graded, [
-        { mark: { type: "bar", height: 8, yOffset: 10, color: colour("accent-soft") }, encoding: { x: { field: "lower", ...percent(null) }, x2: { field: "upper" },
+        { mark: { type: "bar", height: 8, yOffset: 10, color: colour("accent-soft") }, encoding: { x: { field: "lower", ...percent(null), scale: { domain: [least, 100], zero: false } }, x2: { field: "upper" },
           tooltip: [{ field: "title", title: " " }, { field: "lower", title: "lower quarter" }, { field: "median" }, { field: "upper", title: "upper quarter" }] } },
-        { mark: { type: "tick", size: 16, thickness: 3, yOffset: 10, color: colour("accent") }, encoding: { x: { field: "median", ...percent(null) } } },
+        { mark: { type: "tick", size: 16, thickness: 3, yOffset: 10, color: colour("accent") }, encoding: { x: { field: "median", ...percent(null), scale: { domain: [least, 100], zero: false } } } },
       ]), few),
       draw("plot-bins", bins.length && {
         data: { values: bins }, height: 170, mark: { type: "bar", color: colour("accent"), binSpacing: 2 },
-        encoding: { x: { field: "from", bin: { binned: true, step: 10 }, ...percent(null, { grid: false, tickCount: 5 }) }, x2: { field: "to" },
+        encoding: { x: { field: "from", bin: { binned: true, step: 10 }, ...percent(null, { grid: false, values: [0, 20, 40, 60, 80, 100], labelFlush: true }) }, x2: { field: "to" },
           y: { field: "count", type: "quantitative", axis: { title: null, tickCount: 4, format: ",d", tickMinStep: 1 } },
           tooltip: [{ field: "from", title: "from" }, { field: "to", title: "to" }, { field: "count", title: "grades" }] },
       }, few),
@@ -147,9 +154,9 @@
       draw("plot-moved", shown.length && {
         data: { values: shown }, height: 170, mark: { type: "bar", width: { band: 0.7 } },
         encoding: {
-          x: { field: "run", type: "ordinal", sort: null, axis: { title: "run", labelAngle: 0, labelOverlap: true, grid: false }, scale: { paddingInner: 0.3 } },
+          x: { field: "run", type: "ordinal", sort: null, axis: { title: "run", labelAngle: 0, labelOverlap: true, labelSeparation: 10, grid: false }, scale: { paddingInner: 0.3 } },
           y: { field: "count", type: "quantitative", axis: { title: null, tickCount: 4, format: ",d", tickMinStep: 1 } },
-          color: { field: "what", type: "nominal", sort: null, scale: { domain: moves, range: ["good", "accent", "stop"].map(colour) } },
+          color: { field: "what", type: "nominal", sort: null, scale: { domain: moves, range: ["accent", "accent-soft", "look"].map(colour) } },
           order: { field: "order" },
           tooltip: [{ field: "run" }, { field: "what", title: " " }, { field: "count", title: "rows" }],
         },
