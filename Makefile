@@ -12,18 +12,26 @@ BIN := $(VENV)/bin
 PARTS := tap-coursera plugins/target-duckdb plugins/connect plugins/coursera-sandbox
 CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox scripts tests
 
-.PHONY: demo test bench lint format setup clean
+.PHONY: demo test bench lint format setup chromium clean
 .DEFAULT_GOAL := demo
 
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev-ready setup
+test: $(VENV)/.dev-ready setup chromium
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # Side by side with what else there is; ARGS="--help" tells how to run a part of it.
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m tests.bench.run $(ARGS)
+
+# The page is looked at in a real browser. Where there is none, and this may not install one, those tests skip and say so.
+chromium:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	echo "Setting up: Chromium, in which tests look at the page ..."; \
+	install="apt-get install -qq -y --no-install-recommends chromium fonts-liberation"; \
+	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no Chromium to be had: its tests skip."
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .
