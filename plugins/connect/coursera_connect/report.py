@@ -137,6 +137,7 @@ def render(facts: dict[str, Any], words: dict[str, Any], library: str, link: str
         states=_STATES,
         severities=_SEVERITIES,
         fewest=report_data.FEWEST,
+        most_classes=report_data.CLASSES,
         old_run_hours=report_words.OLD_RUN / timedelta(hours=1),
         release=version("coursera-connect"),
     )

@@ -29,6 +29,9 @@ RUNS = 60
 ROWS = 200
 """How many rows of a rule, and how many held rows, are listed; the rest is counted."""
 
+CLASSES = 1000
+"""How many classes are listed, those with most learners."""
+
 FEWEST = 5
 """Grades of fewer learners than these are not summed up: a median of one is that one's grade."""
 
@@ -51,12 +54,14 @@ class Shield:
 
 def gather(database: Warehouse, shield: Shield) -> dict[str, Any]:
     """Return the facts of the page; `now` is the only one that does not come from the warehouse."""
-    tables = _Tables(database)
+    tables = _Tables(database, shield.schema)
     runs = _runs(tables)
     last = runs[0] if runs else None
     facts: dict[str, Any] = {
         "now": ledger.now(),
-        "organisation": tables.one("oneroster", "orgs", "min(name)", where="type = 'district'", needs=("name", "type")),
+        "organisation": tables.one(
+            shield.schema, "orgs", "min(name)", where="type = 'district'", needs=("name", "type")
+        ),
         "data": _data(tables),
         "runs": runs,
         "published": next((run for run in runs if run["outcome"] in {"published", "unchanged"}), None),
@@ -81,11 +86,10 @@ def gather(database: Warehouse, shield: Shield) -> dict[str, Any]:
 class _Tables:
     """The warehouse, asked only for what it has."""
 
-    def __init__(self, database: Warehouse) -> None:
+    def __init__(self, database: Warehouse, oneroster: str) -> None:
         self.database = database
-        self.columns = {
-            schema: database.columns(schema) for schema in ("coursera", "mapping", "connect", "oneroster", "ledger")
-        }
+        schemas = ("coursera", "mapping", "connect", oneroster, ledger.SCHEMA)
+        self.columns = {schema: database.columns(schema) for schema in schemas}
 
     def has(self, schema: str, table: str, needs: Iterable[str] = ()) -> bool:
         """Whether a table is there with the columns that are needed."""
@@ -96,7 +100,7 @@ class _Tables:
         """Return one value of a table, None where there is none."""
         if not self.has(schema, table, needs):
             return None
-        return self.database.row(f'select {what} from {schema}."{table}" where {where}')[0]
+        return self.database.row(f"select {what} from {quoted(schema)}.{quoted(table)} where {where}")[0]
 
     def dicts(self, query: str, names: Sequence[str], values: Iterable[Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of a query by the names given for its columns."""
@@ -107,8 +111,6 @@ def _plain(value: Any) -> Any:
     """Return a value of the database as text or number."""
     if value is None or isinstance(value, (str, int, float)):
         return value
-    if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     return float(value) if hasattr(value, "as_tuple") else str(value)
 
 
@@ -206,13 +208,19 @@ def _since(tables: _Tables, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _data(tables: _Tables) -> dict[str, Any]:
     """Return when Coursera's reports were refreshed, and when they were read."""
-    names = ("report_refreshed_at", "read_at")
-    found = {}
-    if tables.has("connect", "freshness", names):
-        query = f"select {', '.join(names)} from connect.freshness"
-        found = next(iter(tables.dicts(query, names)), {})
+    refreshed, read = (
+        _of_epoch(tables.one("connect", "freshness", f"max(extract(epoch from {name}))", needs=(name,)))
+        for name in ("report_refreshed_at", "read_at")
+    )
     as_of = tables.one("connect", "settings_used", "max(data_as_of)", needs=("data_as_of",))
-    return {"refreshed_at": found.get("report_refreshed_at") or as_of, "read_at": found.get("read_at")}
+    return {"refreshed_at": refreshed or as_of, "read_at": read}
+
+
+def _of_epoch(seconds: Any) -> str | None:
+    # A number, since DuckDB's client cannot give a moment with its zone unless pytz is installed.
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(int(seconds), timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def _schools(tables: _Tables) -> list[dict[str, Any]]:
@@ -284,9 +292,10 @@ def _learning(tables: _Tables) -> dict[str, Any]:
         f"{_SUMS} from connect.classes as c "
         "left join connect.enrollments as e on c.class_sourced_id = e.class_sourced_id "
         "group by c.program_id, c.class_sourced_id, c.class_title, c.school_sourced_id "
-        "order by lower(c.class_title), c.class_sourced_id",
+        f"order by count(e.user_sourced_id) desc, c.class_sourced_id limit {CLASSES}",
         ("program_id", "class", "title", "school", *_SUM_NAMES),
     )
+    classes.sort(key=lambda row: ((row["title"] or "").casefold(), row["class"]))
     for row in (*of_programs, *classes):
         _sum_up(row)
     many = {row["program_id"] for row in of_programs if row["median"] is not None}
@@ -356,9 +365,9 @@ def _quality(tables: _Tables, shield: Shield, last: dict[str, Any] | None) -> li
 
 def _people(tables: _Tables, shield: Shield) -> str:
     """Return the query that gives the sourcedId of everybody with the name to show, which is blank unless asked for."""
-    if not shield.names or not tables.has("oneroster", "users", ("givenName", "familyName")):
+    if not shield.names or not tables.has(shield.schema, "users", ("givenName", "familyName")):
         return "select cast(null as varchar) as id, cast(null as varchar) as name where false"
-    district = tables.one("oneroster", "orgs", 'min("sourcedId")', where="type = 'district'", needs=("type",)) or ""
+    district = tables.one(shield.schema, "orgs", 'min("sourcedId")', where="type = 'district'", needs=("type",)) or ""
     identity = tables.one("connect", "settings_used", "max(identity)", needs=("identity",)) or "coursera_id"
     written = shape.shape(
         shield.version, shield.profile, shield.level, shield.key, shield.exclude, district, identity=identity
