@@ -69,6 +69,19 @@
     ],
   });
 
+  // From the first to the last, also those in which nothing happened.
+  const everyMonth = (some) => {
+    const [first, last] = [some.reduce((one, other) => (one < other ? one : other), "9"), some.reduce((one, other) => (one > other ? one : other), "")];
+    const all = [];
+    for (let month = first; month <= last; ) {
+      all.push(month);
+      const next = new Date(`${month}-01T00:00:00Z`);
+      next.setUTCMonth(next.getUTCMonth() + 1);
+      month = next.toISOString().slice(0, 7);
+    }
+    return all;
+  };
+
   const learning = () => {
     const wanted = (row) => (!school.value || row.school === school.value) && (!program.value || row.program === program.value);
     const programs = facts.programs.filter(wanted);
@@ -95,9 +108,9 @@
       return [...sums].map(([value, counted]) => ({ [key]: value, ...counted }));
     };
     const bins = sum(facts.bins, "from", ["count"]).map((row) => ({ ...row, to: row.from + 10 }));
-    const months = sum(facts.months, "month", ["enrolled", "completed"]).flatMap((row) => [
-      { month: row.month, what: "enrolled", count: row.enrolled }, { month: row.month, what: "completed", count: row.completed },
-    ]);
+    const perMonth = new Map(sum(facts.months, "month", ["enrolled", "completed"]).map((row) => [row.month, row]));
+    const months = everyMonth([...perMonth.keys()]).flatMap((month) =>
+      ["enrolled", "completed"].map((what) => ({ month, what, count: perMonth.get(month)?.[what] ?? 0 })));
     const least = Math.min(50, ...graded.map((row) => 10 * Math.floor(row.lower / 10)));
     const few = "There are not enough final grades to sum up.";
     return [
