@@ -145,12 +145,15 @@ def test_it_is_read_without_a_mouse_and_without_plots(desk: Seen) -> None:
     assert any("40" in row for row in desk.rows(".numbers"))
 
 
-def test_on_paper_everything_is_open_and_nothing_is_to_be_pressed(desk: Seen) -> None:
-    page = desk.page
+def test_on_paper_all_is_open_and_black_on_white_and_nothing_is_to_be_pressed(phone: Seen) -> None:
+    page = phone.page  # which is dark
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert page.locator("details:not([open])").count() == 0
     assert not page.locator("#filters").is_visible()
+    colours = "(({backgroundColor, color}) => [backgroundColor, color])(getComputedStyle(document.querySelector({})))"
+    assert page.evaluate(colours.replace("{}", "'body'")) == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
+    assert page.evaluate(colours.replace("{}", "'.badge.stop'")) == ["rgb(249, 229, 228)", "rgb(163, 38, 42)"]
     page.emulate_media(media="screen")
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.locator("details:not([open])").count()
