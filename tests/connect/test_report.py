@@ -200,6 +200,7 @@ def test_what_changed_is_counted_from_the_last_publish_of_an_earlier_day(publish
     published.sql("update users set \"givenName\" = 'New' where \"sourcedId\" = 'a4'")
     published.connect("publish")
     text = published.seen().text
+    assert "What changed since yesterday" in text
     assert "Since run 1 of 2 Feb 2026, 04:30 UTC , summed up over 2 runs" in text
     assert "2 people changed" in text
 

@@ -177,12 +177,12 @@ def _held(tables: _Tables, run: dict[str, Any] | None) -> dict[str, Any]:
 def _since(tables: _Tables, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what was published since yesterday: since the last publish of an earlier day, else since the one before.
 
-    `base` is that run, None when nothing was published before. Rows are those of files and schools where something
-    moved; a row that changed in two runs counts twice.
+    `base` is that run, None when nothing was published before; `yesterday` tells whether it was on an earlier day. Rows
+    are those of files and schools where something moved; a row that changed in two runs counts twice.
     """
     done = [run for run in runs if run["outcome"] in {"published", "unchanged", "undelivered"}]
     if not done:
-        return {"base": None, "runs": 0, "rows": [], "sums": {}}
+        return {"base": None, "yesterday": False, "runs": 0, "rows": [], "sums": {}}
     today = done[0]["started_at"][:10]
     earlier = [run for run in done if run["started_at"][:10] < today]
     base = earlier[0] if earlier else done[1] if len(done) > 1 else None
@@ -200,7 +200,7 @@ def _since(tables: _Tables, runs: list[dict[str, Any]]) -> dict[str, Any]:
         of_file = sums.setdefault(row["file"], dict.fromkeys(_MOVES, 0))
         for name in _MOVES:
             of_file[name] += row[name]
-    return {"base": base, "runs": len(among), "rows": rows, "sums": sums}
+    return {"base": base, "yesterday": bool(earlier), "runs": len(among), "rows": rows, "sums": sums}
 
 
 # What the transforms made
