@@ -2,6 +2,8 @@
 PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Unlike pip, uv leaves compiling to the first start; where Python may write nothing then, each start would compile anew.
+export UV_COMPILE_BYTECODE := 1
 # uv trusts only the certificates it brings along; behind a company's proxy the system's own are the right ones.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS := true

@@ -76,7 +76,7 @@ def _uv(*words: str) -> None:
     done = subprocess.run(
         [uv, "--quiet", *words],
         cwd=ROOT,
-        env={**env, "UV_PYTHON_DOWNLOADS": "never"},
+        env={**env, "UV_PYTHON_DOWNLOADS": "never", "UV_COMPILE_BYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
