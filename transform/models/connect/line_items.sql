@@ -41,7 +41,7 @@ known_items as (
     inner join grades_of_items
         on items.program_id = grades_of_items.program_id
         and items.course_id = grades_of_items.course_id
-        and items.item_id = grades_of_items.item_id
+        and items.item_id is not distinct from grades_of_items.item_id
         and items.extracted_at is not distinct from grades_of_items.newest_read_at
 ),
 
