@@ -281,9 +281,12 @@ def counts(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]
             f"select school, count(*) as total, 0 as added, 0 as changed, 0 as removed, 0 as held "
             f"from {after} group by school "
             f"union all select school, 0, 0, 0, 0, 0 from {before} group by school "
-            f"union all select s.school, 0, count(case when c.what = 'added' then 1 end), "
+            # An id that the source has twice counts as often as it changed; once it was counted above.
+            f'union all select s.school, count(a."sourcedId") - count(distinct a."sourcedId"), '
+            f"count(case when c.what = 'added' then 1 end), "
             f"count(case when c.what = 'changed' then 1 end), count(case when c.what = 'removed' then 1 end), "
             f"count(h.sourced_id) from ({whose}) as s "
+            f'left join {after} as a on a."sourcedId" = s."sourcedId" and a.school = s.school '
             f'left join {at("changes", file)} as c on c."sourcedId" = s."sourcedId" '
             f'left join {held} as h on h.sourced_id = s."sourcedId" group by s.school'
             f") as counted group by school order by school"
