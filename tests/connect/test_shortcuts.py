@@ -132,3 +132,39 @@ def test_a_control_character_is_also_found_where_the_kind_of_the_cell_allows_non
     for where in (("results.csv", "scoreDate"), ("enrollments.csv", "role"), ("enrollments.csv", "sourcedId")):
         assert ("control-character", *where) in found
     assert found >= {("date", "results.csv", "scoreDate"), ("vocabulary", "enrollments.csv", "role")}
+
+
+def test_rows_with_one_id_are_all_counted_where_they_are_refused_for_it(tmp_path: Path) -> None:
+    college = College(tmp_path)
+    college.publish()
+    college.sql(
+        "insert into results select * replace ('r.new' as \"sourcedId\") from results where \"sourcedId\" = 'r.ka1.5'",
+        "insert into results select * from results where \"sourcedId\" = 'r.new'",
+    )
+    report = college.publish()
+    assert report["outcome"] == "refused"
+    (counted,) = [row for row in report["counts"] if (row["file"], row["school"]) == ("results", "a")]
+    assert (counted["total"], counted["added"], counted["errors"]) == (42, 2, 2)
+
+
+def test_a_run_that_somebody_deleted_from_the_ledger_costs_no_row_and_brings_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    college = College(tmp_path)
+    college.publish()
+    with monkeypatch.context() as nobody_notes:
+        nobody_notes.setattr("coursera_connect.publish._Run._settle", lambda *_: None)
+        for key in (2, 3):
+            college.sql(f"update results set score = '71.00' where \"sourcedId\" = 'r.ka1.{key}'")
+            college.publish()
+    college.sql("delete from ledger.runs where run = 2", "update results set score = '72.00' where score = '54.00'")
+    assert college.publish(mode="delta")["mode"] == "delta"
+    rows = college.csv("results")
+    assert [row[0] for row in rows[1:]] == ["r.ka1.2", "r.ka1.3", "r.ka1.4", "r.ka2.4", "r.kb1.4"]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    # The next run has the number of the last one.
+    college.sql("delete from ledger.runs where run = 4", "update results set score = '73.00' where score = '72.00'")
+    college.publish()
+    assert college.ask('select count(*), count(distinct "sourcedId") from ledger.results where until_run is null') == [
+        (60, 60)
+    ]

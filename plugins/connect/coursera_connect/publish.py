@@ -414,7 +414,8 @@ class _Run:
                 outcome.add(_NEEDED.id, "manifest", f"file.{file}")
 
     def _stamp(self, stage: str, name: str) -> str:
-        return f"r.{quoted(name)}" if stage == "delta" else "''"
+        # A run may be missing from the ledger, and with it the moment of its rows; a cell is never null.
+        return f"coalesce(r.{quoted(name)}, '')" if stage == "delta" else "''"
 
     def _describe(self, database: Warehouse, outcome: checks.Outcome) -> None:
         report = self.report

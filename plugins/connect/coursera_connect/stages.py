@@ -272,12 +272,12 @@ def remember(database: Warehouse, columns: dict[str, list[str]], run: int) -> No
             database.do(f"alter table {table} add column {quoted(name)} varchar")
         changed = f'select "sourcedId" from {at("changes", file)}'
         listed = ", ".join(quoted(name) for name in cells(names))
-        # The new versions come before the old ones end, since held rows are read from memory.
+        # No new version is read from memory: a row that is held is as it was, or the reader leaves it out.
+        database.do(
+            f"update {table} set until_run = {run} where until_run is null "
+            f"and \"sourcedId\" in ({changed} where what <> 'added')"
+        )
         database.do(
             f"insert into {table} ({listed}, from_run) select {listed}, {run} from {at('now', file)} "
             f'where "sourcedId" in ({changed} where what <> \'removed\') order by "sourcedId"'
-        )
-        database.do(
-            f"update {table} set until_run = {run} where until_run is null and from_run < {run} "
-            f"and \"sourcedId\" in ({changed} where what <> 'added')"
         )
