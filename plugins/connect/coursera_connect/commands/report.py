@@ -10,7 +10,7 @@ import click
 from coursera_connect import report as pages
 from coursera_connect import screen
 from coursera_connect.commands import options
-from coursera_connect.errors import UsageError
+from coursera_connect.errors import ConnectError, UsageError
 from coursera_connect.report_data import Shield
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def after_publish(chosen: dict[str, Any], page: Path | None, *, names: bool) -> 
         shield = _shield({name: chosen[name] for name in _SHIELD} | {"names": names})
         pages.write(chosen["database"], pages.place(chosen["package"], page), chosen["package"], shield, 0)
     except Exception as error:  # noqa: BLE001 - no failure of the page is one of the publish
-        click.echo(f"The page was not written: {error}", err=True)
+        # Only our own sentences are sure to quote no row.
+        reason = error if isinstance(error, ConnectError) else type(error).__name__
+        click.echo(f"The page was not written: {reason}", err=True)
 
 
 _SHIELD = ("schema", "oneroster_version", "profile", "privacy_level", "privacy_key", "exclude")
