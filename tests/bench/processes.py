@@ -56,24 +56,27 @@ class Cost:
     """What there is to read where a process failed."""
 
 
-def run(stages: Sequence[Stage], log: Path, watched: Mapping[str, str] | None = None) -> Cost:
-    """Run processes, the output of each being the input of the next; the last one's is thrown away.
+def run(
+    stages: Sequence[Stage], log: Path, watched: Mapping[str, str] | None = None, output: Path | None = None
+) -> Cost:
+    """Run processes, the output of each being the input of the next.
 
     Args:
         stages: the processes in order.
         log: the file for what they say on standard error.
         watched: names of programs that they start, with the role each is to be listed under.
+        output: the file for what the last one prints; without it that is thrown away.
     """
     watcher = _Watcher(watched or {})
     started: list[subprocess.Popen[bytes]] = []
-    with log.open("wb") as errors:
+    with log.open("wb") as errors, Path(output or os.devnull).open("wb") as printed:
         begin = time.monotonic()
         for number, stage in enumerate(stages):
             last = number == len(stages) - 1
             process = subprocess.Popen(
                 stage.command,
                 stdin=started[-1].stdout if started else subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL if last else subprocess.PIPE,
+                stdout=printed if last else subprocess.PIPE,
                 stderr=errors,
                 env={**clean_environment(), **stage.env},
                 cwd=stage.folder,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.bench.steps import Step
 
 PROGRAMS = 20
-PHASES = ("compare", "check", "write", "remember")
+PHASES = ("compare", "check", "write")
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class Size:
 
     @property
     def classes(self) -> int:
-        """As many as give a class a hundred learners."""
-        return max(PROGRAMS, self.enrollments // 100)
+        """As many as give a class a hundred learners, but no fewer than a learner is in; the same number per school."""
+        of_a_learner = -(-self.enrollments // self.users)
+        return PROGRAMS * max(of_a_learner, self.enrollments // (100 * PROGRAMS))
 
     @property
     def items(self) -> int:
