@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.connect.looked import Looked
 
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=30_000)
     quiet = ("background-networking", "component-update", "gpu", "quic", "sync")
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--no-first-run", *(f"--disable-{what}" for what in quiet)]
@@ -115,7 +116,8 @@ def test_filters_leave_the_rows_and_plots_of_a_school_and_a_program(desk: Seen) 
     before = page.locator("#plot-completed").inner_text()
     assert len(desk.rows("#schools")) == 4
     page.select_option("#school", "b")
-    page.wait_for_function("!document.querySelector('#plot-completed').textContent.includes('40 of 40')")
+    plot = page.locator("#plot-completed")
+    expect(plot).not_to_contain_text("40 of 40")
     assert [row.split()[:2] for row in desk.rows("#schools")] == [["Program", "B"]]
     assert page.locator("#shown").inner_text() == "1 of 4 programs"
     assert "4 of 20" in page.locator("#plot-completed").inner_text()
@@ -123,8 +125,9 @@ def test_filters_leave_the_rows_and_plots_of_a_school_and_a_program(desk: Seen) 
     assert "Class kb1" in page.locator("#plot-completed").inner_text()  # a single program: its courses
     assert page.locator("#program option:not([disabled])").count() == 2
     page.get_by_role("button", name="Show all").click()
-    page.wait_for_function("document.querySelector('#shown').textContent === ''")
-    assert page.locator("#plot-completed").inner_text() == before
+    expect(page.locator("#shown")).to_have_text("")
+    expect(plot).to_contain_text("40 of 40")
+    assert plot.inner_text() == before
     assert len(desk.rows("#schools")) == 4
     assert desk.said == []
 
