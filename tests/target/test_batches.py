@@ -142,6 +142,7 @@ def test_batch_files_are_removed_on_request_once_their_rows_are_committed(loader
         for number, file in enumerate(files):
             yield loader.lines(batch([file.as_uri()]))
             yield loader.lines(loader.state({"n": number}))
+            target.background.join()
             gone.append([not it.exists() for it in files])
 
     for remove in (False, True):

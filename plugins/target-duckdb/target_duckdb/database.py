@@ -19,6 +19,8 @@ from target_duckdb.sql import escape_glob, literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from target_duckdb.background import Background
+
 _MEMORY = 128 << 20
 _MEMORY_PER_BYTE = 16  # DuckDB reads lines in buffers of twice their length, several at a time
 _RETRY_SECONDS = 0.2
@@ -33,6 +35,7 @@ class Database:
     Args:
         path: The file; it and its folder are created when missing.
         lock_timeout: Seconds to wait for another process to let go of the file.
+        background: Jobs that use the file beside the caller, who waits for them before using it.
 
     Raises:
         LoadError: The file cannot be opened, and why.
@@ -40,8 +43,10 @@ class Database:
 
     _folders_in_use: ClassVar[set[Path]] = set()
 
-    def __init__(self, path: Path, lock_timeout: float) -> None:
+    def __init__(self, path: Path, lock_timeout: float, background: Background) -> None:
         self.path = path
+        self._background = background
+        self._stopped = False
         self._connection = _open(path, lock_timeout)
         self._connection.execute("SET TimeZone = 'UTC'")
         # A second thread takes half of the time at twice the work and memory, and the tap needs a core as well.
@@ -77,8 +82,25 @@ class Database:
             self._memory = needed
             self._connection.execute(f"SET memory_limit = '{needed >> 20}MiB'")
 
+    def take_turn(self) -> None:
+        """Wait for the jobs in the background, unless the caller is one; to be called before using what they change.
+
+        Raises:
+            LoadError: A job failed, and why.
+        """
+        if not self._background.is_here:
+            self._background.wait()
+        if self._stopped:
+            raise LoadError("The load was stopped.")
+
+    def stop(self) -> None:
+        """Let a job in the background end at once, with nothing of its transaction in the file; callable any time."""
+        self._stopped = True
+        self._connection.interrupt()
+
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
+        self.take_turn()
         return self._connection.execute(sql, parameters).fetchall()
 
     @contextmanager
@@ -88,6 +110,7 @@ class Database:
         Args:
             doing: What is being done, for the message when DuckDB cannot do it.
         """
+        self.take_turn()
         self._connection.begin()
         try:
             yield
@@ -107,7 +130,8 @@ class Database:
             return  # the failure already ended the transaction
 
     def close(self) -> None:
-        """Let go of the file and remove the private folder."""
+        """Let go of the file, after the jobs in the background, and remove the private folder."""
+        self._background.join()
         self._connection.close()
         self._finalizer()
 

@@ -45,6 +45,8 @@ class MessageReader(GenericSingerReader[bytes]):
         self._line = self._on_the_lane = 0
         self.find_lane: Callable[[bytes], Lane | None] = lambda _: None
         """Gives the fast lane that a line may take."""
+        self.before_failing: Callable[[], None] = lambda: None
+        """Waits for what is done beside the reading, and raises what went wrong there, which came first."""
 
     @property
     @override
@@ -56,7 +58,12 @@ class MessageReader(GenericSingerReader[bytes]):
         self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
     ) -> Counter[str]:
         self._line = self._on_the_lane = 0
-        stats = super().process_lines(self._plain_lines(file_input or self.default_input), callbacks)  # type: ignore[arg-type]  # it only iterates
+        lines = self._plain_lines(file_input or self.default_input)
+        try:
+            stats = super().process_lines(lines, callbacks)  # type: ignore[arg-type]  # it only iterates
+        except Exception:
+            self.before_failing()
+            raise
         stats[SingerMessageType.RECORD] += self._on_the_lane
         return stats
 

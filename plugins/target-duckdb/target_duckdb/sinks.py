@@ -139,7 +139,7 @@ class DuckDBSink(BatchSink):
                 record[name] = render(value)
         with _room_asked_for():
             self._spool.add(record)
-        self._target.rows_since_state += 1
+        self._target.count(1)
 
     @property
     def room(self) -> int:
@@ -157,12 +157,12 @@ class DuckDBSink(BatchSink):
             self._spool.add_rows(rows)
         self.tally_record_read(len(rows))
         self.record_counter_metric.increment(len(rows))
-        self._target.rows_since_state += len(rows)
+        self._target.count(len(rows))
         self._target.drain_if_due(self)
 
     @override
     def _after_process_record(self, context: dict[str, Any]) -> None:
-        pass  # the SDK would log once per record
+        self._target.drain_if_due(self)  # the SDK would log once per record, and once per full batch
 
     # The batch.
 
@@ -170,10 +170,15 @@ class DuckDBSink(BatchSink):
     def process_batch(self, context: dict[str, Any]) -> None:
         with _room_asked_for():
             self._spool.flush()
-        superseded = self._table.load(self._spool)
-        self.tally_duplicate_merged(superseded)
-        self._spool.remove()
+        spool = self._spool
         self._new_spool()
+        background = self._target.background
+        background.wait()  # no more than one batch on its way, and one that is being filled
+        background.start(lambda: self._merge(spool))
+
+    def _merge(self, spool: Spool) -> None:
+        self._table.load(spool)
+        spool.remove()
 
     @override
     def activate_version(self, new_version: int) -> None:

@@ -212,23 +212,20 @@ class Table:
 
     def add_versioning(self) -> None:
         """Make sure the table can tell versions and deleted rows, also when record metadata is off."""
+        self.database.take_turn()
         if missing := VERSIONING.keys() - self.columns.keys():
             self.columns |= {name: VERSIONING[name] for name in missing}
             self.prepare()
 
-    def load(self, spool: Spool) -> int:
+    def load(self, spool: Spool) -> None:
         """Merge a batch in one transaction; of records with the same key the last one counts.
 
         Args:
             spool: The batch as newline-delimited JSON.
 
-        Returns:
-            How many records were superseded by a later one of the same batch.
-
         Raises:
             LoadError: A value does not fit its column; then nothing of the batch is in the table.
         """
-        superseded = 0
         self.database.make_room(spool.longest)
         try:
             with self.database.transaction(f"load stream {self.stream}"), _noticed_misfits():
@@ -242,7 +239,6 @@ class Table:
         except _MisfitError:
             self._refuse(spool)
         self._mark_replaced()
-        return superseded
 
     def finish(self) -> None:
         """Replace the table of a stream that sent no record, when the method is overwrite."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 from functools import cached_property
@@ -16,6 +17,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.singerlib.json import serialize_json
 from typing_extensions import override
 
+from target_duckdb.background import Background
 from target_duckdb.batches import batch_records, local_files
 from target_duckdb.database import Database
 from target_duckdb.errors import LoadError
@@ -117,7 +119,7 @@ class TargetDuckDB(Target):
     ).to_dict()
 
     rows_since_state = 0
-    """Records taken in since a state was last passed on."""
+    """Records taken in since it was last arranged that a state is passed on."""
     resumed: frozenset[str] = frozenset()
     """Streams that the tap goes on with from a bookmark, as far as the state says that it begins with."""
 
@@ -125,15 +127,19 @@ class TargetDuckDB(Target):
         # A setting given as null means its default.
         super().__init__(config={k: v for k, v in (config or {}).items() if v is not None}, **options)
         self.max_parallelism = 1  # one file, one connection, one transaction at a time
+        self.background = Background()
         self._done_with: list[Path] = []
+        self._promised: Any = None
+        self._rows_after_latest = self._rows_after_promised = 0
         self._lanes: dict[str, tuple[Sink, Lane | None]] = {}
         if isinstance(self.message_reader, MessageReader):
+            self.message_reader.before_failing = self.background.wait
             self.message_reader.find_lane = lambda line: self.lane(stream_of_record(line))
 
     @cached_property
     def database(self) -> Database:
         """The file, opened when the first stream announces itself."""
-        return Database(Path(self.config["filepath"]).expanduser(), float(self.config["lock_timeout"]))
+        return Database(Path(self.config["filepath"]).expanduser(), float(self.config["lock_timeout"]), self.background)
 
     @override
     def get_sink(
@@ -147,7 +153,12 @@ class TargetDuckDB(Target):
         # What came under the former schema goes in first, or it would overwrite later records of the same key.
         if schema is not None and self.sink_exists(stream_name):
             self.drain_one(self._sinks_active[stream_name])
-        return super().get_sink(stream_name, record=record, schema=schema, key_properties=key_properties)
+        known = self.sink_exists(stream_name)
+        sink = super().get_sink(stream_name, record=record, schema=schema, key_properties=key_properties)
+        if not known:
+            # Most taps finish a stream before the next: what is left of it need not wait for the end.
+            self._hand_over_all(last=sink)
+        return sink
 
     def sink_is_current(self, sink: Sink) -> bool:
         """Tell whether no later schema of the stream has taken the sink's place."""
@@ -165,9 +176,26 @@ class TargetDuckDB(Target):
 
     def drain_if_due(self, sink: Sink) -> None:
         """Do what the SDK does after each record: load a full batch, and all batches now and then."""
+        self.background.check()
         if sink.is_full:
-            self.drain_one(sink)
+            if self._latest_state and self._latest_state is not self._promised:
+                self._hand_over_all(last=sink)
+                self._write_state_message(copy.deepcopy(self._latest_state))
+            else:
+                self.drain_one(sink)
         self._handle_max_record_age()
+
+    def count(self, rows: int) -> None:
+        """Count records taken in."""
+        self.rows_since_state += rows
+        self._rows_after_latest += rows
+
+    def _hand_over_all(self, last: Sink) -> None:
+        """Load the batches of all streams, and do not wait for the one that is named."""
+        for sink in (*self._sinks_active.values(), last):
+            if sink is not last:
+                self.drain_one(sink)
+        self.drain_one(last)
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
@@ -176,15 +204,30 @@ class TargetDuckDB(Target):
             self.resumed = bookmarked(message_dict.get("value"))
         # Passing the state on at every batch, not only at the end, is what lets a killed run resume.
         super()._process_state_message(message_dict)
+        self._rows_after_latest = 0
         if self.rows_since_state >= self.config["batch_size_rows"]:
             self.drain_all()
+        elif (
+            (self.rows_since_state or self._rows_after_promised)
+            and self._latest_state
+            and self._latest_state is not self._promised
+            and not any(sink.current_size for sink in self._sinks_active.values())
+        ):
+            self._write_state_message(copy.deepcopy(self._latest_state))  # all before it is handed over
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
-        self._remove_batch_files()
+        files, self._done_with = self._done_with, []
+        self.background.start(lambda: self._pass_on(state, files))
+        self._promised = self._latest_state
+        self._rows_after_promised = self._rows_after_latest
+        self.rows_since_state = 0
+
+    def _pass_on(self, state: dict[str, Any], files: list[Path]) -> None:
+        """Tell that all rows before a state are committed, those of these files among them."""
+        self._remove_batch_files(files)
         sys.stdout.write(f"{serialize_json(state)}\n")
         sys.stdout.flush()
-        self.rows_since_state = 0
 
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
@@ -210,11 +253,11 @@ class TargetDuckDB(Target):
         if self.config["remove_batch_files"]:
             self._done_with += local_files(message_dict["manifest"])
 
-    def _remove_batch_files(self) -> None:
-        """Remove the files of the BATCH messages so far; to be called when all their rows are committed."""
+    def _remove_batch_files(self, files: list[Path]) -> None:
+        """Remove files of BATCH messages; to be called when all their rows are committed."""
         try:
-            while self._done_with:
-                self._done_with.pop().unlink(missing_ok=True)
+            for file in files:
+                file.unlink(missing_ok=True)
         except OSError as error:
             self.logger.warning("A batch file that is loaded cannot be removed (%s)", error.strerror)
 
@@ -227,7 +270,8 @@ class TargetDuckDB(Target):
     @override
     def process_endofpipe(self) -> None:
         super().process_endofpipe()
-        self._remove_batch_files()
+        self.background.wait()
+        self._remove_batch_files(self._done_with)
         if "database" in self.__dict__:
             self.database.close()
 
@@ -235,6 +279,8 @@ class TargetDuckDB(Target):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         # The SDK would start loading inside whatever the signal interrupted. Stopping is safe at any point: what was
         # not committed was not promised by a state either.
+        if "database" in self.__dict__:
+            self.database.stop()
         sys.exit(128 + signum)
 
     @classmethod
