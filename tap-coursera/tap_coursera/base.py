@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
     from tap_coursera.paging import Dialect
     from tap_coursera.tap import TapCoursera
+    from tap_coursera.typed import Raw
     from tap_coursera.writing import MessageWriter
-
-    Raw = dict[str, Any]
 
 SECOND, HOUR = 1_000, 3_600_000
 """Milliseconds."""

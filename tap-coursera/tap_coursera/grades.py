@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_coursera.tap import TapCoursera
-
-    Raw = dict[str, Any]
+    from tap_coursera.typed import Raw
 
 LARGE_COURSES = 50
 """Courses of a program whose size is remembered at most, so that state stays small."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_coursera.paging import Dialect, Listing
-
-    Raw = dict[str, Any]
+    from tap_coursera.typed import Raw
 
 NOT_IN_PROGRAM = "COURSE_NOT_IN_PROGRAM"
 

@@ -21,14 +21,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tap_coursera.errors import TapError
 from tap_coursera.seen import EARLIER, NOW, Seen
+from tap_coursera.typed import TypedRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from tap_coursera.ahead import Pending
     from tap_coursera.client import Client
-
-    Row = dict[str, Any]
+    from tap_coursera.typed import Raw as Row
 
 logger = logging.getLogger("tap-coursera")
 
@@ -68,7 +68,10 @@ class Businesses:
             params["start"] = position
         answer = listing.client.get(listing.stream, listing.path, params)
         paging = _members(answer.get("paging"))
-        return Page(answer["elements"], _integer(paging.get("total")), _text(paging.get("next")))
+        rows = answer["elements"]
+        if listing.typed is not None:
+            rows.typed(listing.typed)
+        return Page(rows, _integer(paging.get("total")), _text(paging.get("next")))
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class Listing:
     page_size: int | None
     id_parts: Sequence[str] = ()
     dialect: Dialect = BUSINESSES
+    typed: Callable[[Any], Row] | None = None
+    """Decodes a row that is what its schema says."""
     total: int | None = None
     """How many rows it has, as its newest page says."""
     size: int | None = None
@@ -300,7 +305,7 @@ def _key(listing: Listing, row: object) -> int:
 
     Composes the id of a row that came without, as the vendor does.
     """
-    if isinstance(row, dict):
+    if isinstance(row, (dict, TypedRow)):
         name, program = row.get("id"), row.get("programId", "None")
         if name.__class__ is str is program.__class__:
             return hash((name, program))

@@ -18,13 +18,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tap_coursera.errors import TapError
+from tap_coursera.typed import TypedRow, row_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from tap_coursera.typed import Raw
 
     Convert = Callable[[Any], Any]
     Column = tuple[str, str, type | None, Convert]
@@ -34,6 +39,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNITS = {"epoch milliseconds": 1, "epoch seconds": 1000}
 _MINUTES = [f"T{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60)]
 _SECONDS = [f"{second:02d}" for second in range(60)]
+_FRACTIONS = ["Z", *(f".{fraction:03d}Z" for fraction in range(1, 1000))]
 
 
 @lru_cache(maxsize=1 << 10)
@@ -43,12 +49,9 @@ def rfc3339(milliseconds: int) -> str:
     Raises:
         OverflowError: when there is no such year.
     """
-    # The times of a row repeat one another, and so do dates; a datetime would take five times as long.
-    seconds, fraction = divmod(milliseconds, 1000)
-    minutes, second = divmod(seconds, 60)
-    days, minute = divmod(minutes, 1440)
-    text = _date(days) + _MINUTES[minute] + _SECONDS[second]
-    return f"{text}.{fraction:03d}Z" if fraction else text + "Z"
+    # The times of a row repeat one another, and so do dates; a datetime would take ten times as long.
+    minutes, rest = milliseconds // 60_000, milliseconds % 60_000
+    return f"{_date(minutes // 1440)}{_MINUTES[minutes % 1440]}{_SECONDS[rest // 1000]}{_FRACTIONS[rest % 1000]}"
 
 
 @lru_cache(maxsize=1 << 13)
@@ -113,11 +116,28 @@ class RowReader:
             self._outer, (), outer_values, f"({''.join(f'{one}, ' for one in outer_values)})"
         )
         self._row = _function(self._own, (*outer_values, "newest"), values, f"{{{', '.join(cells)}}}")
+        self._schema = schema
+        self._typed_row: Callable[[TypedRow, str | None], dict[str, Any]]
+        self._typed_moment: Callable[[TypedRow], int | None]
         # The rows within a row are read one after the other, and each row is asked twice when it changed.
         self._around: tuple[Any, tuple[Any, ...]] = (None, ())
         self._dated: tuple[Any, int | None] = (None, None)
 
-    def read(self, raw: Mapping[str, Any], outer: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    @cached_property
+    def typed(self) -> Callable[[msgspec.Raw], TypedRow]:
+        """Decodes a row that is what the schema says, and known to be well-formed, so that `read` need not look at it.
+
+        Raises (when called):
+            msgspec.DecodeError: when it is something else, or has fields that the schema does not know.
+        """
+        specs = [spec for spec in self._schema["properties"].values() if "x-source" in spec]
+        kind = row_type(self._stream, specs)
+        self._typed_row = _typed_function(self._own, self._newest and self._newest[0])
+        fields = [name for name in self._moments if name in kind.__struct_fields__]
+        self._typed_moment = _typed_moment(fields, self._factor)
+        return msgspec.json.Decoder(kind).decode
+
+    def read(self, raw: Raw, outer: Raw | None = None) -> dict[str, Any]:
         """One row of the stream; `outer` is the vendor's row around it where the schema refers to one.
 
         Neither may change from one call to the next.
@@ -126,6 +146,12 @@ class RowReader:
             TapError: naming the field when a value cannot be what the schema says.
         """
         row: dict[str, Any]
+        if isinstance(raw, TypedRow):
+            try:
+                latest = self.moment(raw)
+                return self._typed_row(raw, None if latest is None else rfc3339(latest))
+            except (TypeError, ValueError, OverflowError, AttributeError):
+                return self._by_loop(raw, outer)
         try:
             if outer is not self._around[0]:
                 self._around = (outer, () if outer is None else self._outer_values(outer))
@@ -140,7 +166,7 @@ class RowReader:
             self.unknown.update(raw.keys() - self._known)
         return row
 
-    def _by_loop(self, raw: Mapping[str, Any], outer: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _by_loop(self, raw: Raw, outer: Raw | None) -> dict[str, Any]:
         """What `read` does, one property after the other: slower, but it knows which one went wrong."""
         row: dict[str, Any] = {}
         source = ""
@@ -160,11 +186,15 @@ class RowReader:
             raise self._strange(source) from None
         return row
 
-    def moment(self, raw: Mapping[str, Any]) -> int | None:
+    def moment(self, raw: Raw) -> int | None:
         """Epoch milliseconds of the vendor's fields behind the replication key, the newest; None when there is none."""
         if raw is self._dated[0]:
             return self._dated[1]
-        latest = None
+        latest: int | None = None
+        if isinstance(raw, TypedRow):
+            latest = self._typed_moment(raw)
+            self._dated = (raw, latest)
+            return latest
         for name in self._moments:
             value = raw.get(name)
             if value is not None:
@@ -208,6 +238,42 @@ def _function(
     lines.append(f"    return {result}")
     exec("\n".join(lines), known)  # noqa: S102 - see above
     function: Callable[..., Any] = known["function"]
+    return function
+
+
+def _typed_function(columns: Sequence[Column], newest: str | None) -> Callable[[TypedRow, str | None], dict[str, Any]]:
+    """A function of a typed row, and of its newest time, that makes the stream's row; written as `_function` is."""
+    names = [name for name, *_ in columns] + ([] if newest is None else [newest])
+    # To fill in a copy is quicker than to make a dict of so many.
+    known: dict[str, Any] = {"rfc3339": rfc3339, "empty": dict.fromkeys(names)}
+    lines = ["def function(raw, newest):", "    row = empty.copy()"]
+    for number, (name, source, right, convert) in enumerate(columns):
+        if right is not None or convert is _texts:
+            lines.append(f"    row[{name!r}] = raw.{source}")
+            continue
+        call = "rfc3339" if convert == _Time(1) else f"convert{number}"
+        known[f"convert{number}"] = convert
+        lines.append(f"    if (value := raw.{source}) is not None:")
+        lines.append(f"        row[{name!r}] = {call}(value)")
+    if newest is not None:
+        lines.append(f"    row[{newest!r}] = newest")
+    lines.append("    return row")
+    exec("\n".join(lines), known)  # noqa: S102 - see above
+    function: Callable[[TypedRow, str | None], dict[str, Any]] = known["function"]
+    return function
+
+
+def _typed_moment(fields: Sequence[str], factor: int) -> Callable[[TypedRow], int | None]:
+    """A function that does for a typed row what `RowReader.moment` does."""
+    lines = ["def function(raw):", "    latest = None"]
+    for field in fields:
+        lines.append(f"    value = raw.{field}")
+        lines.append("    if value is not None and (latest is None or value > latest):")
+        lines.append("        latest = value")
+    lines.append(f"    return latest if latest is None else latest * {factor}")
+    known: dict[str, Any] = {}
+    exec("\n".join(lines), known)  # noqa: S102 - see above
+    function: Callable[[TypedRow], int | None] = known["function"]
     return function
 
 

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from tap_coursera.client import Client
     from tap_coursera.tap import TapCoursera
-
-    Raw = dict[str, Any]
+    from tap_coursera.typed import Raw
 
 FEW = 20_000
 """Rows of the organisation that are held in memory at most, some 2 kB each at worst."""
@@ -73,6 +72,10 @@ class ProgramReportStream(IncrementalStream):
             self.get_context_state(context)[AS_OF] = rfc3339(self.as_of)
 
 
+def _all_of_it(raw: Raw) -> Raw:
+    return raw
+
+
 @dataclass
 class EnrollmentReport:
     """The enrollment report as one stream wants it.
@@ -82,6 +85,7 @@ class EnrollmentReport:
         flags: the vendor's parameters that include more rows.
         marks: from when on each program is going to be asked for; see `touched`.
         keep: what to hold in memory of a row; all of it by default.
+        typed: decodes a row that is what its schema says, where that is worth while.
     """
 
     client: Client
@@ -89,7 +93,8 @@ class EnrollmentReport:
     page_size: int
     flags: Mapping[str, str]
     marks: Callable[[], list[int]] = list
-    keep: Callable[[Raw], Raw] = dict
+    keep: Callable[[Raw], Raw] = _all_of_it
+    typed: Callable[[Any], Raw] | None = None
     as_of: int | None = field(default=None, init=False)
     """The oldest `updatedAt` (epoch milliseconds) of what was read last; None when there was none."""
     _since: int | None = field(default=None, init=False)
@@ -157,6 +162,7 @@ class EnrollmentReport:
             {**finder, **self.flags, **extra},
             self.page_size,
             ("externalId", "contentType", "contentId"),
+            typed=self.typed,
         )
 
 
@@ -200,7 +206,14 @@ class Enrollments(ProgramReportStream):
         }
         if "expired_contracts" in self._includes:
             flags["includeExpiredContracts"] = "true"
-        return EnrollmentReport(self._coursera.client, self.name, self.config["page_size"], flags, self.marks)
+        return EnrollmentReport(
+            self._coursera.client,
+            self.name,
+            self.config["page_size"],
+            flags,
+            self.marks,
+            typed=self.reader.typed,
+        )
 
     @property
     def _includes(self) -> list[str]:
@@ -274,6 +287,6 @@ class _Shown:
                 before = name
                 if name and isinstance(name, str):
                     self.names.add(name)
-            if raw.get("contentType") == COURSE and raw.get("contentId"):
-                self.courses.add(str(raw["contentId"]))
+            if raw.get("contentType") == COURSE and (course := raw.get("contentId")):
+                self.courses.add(str(course))
             yield raw

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_coursera.paging import Dialect, Listing, Page
-
-    Raw = dict[str, Any]
+    from tap_coursera.typed import Raw
 
 LARGEST_PAGE = 100
 """Rows; the vendor names 10 and 100 as the usual number and says nothing of a larger one."""

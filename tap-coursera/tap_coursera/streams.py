@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_coursera.tap import TapCoursera
-
-    Raw = dict[str, Any]
+    from tap_coursera.typed import Raw
 
 
 class Organizations(CourseraStream):

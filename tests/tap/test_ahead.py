@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
     from tap_coursera.client import Client
     from tap_coursera.paging import Page
+    from tap_coursera.typed import Raw
     from tests.tap.conftest import ReadTap
 
     Answer = Callable[[str, str], dict[str, Any]]
@@ -71,7 +72,7 @@ class Api:
     def listing(self, path: str) -> Listing:
         return Listing(cast("Client", self), "users", path, {}, LIMIT)
 
-    def rows(self, *paths: str) -> Iterator[dict[str, Any]]:
+    def rows(self, *paths: str) -> Iterator[Raw]:
         return read(self.listing(path) for path in paths)
 
     def wait_for(self, requests: int) -> None:

@@ -12,6 +12,7 @@ from singer_sdk.singerlib import Catalog, RecordMessage
 from tap_coursera import client, direct, streams, writing
 from tap_coursera.ahead import Workers
 from tap_coursera.errors import TapError
+from tap_coursera.records import RowReader
 from tap_coursera.tap import TapCoursera
 from tap_coursera.writing import MessageWriter
 
@@ -50,6 +51,10 @@ def deselected(entry: Json) -> None:
         if item["breadcrumb"] and item["breadcrumb"][-1] in {"full_name", "email", "job_title", "photo_url"}:
             item["metadata"]["selected"] = False
     entry["schema"]["properties"].pop("course_name", None)
+
+
+def enrollments(entry: Json) -> None:
+    entry["metadata"][-1]["metadata"]["selected"] = entry["tap_stream_id"] == "enrollments"
 
 
 def versions(entry: Json) -> None:
@@ -112,6 +117,22 @@ def test_messages_are_those_of_the_sdk(
     assert taken
     if change is deselected:
         assert not any("email" in m["record"] for m in found[0] if m["type"] == "RECORD" and m["stream"] == "users")
+
+
+@pytest.mark.parametrize("faults", [[], ["short-pages", "extra-fields", "missing-total"]], ids=["plain", "awkward"])
+def test_messages_are_the_same_where_every_row_is_a_dict(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, faults: list[str]
+) -> None:
+    sandbox.faults(faults)
+    config = sandbox.tap_config | {"page_size": 50, "include_specializations": True}
+
+    def both_runs() -> list[Json]:
+        messages, _ = run(config, enrollments)
+        return messages + run(config, enrollments, json.loads(json.dumps(messages[-1]["value"])))[0]
+
+    found = both_runs()
+    monkeypatch.setattr(RowReader, "typed", None)
+    assert found == both_runs()
 
 
 def test_the_runs_after_the_first_are_those_of_the_sdk_too(

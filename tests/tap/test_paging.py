@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_coursera.client import Client
+    from tap_coursera.typed import Raw
 
     Answer = Callable[[int, int, int], tuple[list[str], Any, Any]]
     """(request number, start, limit) to (ids, next, total)."""
@@ -186,7 +187,7 @@ def test_a_row_without_id_is_an_error() -> None:
         list(Listing(cast("Client", Nameless(lambda *_: ([], None, None))), "users", "/users", {}, 4).rows())
 
 
-def listing(*elements: dict[str, Any], parts: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def listing(*elements: dict[str, Any], parts: tuple[str, ...] = ()) -> list[Raw]:
     class One(Api):
         def get(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG002
             assert "limit" not in params

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
+from tap_coursera import envelopes
 from tap_coursera.errors import TapError
 from tap_coursera.records import RowReader, milliseconds, rfc3339
 from tap_coursera.tap import TapCoursera
+from tap_coursera.typed import TypedRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from singer_sdk.streams import Stream
 
     from tap_coursera.base import CourseraStream
 
@@ -129,9 +134,13 @@ NASTY = [
 STREAMS = list(TapCoursera(config={"client_id": "i", "client_secret": "s", "org_id": "o"}).streams.values())
 
 
-def read_either_way(read: Callable[[Any, Any], Any], raw: Any, outer: Any) -> tuple[str, str]:
+def properties(stream: Stream) -> list[dict[str, Any]]:
+    return list(stream.schema["properties"].values())
+
+
+def either_way(read: Callable[..., Any], *raw: Any) -> tuple[str, str]:
     try:
-        return "row", repr(read(raw, outer))
+        return "row", repr(read(*raw))
     except TapError as error:
         return "error", str(error)
 
@@ -151,10 +160,98 @@ def test_what_is_written_down_once_does_what_the_loop_does(stream: CourseraStrea
                 for n in (len(fields), chance.randint(0, len(fields)))
             )
             for raw, outer in ((row, around), (row, None), (around, row), ("row", around), (row, "row")):
-                outcome = read_either_way(rows._by_loop, raw, outer)
-                assert read_either_way(rows.read, raw, outer) == outcome
+                outcome = either_way(rows._by_loop, raw, outer)
+                assert either_way(rows.read, raw, outer) == outcome
                 outcomes.add(outcome[0])
     assert outcomes == {"row", "error"}
+
+
+KINDS = {stream.name: stream for stream in STREAMS if not any("x-of" in spec for spec in properties(stream))}
+AS_IT_SHOULD_BE = {"string": '"a"', "integer": "1769850900007", "number": "0.5", "boolean": "true"}
+AS_IT_MAY_BE = [
+    *(
+        '"a"',
+        '"caf\\u00e9"',
+        '""',
+        '"12"',
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "-0.0",
+        "1",
+        "1.0",
+        "1e3",
+        "0.1",
+        "87.5",
+    ),
+    *("1769850900007", "1.7698509e12", "-62135596800001", "253402300800000", "9223372036854775808", "1e300", "1e400"),
+    *("123456789012345678901234567890", "[]", '["a", "b"]', '["a", null]', "[1]", "{}", '{"managerName": "m", "x": 1}'),
+    *('{"managerName": null}', '{"managerName": [1]}'),
+]
+
+
+def one_by_one(rows: RowReader, content: bytes, *, typed: bool) -> tuple[list[object], set[str], set[str]]:
+    """What becomes of the rows of a page: rows with their moments, unknown fields, and which classes they had."""
+    envelope = envelopes.listing(content, "Trouble.")
+    assert envelope is not None
+    if typed:
+        envelope["elements"].typed(rows.typed)
+    found: list[object] = []
+    classes = set()
+    try:
+        for raw in envelope["elements"]:
+            classes.add("dict" if isinstance(raw, dict) else "typed")
+            if isinstance(raw, (dict, TypedRow)):
+                found += [either_way(rows.moment, raw), either_way(rows.read, raw)]
+    except TapError as error:
+        found.append(str(error))
+    return found, rows.unknown, classes
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_row_that_is_decoded_into_the_types_of_its_schema_becomes_the_row_that_a_dict_becomes(name: str) -> None:
+    stream = KINDS[name]
+    chance = Random(name)
+    fields = {spec["x-source"]: spec for spec in properties(stream) if "x-source" in spec}
+    usual = {
+        field: AS_IT_SHOULD_BE["integer" if spec.get("x-unit", "").startswith("epoch") else kind]
+        for field, spec in fields.items()
+        if (kind := spec["type"][0]) in AS_IT_SHOULD_BE
+    }
+    classes: set[str] = set()
+    for _ in range(200):
+        page = []
+        for _ in range(chance.randint(1, 3)):
+            row = [(field, value) for field, value in usual.items() if chance.random() < 0.8]
+            for _ in range(chance.choice((0, 0, 1, 1, 3))):
+                row.insert(
+                    chance.randint(0, len(row)), (chance.choice([*fields] * 3 + ["more"]), chance.choice(AS_IT_MAY_BE))
+                )
+            page.append("{" + ",".join(f'"{field}":{value}' for field, value in row) + "}")
+            page += chance.choices(["[]", "null", '"a"'], k=chance.random() < 0.05)
+        content = f'{{"elements":[{",".join(page)}]}}'.encode()
+        plain, typed = (RowReader(name, stream.schema, frozenset(), stream.replication_key) for _ in range(2))
+        *expected, _ = one_by_one(plain, content, typed=False)
+        *found, now = one_by_one(typed, content, typed=True)
+        assert found == expected
+        classes |= now
+    assert classes == {"dict", "typed"}
+
+
+def test_a_typed_row_is_asked_for_its_fields_like_the_dict_that_it_would_be() -> None:
+    rows = reader(a={**TEXT, "x-source": "theA"}, b={**TEXT, "x-source": "theB"})
+    raw = rows.typed(Raw(b'{"theA": null, "theB": "x"}'))
+    assert (raw.get("theA"), raw.get("theA", "None"), raw.get("theC"), raw.get("theB", "None")) == (
+        None,
+        "None",
+        None,
+        "x",
+    )
+    raw["theA"] = "y"
+    assert raw["theA"] == "y"
+    assert rows.read(raw) == {"a": "y", "b": "x"}
 
 
 @given(st.integers() | st.integers(-(10**14), 3 * 10**14))
