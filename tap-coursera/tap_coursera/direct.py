@@ -41,6 +41,11 @@ def writer(stream: Stream, messages: object) -> MessageWriter | None:
     return messages if as_it_is and isinstance(messages, MessageWriter) else None
 
 
+def is_alone(stream: Stream) -> bool:
+    """Whether the SDK would do nothing else with a row of the stream than have it written, and count it."""
+    return stream.selected and not stream.child_streams and stream.ABORT_AT_RECORD_COUNT is None
+
+
 def _breadcrumbs(schema: Mapping[str, Any], outer: Breadcrumb = ()) -> Iterator[Breadcrumb]:
     """Of all properties that a catalog can deselect, also within objects."""
     for name, spec in schema.get("properties", {}).items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from singer_sdk.singerlib import Catalog, RecordMessage
+from singer_sdk.streams import Stream
 
 from tap_coursera import client, direct, streams, writing
 from tap_coursera.ahead import Workers
@@ -53,6 +54,11 @@ def deselected(entry: Json) -> None:
     entry["schema"]["properties"].pop("course_name", None)
 
 
+def unnamed(entry: Json) -> None:
+    if entry["tap_stream_id"] == "enrollments":
+        del entry["schema"]["properties"]["program_id"]
+
+
 def enrollments(entry: Json) -> None:
     entry["metadata"][-1]["metadata"]["selected"] = entry["tap_stream_id"] == "enrollments"
 
@@ -94,15 +100,17 @@ def run(config: Json, change: Change = as_it_is, state: Json | None = None) -> t
     [
         (as_it_is, [], False),
         (deselected, [], False),
+        (unnamed, [], False),
         (versions, ["short-pages", "extra-fields", "missing-total"], False),
         (as_it_is, ["500:path=courseGradebookReports"], True),
     ],
-    ids=["plain", "deselected", "awkward", "failing"],
+    ids=["plain", "deselected", "unnamed", "awkward", "failing"],
 )
 def test_messages_are_those_of_the_sdk(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, change: Change, faults: list[str], fails: bool
 ) -> None:
     monkeypatch.setattr(client, "BACKOFF_BASE", 0.001)
+    monkeypatch.setattr(Stream, "STATE_MSG_FREQUENCY", 7)
     config = sandbox.tap_config | {
         "page_size": 50,
         "max_parallel_requests": 1,
