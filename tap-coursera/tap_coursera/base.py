@@ -98,11 +98,14 @@ class CourseraStream(Stream):
 
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         """The vendor's rows, each once."""
-        return self.listed(context, {})
+        return self.read(self.foreseen(context), context)
 
-    def listed(self, context: Context | None, extra: Mapping[str, str]) -> Iterator[Raw]:
-        """The vendor's rows of one list, asked for with extra parameters."""
-        return self.read([self.listing(context, extra)], context)
+    def foreseen(self, context: Context | None) -> Iterable[Listing]:
+        """The lists that are sure to be read next in this program, in their order, as far as they are known beforehand.
+
+        It may be asked long before that is done, and changes nothing.
+        """
+        return [self.listing(context, {})]
 
     def listing(self, context: Context | None, extra: Mapping[str, str]) -> Listing:
         """The stream's list in this program, with extra parameters."""
@@ -218,6 +221,7 @@ class CourseraStream(Stream):
 
     @override  # type: ignore[misc] # final, but there is no hook around it
     def sync(self, context: Context | None = None) -> None:
+        self._coursera.client.agenda.turn((self.name, context))
         self._handed_over = 0
         # The SDK puts a deselected program back into each row.
         self._is_alone = direct.is_alone(self) and self._writer is not None and "program_id" not in self._unwanted
@@ -310,7 +314,7 @@ class IncrementalStream(CourseraStream):
 
     def bookmark(self, context: Context | None, name: str = "replication_key_value") -> int:
         """A time in the state, epoch milliseconds; 0 when there is none."""
-        value = self.get_context_state(context).get(name)
+        value = self.remembered(context).get(name)
         try:
             return milliseconds(value) if value else 0
         except (AttributeError, TypeError, ValueError):
@@ -318,6 +322,14 @@ class IncrementalStream(CourseraStream):
                 f"The state holds a bookmark of {self.name} that is not a time: give the state that a run of this tap "
                 "wrote, or none to read everything again."
             ) from None
+
+    def remembered(self, context: Context | None) -> Mapping[str, Any]:
+        """What the state holds; to look at only."""
+        # get_context_state would make an entry where there is none.
+        state: dict[str, Any] = self.tap_state.get("bookmarks", {}).get(self.name, {})
+        if context is None:
+            return state
+        return next((one for one in state.get("partitions", ()) if one.get("context") == context), {})
 
     @override
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:

@@ -23,6 +23,7 @@ import msgspec
 import requests
 
 from tap_coursera import envelopes, errors
+from tap_coursera.agenda import Agenda
 from tap_coursera.ahead import Workers
 from tap_coursera.auth import SharedToken
 from tap_coursera.errors import Answer, BusyError, TapError, TransientError
@@ -87,6 +88,7 @@ class Client:
     ) -> None:
         self.org_id: str = config["org_id"]
         self.workers = Workers(config["max_parallel_requests"])
+        self.agenda = Agenda()
         self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
         """By the name of the stream, or "the token"."""
         self._api = _Target(config["api_url"].rstrip("/"), "api_url")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_coursera.paging import Listing
     from tap_coursera.tap import TapCoursera
     from tap_coursera.typed import Raw
 
@@ -69,6 +70,14 @@ class GradebookStream(ProgramReportStream):
         else:
             yield from self._parts(context, asked, known)
 
+    @override
+    def foreseen(self, context: Context | None) -> Iterable[Listing]:
+        # Where there is something to plan with, the plan decides.
+        return () if self._plans(context) else super().foreseen(context)
+
+    def _plans(self, context: Context | None) -> bool:
+        return self.planned_since(context) is not None and self._remembered_size(context) is not None
+
     def planned_since(self, context: Context | None) -> int | None:
         """Since when (epoch milliseconds) it matters who moved; None when the whole program is to be read."""
         if self.config["grade_sync"] == "full" or not self.mark(context):
@@ -81,7 +90,7 @@ class GradebookStream(ProgramReportStream):
 
     def _whole(self, context: Context | None) -> Iterator[Raw]:
         courses: Counter[str] = Counter()
-        for raw in self.listed(context, {}):
+        for raw in self.read([self.listing(context, {})], context):
             courses[str(raw.get("courseId"))] += 1
             yield raw
         self._size = plan.Size(courses.total(), courses)
@@ -100,7 +109,7 @@ class GradebookStream(ProgramReportStream):
         return (str(raw.get("externalId")), str(raw.get("courseId"))) in self.moved
 
     def _remembered_size(self, context: Context | None) -> plan.Size | None:
-        rows = self.get_context_state(context).get("gradebook_rows")
+        rows = self.remembered(context).get("gradebook_rows")
         if not isinstance(rows, dict) or not isinstance(rows.get("program"), int):
             return None
         courses = rows.get("courses")
@@ -183,6 +192,10 @@ class ItemGrades(GradebookStream):
 
             yield take
         self._fed = (context, latest)
+
+    @override
+    def foreseen(self, context: Context | None) -> Iterable[Listing]:
+        return () if self._coursera.streams[CourseGrades.name].selected else super().foreseen(context)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:

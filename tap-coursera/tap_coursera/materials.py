@@ -13,7 +13,7 @@ from tap_coursera.reports import COURSE, EnrollmentReport, Enrollments
 from tap_coursera.streams import Programs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from singer_sdk.helpers.types import Context
 
@@ -45,6 +45,11 @@ class CourseMaterials(CourseraStream):
     selected_by_default = False
     page_size = None
     dialect: ClassVar[Dialect] = _OfferedCourse()
+
+    @override
+    def foreseen(self, context: Context | None) -> Iterable[Listing]:
+        # `enrollments` tells the courses when it was read.
+        return ()
 
     @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:

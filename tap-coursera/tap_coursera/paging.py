@@ -7,7 +7,8 @@ most `READS` times in all. A list that really holds a row twice counts when two 
 rows in the same order. Where the vendor sends no `total`, only rows seen twice give a shift away.
 
 Pages are asked for ahead of time, and read in order: once the first page has told `total` and has kept to the page
-size, it is known where the others start. Listings that are read one after the other share that head start.
+size, it is known where the others start. Listings that are read one after the other share that head start, and what is
+left of it goes to what the run reads next.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from tap_coursera.errors import TapError
@@ -26,6 +27,7 @@ from tap_coursera.typed import TypedRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from tap_coursera.agenda import Agenda
     from tap_coursera.ahead import Pending
     from tap_coursera.client import Client
     from tap_coursera.typed import Raw as Row
@@ -216,7 +218,7 @@ def _pages(listing: Listing, reading: _Reading, ahead: _Ahead) -> Iterator[Colle
     visited = {position}
     tally = listing.client.tallies[listing.stream]
     while True:
-        page = ahead.page(listing, position, reading.received)
+        page = ahead.page(position, reading.received)
         if position == "0":
             tally.total += page.total or 0
         tally.received += len(page.rows)
@@ -238,66 +240,122 @@ def _pages(listing: Listing, reading: _Reading, ahead: _Ahead) -> Iterator[Colle
         position = following
 
 
+class Begun:
+    """A listing with pages of it that are under way or wait to be read, in order, from the first one on."""
+
+    def __init__(self, listing: Listing) -> None:
+        self.listing = listing
+        self._pages: deque[tuple[str, Pending[Page]]] = deque()
+        self._starts: Iterator[int] | None = None
+        """Where further pages start; None as long as the first one has not told."""
+        self._begin("0", 0)
+
+    @property
+    def waiting(self) -> int:
+        """Pages that are under way or wait."""
+        return len(self._pages)
+
+    def more(self) -> bool:
+        """Begin another page, if it is known that there is one."""
+        if self._starts is None and self._pages[0][1].done():
+            try:
+                self._learn(self._pages[0][1].result())
+            except BaseException:  # noqa: BLE001 - raised again where the page is read
+                self._starts = iter(())
+        if (start := next(self._starts or iter(()), None)) is None:
+            return False
+        self._begin(str(start), start)
+        return True
+
+    def page(self, position: str, received: int) -> Pending[Page]:
+        """The page at this position, `received` rows after the first one; it is not kept."""
+        if not self._pages or self._pages[0][0] != position:
+            # This list does not keep to its page size, or is read again.
+            self.give_up()
+            self._starts = None if position == "0" else iter(())
+            self._begin(position, received)
+        return self._pages[0][1]
+
+    def read(self, page: Page) -> None:
+        """The page that was asked for last is there."""
+        self._pages.popleft()
+        if self._starts is None:
+            self._learn(page)
+
+    def give_up(self) -> None:
+        """Nobody wants the rest."""
+        self._starts = iter(())
+        while self._pages:
+            self._pages.popleft()[1].cancel()
+
+    def _begin(self, position: str, received: int) -> None:
+        listing = self.listing
+        call = partial(listing.dialect.page, listing, position, received)
+        self._pages.append((position, listing.client.workers.begin(call)))
+
+    def _learn(self, first: Page) -> None:
+        size = len(first.rows)
+        regular = first.following == str(self.listing.page_size) == str(size)
+        self._starts = iter(range(size, first.total or 0, size) if regular else ())
+
+
 class _Ahead:
-    """Pages under way or waiting to be read: never more of them than requests may be in flight."""
+    """Pages under way or waiting to be read; at most twice as many as requests may be in flight.
+
+    Of the current list, half as many more are begun as may be in flight, so that a request that is over is followed by
+    another one at once, and not once rows were read. Pages of lists to come are begun while that leaves requests free,
+    and never take more than half of the room.
+    """
 
     def __init__(self, listings: Iterator[Listing]) -> None:
         self._coming = listings
-        self._first: deque[tuple[Listing, Pending[Page]]] = deque()
-        """Listings whose turn comes, with their first page."""
-        self._asked: deque[tuple[str, Pending[Page]]] = deque()
-        """Pages of the current listing, in order."""
-        self._guesses: Iterator[int] = iter(())
-        """Where further pages of it start."""
+        self._current: Begun | None = None
+        self._later: deque[Begun] = deque()
 
     def begin(self) -> Listing | None:
         """Go on with the next listing; None after the last."""
-        self._drop()
-        if not self._first and (listing := next(self._coming, None)) is not None:
-            self._first.append((listing, self._ask(listing, "0", 0)))
-        if not self._first:
+        if self._current is not None:
+            self._current.give_up()
+        if not self._later and not self._take():
             return None
-        listing, page = self._first.popleft()
-        self._asked.append(("0", page))
-        return listing
+        self._current = self._later.popleft()
+        return self._current.listing
 
-    def page(self, listing: Listing, position: str, received: int) -> Page:
+    def page(self, position: str, received: int) -> Page:
         """The page of the current listing at this position, `received` rows after its first one."""
-        if not self._asked or self._asked[0][0] != position:
-            # This list does not keep to its page size, or is read again.
-            self._drop()
-            self._asked.append((position, self._ask(listing, position, received)))
-        self._fill(listing)
-        page = listing.client.workers.wait_for(self._asked.popleft()[1])
-        if position == "0" and page.following == str(listing.page_size) == str(len(page.rows)):
-            self._guesses = iter(range(len(page.rows), page.total or 0, len(page.rows)))
-        self._fill(listing)
+        current = cast("Begun", self._current)
+        pending = current.page(position, received)
+        self._fill(current)
+        page = current.listing.client.workers.wait_for(pending)
+        current.read(page)
+        self._fill(current)
         return page
 
     def give_up(self) -> None:
         """Nobody wants the rest."""
-        self._drop()
-        for _, page in self._first:
-            page.cancel()
+        for one in (self._current, *self._later):
+            if one is not None:
+                one.give_up()
 
-    def _fill(self, listing: Listing) -> None:
-        room = listing.client.workers.size
-        while room > 1 and len(self._asked) + len(self._first) < room:
-            if (start := next(self._guesses, None)) is not None:
-                self._asked.append((str(start), self._ask(listing, str(start), start)))
-            elif (coming := next(self._coming, None)) is not None:
-                self._first.append((coming, self._ask(coming, "0", 0)))
-            else:
+    def _fill(self, current: Begun) -> None:
+        size, agenda = current.listing.client.workers.size, current.listing.client.agenda
+        if size == 1:
+            return
+        while current.waiting < min(size + size // 2, 2 * size - self._waiting(agenda)) and current.more():
+            pass
+        while current.waiting < size and self._waiting(agenda) < size:
+            if not (any(one.more() for one in self._later) or self._take() or agenda.begin()):
                 return
 
-    def _drop(self) -> None:
-        self._guesses = iter(())
-        while self._asked:
-            self._asked.popleft()[1].cancel()
+    def _waiting(self, agenda: Agenda) -> int:
+        return sum(one.waiting for one in self._later) + agenda.waiting
 
-    @staticmethod
-    def _ask(listing: Listing, position: str, received: int) -> Pending[Page]:
-        return listing.client.workers.begin(partial(listing.dialect.page, listing, position, received))
+    def _take(self) -> bool:
+        """Have the next listing begun, if there is one."""
+        if (listing := next(self._coming, None)) is None:
+            return False
+        self._later.append(listing.client.agenda.take(listing) or Begun(listing))
+        return True
 
 
 def _key(listing: Listing, row: object) -> int:

@@ -55,7 +55,7 @@ class ProgramReportStream(IncrementalStream):
     def programs(self) -> list[Context]:
         """The programs of this run."""
         programs = self._coursera.streams[Programs.name]
-        return [{"program_id": program} for program in programs.names] if isinstance(programs, Programs) else []
+        return programs.contexts() if isinstance(programs, Programs) else []
 
     def marks(self) -> list[int]:
         """From when on (epoch milliseconds) each program that was read before is read."""
@@ -101,10 +101,14 @@ class EnrollmentReport:
     _organisation_as_of: int | None = field(default=None, init=False)
     _by_program: dict[str, list[Raw]] | None = field(default=None, init=False)
 
+    def listings(self, program: str | None, since: int | None) -> list[Listing]:
+        """The lists in which `rows` are."""
+        return [self._listing(program, one) for one in _filters(since)]
+
     def rows(self, program: str, since: int | None = None) -> Iterator[Raw]:
         """All rows of a program, or those touched at or after a time (epoch milliseconds); each once."""
         self.as_of = None
-        for raw in self._dated(self._listing(program, one) for one in _filters(since)):
+        for raw in self._dated(self.listings(program, since)):
             # A server that ignores the filter shows rows of other programs, too.
             if str(raw.get("programId") or program) == program:
                 yield raw
@@ -131,7 +135,7 @@ class EnrollmentReport:
 
     def _organisation(self, since: int) -> dict[str, list[Raw]] | None:
         self.as_of = None
-        listings = [self._listing(None, one) for one in _filters(since)]
+        listings = self.listings(None, since)
         found: dict[str, list[Raw]] = {}
         try:
             for number, raw in enumerate(self._dated(listings)):
@@ -221,6 +225,14 @@ class Enrollments(ProgramReportStream):
         return [kind for kind in ("expired_contracts", "specializations") if self.config[f"include_{kind}"]]
 
     @override
+    def foreseen(self, context: Context | None) -> Iterable[Listing]:
+        since = self.since(context)
+        if since is not None and self.mark(context):
+            # The list of the organisation may do.
+            return ()
+        return self._report.listings((context or {})["program_id"], since)
+
+    @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         program = (context or {})["program_id"]
         since = self.since(context)
@@ -250,7 +262,7 @@ class Enrollments(ProgramReportStream):
 
     @override
     def covers(self, context: Context | None) -> bool:
-        return set(self._includes) <= set(self.get_context_state(context).get("includes") or [])
+        return set(self._includes) <= set(self.remembered(context).get("includes") or [])
 
     def _listed_names(self, program: str) -> set[str]:
         programs = self._coursera.streams[Programs.name]

@@ -37,9 +37,13 @@ class SkillsStream(CourseraStream):
         return min(size, LARGEST_PAGE)
 
     @override
+    def foreseen(self, context: Context | None) -> Iterable[Listing]:
+        return [self.listing(context, self.filter(context))]
+
+    @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         wanted = set(self.config.get("program_ids") or [])
-        for raw in self.listed(context, self.filter(context)):
+        for raw in super().raw_rows(context):
             if not wanted or wanted & programs(raw):
                 yield raw
 
@@ -101,7 +105,7 @@ class SkillsetProgress(SkillsStream, IncrementalStream):
 
     @override
     def covers(self, context: Context | None) -> bool:
-        known = set(self.get_context_state(context).get("program_ids") or [])
+        known = set(self.remembered(context).get("program_ids") or [])
         wanted = set(self.config.get("program_ids") or [])
         return not known or (bool(wanted) and wanted <= known)
 

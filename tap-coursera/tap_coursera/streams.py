@@ -10,10 +10,11 @@ from tap_coursera.base import SECOND, CourseraStream, IncrementalStream
 from tap_coursera.errors import TapError, unknown_programs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_coursera.paging import Listing
     from tap_coursera.tap import TapCoursera
     from tap_coursera.typed import Raw
 
@@ -58,6 +59,10 @@ class Programs(CourseraStream):
         self.names = {str(raw["id"]): raw.get("name") for raw in found}
         self._coursera.forget_other_programs(self.names.keys())
         yield from found
+
+    def contexts(self) -> list[Context]:
+        """Of the programs of this run, in their order, once they are known."""
+        return [{"program_id": program} for program in self.names]
 
     @override
     def get_child_context(self, record: Record, context: Context | None) -> Context:
@@ -132,10 +137,14 @@ class Contents(IncrementalStream):
         return None
 
     @override
-    def raw_rows(self, context: Context | None) -> Iterator[Raw]:
+    def foreseen(self, context: Context | None) -> Iterable[Listing]:
         since = self.since(context)
         changed = {} if since is None else {"modifiedSinceTimestamp": str(max(1, since // SECOND))}
-        for raw in self.listed(context, changed):
+        return [self.listing(context, changed)]
+
+    @override
+    def raw_rows(self, context: Context | None) -> Iterator[Raw]:
+        for raw in super().raw_rows(context):
             raw["isRemoved"] = _is_removed(raw)
             yield raw
 

@@ -6,16 +6,18 @@ import logging
 import os
 import sys
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_coursera import connection, grades, materials, reports, settings, skills, streams
+from tap_coursera.base import CourseraStream
 from tap_coursera.client import Client
 from tap_coursera.errors import TapError
 from tap_coursera.progress import Progress
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from tap_coursera.base import CourseraStream
+    from tap_coursera.agenda import Turns
 
 STREAMS: tuple[type[CourseraStream], ...] = (
     streams.Organizations,
@@ -96,13 +98,30 @@ class TapCoursera(Tap):
     def sync_all(self) -> None:
         stop.defer()
         with self.progress.shown(), self._by_file():
+            self.client.agenda.plan(self._turns())
             try:
                 super().sync_all()
             except Stopped:
                 self._write_last_state()
                 raise
             finally:
+                self.client.agenda.plan(iter(()))
                 self._flush()
+
+    def _turns(self) -> Turns:
+        """The streams in the order in which the SDK syncs them, each with what it is sure to read."""
+        for stream in self.streams.values():
+            if not isinstance(stream, CourseraStream) or stream.parent_stream_type or not _is_read(stream):
+                continue
+            yield (stream.name, None), partial(stream.foreseen, None)
+            if isinstance(stream, streams.Programs):
+                children = [one for one in stream.child_streams if isinstance(one, CourseraStream) and _is_read(one)]
+                # A stream map may leave out a program, and what is in it.
+                while children and (not stream.names or type(stream.stream_maps[0]) is not SameRecordTransform):
+                    yield None
+                for context in stream.contexts():
+                    for child in children:
+                        yield (child.name, context), partial(child.foreseen, context)
 
     def _by_file(self) -> AbstractContextManager[None]:
         writer = self.message_writer
@@ -178,6 +197,10 @@ class TapCoursera(Tap):
                     "writes the schema of each stream, --test=all a record of each as well."
                 )
         return command
+
+
+def _is_read(stream: CourseraStream) -> bool:
+    return bool(stream.selected or stream.has_selected_descendents)
 
 
 @contextmanager

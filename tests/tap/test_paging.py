@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
+from tap_coursera.agenda import Agenda
 from tap_coursera.ahead import Workers
 from tap_coursera.client import Tally
 from tap_coursera.errors import TapError
@@ -32,6 +33,7 @@ class Api:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.workers = Workers(self.parallel)
+        self.agenda = Agenda()
         self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self.starts: list[str] = []
         self._lock = threading.Lock()
