@@ -302,9 +302,7 @@ class Begun:
 class _Ahead:
     """Pages under way or waiting to be read; at most twice as many as requests may be in flight.
 
-    Of the current list, half as many more are begun as may be in flight, so that a request that is over is followed by
-    another one at once, and not once rows were read. Pages of lists to come are begun while that leaves requests free,
-    and never take more than half of the room.
+    Pages of lists to come are begun while the current list leaves requests free; they never take up its half.
     """
 
     def __init__(self, listings: Iterator[Listing]) -> None:
@@ -341,7 +339,7 @@ class _Ahead:
         size, agenda = current.listing.client.workers.size, current.listing.client.agenda
         if size == 1:
             return
-        while current.waiting < min(size + size // 2, 2 * size - self._waiting(agenda)) and current.more():
+        while current.waiting < size and current.more():
             pass
         while current.waiting < size and self._waiting(agenda) < size:
             if not (any(one.more() for one in self._later) or self._take() or agenda.begin()):

@@ -253,7 +253,9 @@ def test_as_many_requests_are_under_way_as_may_be_and_never_more(size: int, one_
 
 @parallel
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_more_pages_wait_to_be_read_than_twice_as_many_as_requests_may_be_under_way(size: int, shape: tuple[int, ...]) -> None:
+def test_no_more_pages_wait_to_be_read_than_twice_as_many_as_requests_may_be_under_way(
+    size: int, shape: tuple[int, ...]
+) -> None:
     api = Api(lists(*shape), Workers(size))
     requests = [max(1, pages) for pages in shape]
     for row in api.rows(*paths(*shape)):
