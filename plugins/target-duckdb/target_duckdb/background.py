@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from queue import Queue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,26 +11,30 @@ if TYPE_CHECKING:
 
 
 class Background:
-    """Does jobs in threads, never two at a time; after one that failed it does no more.
+    """Does jobs in one thread; after one that failed it does no more.
 
     The error of a job is raised by the next call of `start`, `check` or `wait`, and by each one after it.
     """
 
     def __init__(self) -> None:
-        self._latest: threading.Thread | None = None
-        self._at_work: int | None = None
+        self._jobs: Queue[Callable[[], None] | None] = Queue()
+        # One thread for all: each new one would get memory of its own from the allocator.
+        self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
     @property
     def is_here(self) -> bool:
         """Whether the caller is one of the jobs."""
-        return self._at_work == threading.get_ident()
+        return self._thread is threading.current_thread()
 
     def start(self, job: Callable[[], None]) -> None:
         """Do a job once those before it are done, while the caller goes on."""
         self.check()
-        self._latest = threading.Thread(target=self._work, args=(job, self._latest))
-        self._latest.start()
+        if self._thread is None:
+            # Whoever ends without `join`, having no database, has no job at work either.
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
 
     def check(self) -> None:
         """Raise the error of a job that failed, if one did."""
@@ -38,9 +43,8 @@ class Background:
 
     def join(self) -> None:
         """Return when all jobs are done or given up."""
-        if self._latest is not None:
-            self._latest.join()
-            self._latest = None
+        if not self.is_here:
+            self._jobs.join()
 
     def wait(self) -> None:
         """Return when all jobs are done.
@@ -51,13 +55,21 @@ class Background:
         self.join()
         self.check()
 
-    def _work(self, job: Callable[[], None], before: threading.Thread | None) -> None:
-        if before is not None:
-            before.join()
-        if self._error is None:
-            self._at_work = threading.get_ident()
+    def close(self) -> None:
+        """End the thread when all jobs are done or given up."""
+        self.join()
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread = None
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
             try:
-                job()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the lines are read
+                if self._error is None:
+                    job()
+            except BaseException as error:  # noqa: BLE001, PERF203 - it is raised where the lines are read
                 self._error = error
-            self._at_work = None
+            finally:
+                del job
+                self._jobs.task_done()
+        self._jobs.task_done()

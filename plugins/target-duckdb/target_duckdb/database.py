@@ -58,7 +58,7 @@ class Database:
         self._connection.execute(f"SET temp_directory = {literal(str(self.folder))}")
         self._memory = 0
         self.make_room(0)
-        self._finalizer = weakref.finalize(self, _remove_folder, self.folder, self._folders_in_use)
+        self._finalizer = weakref.finalize(self, _leave, background, self.folder, self._folders_in_use)
 
     def _make_folder(self, path: Path) -> Path:
         # Whoever has the file has it alone, so folders of other runs are what a killed one left behind.
@@ -131,7 +131,7 @@ class Database:
 
     def close(self) -> None:
         """Let go of the file, after the jobs in the background, and remove the private folder."""
-        self._background.join()
+        self._background.close()
         self._connection.close()
         self._finalizer()
 
@@ -173,6 +173,7 @@ def _reason(error: duckdb.Error) -> str:
     return type(error).__name__
 
 
-def _remove_folder(folder: Path, in_use: set[Path]) -> None:
+def _leave(background: Background, folder: Path, in_use: set[Path]) -> None:
+    background.join()  # a job must not meet the end of Python, and needs the folder
     shutil.rmtree(folder, ignore_errors=True)
     in_use.discard(folder)
