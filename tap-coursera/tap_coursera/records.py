@@ -11,7 +11,8 @@ Every row has every property of its schema, null where the vendor sent nothing; 
 out. Inside nested objects, what the vendor did not send stays absent.
 
 A loop over thirty properties is most of what a row costs. `RowReader` therefore writes down once what the loop would
-do, property by property, and leaves to the loop itself whatever goes wrong.
+do, property by property, and leaves to the loop itself whatever goes wrong. In a `TypedRow` the types are right
+already, so little is left to do.
 """
 
 from __future__ import annotations
