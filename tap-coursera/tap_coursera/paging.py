@@ -300,9 +300,10 @@ class Begun:
 
 
 class _Ahead:
-    """Pages under way or waiting to be read; at most twice as many as requests may be in flight.
+    """Pages under way or waiting to be read: of the current list, of those that follow it here, and of the agenda.
 
-    Pages of lists to come are begun while the current list leaves requests free; they never take up its half.
+    Of each at most as many as requests may be in flight. Those of lists to come are begun while the current list leaves
+    requests free; what the agenda has begun takes no room from the others, which are read before it.
     """
 
     def __init__(self, listings: Iterator[Listing]) -> None:
@@ -341,12 +342,15 @@ class _Ahead:
             return
         while current.waiting < size and current.more():
             pass
-        while current.waiting < size and self._waiting(agenda) < size:
-            if not (any(one.more() for one in self._later) or self._take() or agenda.begin()):
-                return
+        while current.waiting < size and self._waiting < size:
+            if not (any(one.more() for one in self._later) or self._take()):
+                break
+        while current.waiting < size and self._waiting + agenda.waiting < size and agenda.begin():
+            pass
 
-    def _waiting(self, agenda: Agenda) -> int:
-        return sum(one.waiting for one in self._later) + agenda.waiting
+    @property
+    def _waiting(self) -> int:
+        return sum(one.waiting for one in self._later)
 
     def _take(self) -> bool:
         """Have the next listing begun, if there is one."""
