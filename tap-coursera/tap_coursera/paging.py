@@ -27,7 +27,6 @@ from tap_coursera.typed import TypedRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from tap_coursera.agenda import Agenda
     from tap_coursera.ahead import Pending
     from tap_coursera.client import Client
     from tap_coursera.typed import Raw as Row
