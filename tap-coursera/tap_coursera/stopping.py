@@ -10,12 +10,14 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from sys import UnraisableHookArgs
     from types import FrameType
 
 T = TypeVar("T")
@@ -81,6 +83,7 @@ class Stop:
     @staticmethod
     def forget() -> None:
         """From now on the process ends anyway; on its way out Python would let a signal kill it, and the exit code."""
+        sys.unraisablehook = _without_late_signals
         for one in SIGNALS:
             signal.signal(one, signal.SIG_IGN)
 
@@ -112,6 +115,12 @@ class Stop:
             self._signum = signum
         if self._fit:
             self.fits()
+
+
+def _without_late_signals(what: UnraisableHookArgs) -> None:
+    # One that another thread took a moment before its handler went is an error to Python, whose line would be last.
+    if what.exc_type is not OSError or what.object is not None:
+        sys.__unraisablehook__(what)
 
 
 def _end_hard(waiting: socket.socket, main: int) -> None:

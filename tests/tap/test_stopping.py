@@ -343,3 +343,24 @@ def test_a_program_that_the_tap_is_a_part_of_keeps_its_own_handlers() -> None:
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     TapCoursera(config={"client_id": "i", "client_secret": "s", "org_id": "o"})
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_that_comes_while_the_command_ends_says_nothing() -> None:
+    rain = """
+import signal, threading
+from tap_coursera.stopping import Stop
+raining = True
+def rain():
+    while raining:
+        signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, lambda *_: None)
+drops = threading.Thread(target=rain)
+drops.start()
+for _ in range(10_000):
+    signal.signal(signal.SIGINT, lambda *_: None)
+    Stop.forget()
+raining = False
+drops.join()
+"""
+    ended = subprocess.run([sys.executable, "-c", rain], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
