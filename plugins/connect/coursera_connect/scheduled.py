@@ -40,13 +40,11 @@ class Owner:
     environment: str
 
     def __post_init__(self) -> None:
-        """Refuse what no line of a crontab and no unit file can hold."""
+        """Refuse to be nobody."""
         if not self.environment:
             raise UsageError(
                 f"No Meltano environment is named: use `meltano --environment=prod`, or set {ENVIRONMENT}."
             )
-        if not str(self).isprintable():
-            raise UsageError("The project's folder or environment has a character in its name that cannot be printed.")
 
     def __str__(self) -> str:
         """Return how entries are marked as its own."""
@@ -94,14 +92,18 @@ class Plan:
         return "the time zone of this machine" if self.zone.key in {None, "local"} else self.zone.key
 
     def command(self, name: str, *more: str) -> list[str]:
-        """Return the words of the command that runs a schedule."""
-        return [
+        """Return the words of the command that runs a schedule, such as a line of a crontab or a unit file can hold."""
+        words = [
             *(str(Path(sys.executable).with_name(_CONNECT)), "schedule", "run", name),
             *("--project", str(self.owner.project), "--environment", self.owner.environment),
             *("--meltano", str(self.meltano), "--logs", str(self.settings.logs)),
             *("--wait-minutes", f"{self.settings.wait_minutes:g}", "--umask", self.settings.umask),
             *more,
         ]
+        for word in words:
+            if not word.isprintable():
+                raise UsageError(f"{word!r} has a character that cannot be printed, which no crontab takes: rename it.")
+        return words
 
     def agrees_with(self, others: Sequence[ZoneInfo]) -> bool:
         """Return whether the clocks of other zones are always those of the plan."""
@@ -136,8 +138,6 @@ def _timed(name: str, cron: str, start: datetime) -> Timed:
         times = parsed(cron, start)
     except CronSimError as error:
         raise UsageError(f'The interval "{cron}" of {name} is none that cron understands: {error}.') from error
-    if not name.isprintable() or not name:
-        raise UsageError(f"A schedule of {cron} has no name that can be printed: name it in meltano.yml.")
     if min(times.days) < 0 or not all(isinstance(day, int) for day in times.weekdays):
         raise UsageError(f'The interval "{cron}" of {name} has an L or a #, which cron does not know.')
     return Timed(name, " ".join(cron.split()), times)
