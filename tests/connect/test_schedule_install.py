@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
 import tzlocal
 
-from coursera_connect import cron_times, scheduled_run, zones
+from coursera_connect import cron_times, crontab, scheduled_run, zones
 from tests.connect.box import CONNECT, Box
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from click.testing import Result
 
 OTHERS = b'# mine, \xff\r\nMAILTO=""\n\t0 1 * * * echo "50\\%" # no\x0cte\n\n'
@@ -232,6 +231,13 @@ def test_a_cron_that_cannot_be_used_says_what_to_do(box: Box, monkeypatch: pytes
     monkeypatch.setenv("PATH", str(box.programs))
     code, said = refused(box.connect("install"))
     assert (code, "apt-get install cron" in said) == (8, True)
+
+
+def test_a_cron_that_does_not_run_is_told(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crontab, "_DAEMONS", {"nobody"})
+    assert "No cron seems to run" in box.good("install")
+    monkeypatch.setattr(crontab, "_DAEMONS", {Path("/proc/self/comm").read_text().strip()})
+    assert "No cron seems to run" not in box.good("status")
 
 
 def test_meltano_is_the_one_that_the_project_was_used_with(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

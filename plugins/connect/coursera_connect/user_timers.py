@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coursera_connect import cron_times
-from coursera_connect.errors import SchedulerError
+from coursera_connect.errors import SchedulerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,12 +118,21 @@ def _wanted(plan: Plan) -> dict[Path, str]:
             "name": schedule.name.replace("%", "%%"),
             "environment": plan.owner.environment.replace("%", "%%"),
             "cron": schedule.cron,
-            "command": " ".join(_quoted(word) for word in plan.command(schedule.name)),
+            "command": _command(plan, schedule),
             "calendars": "\n".join(f"OnCalendar={one}" for one in calendars(plan, schedule)),
         }
         files[stem.with_name(f"{stem.name}.service")] = _SERVICE.format(**words)
         files[stem.with_name(f"{stem.name}.timer")] = _TIMER.format(**words)
     return files
+
+
+def _command(plan: Plan, schedule: Timed) -> str:
+    program, *words = plan.command(schedule.name)
+    if set("\"'\\") & set(program):
+        raise UsageError(
+            f"systemd starts no program with a quote or a backslash in its path ({program}): use --with cron."
+        )
+    return " ".join(_quoted(word) for word in (program, *words))
 
 
 def calendars(plan: Plan, schedule: Timed) -> list[str]:
@@ -174,7 +183,7 @@ def _joined(files: dict[Path, str]) -> str:
 
 
 def _timers(paths: Sequence[Path] | dict[Path, str]) -> list[str]:
-    return [path.name for path in paths if path.suffix == ".timer"]
+    return sorted(path.name for path in paths if path.suffix == ".timer")
 
 
 def _stop(paths: Sequence[Path]) -> None:
