@@ -125,10 +125,10 @@ def test_cron_runs_meltano_through_the_installed_entry_one_run_at_a_time(apart: 
         bare = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}  # as at boot
         cron = subprocess.Popen(apart.command(str(CRON), "-f"), env=bare, stdin=subprocess.DEVNULL)
         try:
-            until("tick waits up to 60 minutes for a run by hand", log, 90)
+            until("tick waits up to 60 minutes for a run by hand", log, 150)
             assert "it is on time" not in log.read_text()
             fcntl.flock(holder, fcntl.LOCK_UN)
-            until("tick ended with exit code 0", log, 60)
+            until("tick ended with exit code 0", log, 100)
             assert "No cron seems to run" not in apart.run(CONNECT, "schedule", "status").stderr.decode()
         finally:
             cron.terminate()

@@ -158,7 +158,7 @@ def test_days_on_which_clocks_skip_the_time_are_told(box: Box) -> None:
 def test_systemd_takes_the_files_and_reads_the_command_as_it_is_meant(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    awkward = box.folder / "St. Mary 100% $HOME"
+    awkward = box.folder / "St. Mary 100%h $HOME"
     awkward.mkdir()
     monkeypatch.setattr(sys, "executable", str(awkward / "python"))
     box.schedules(**{"nightly run 100%": "30 2 * * *"})

@@ -154,8 +154,10 @@ def _crontab(argument: str, given: str | None = None) -> subprocess.CompletedPro
 
 
 def _daemon() -> bool:
-    for name in Path("/proc").glob("[0-9]*/comm"):
+    """Return whether a cron runs, as far as that can be seen."""
+    names = list(Path("/proc").glob("[0-9]*/comm"))
+    for name in names:
         with suppress(OSError):  # it has just ended
             if name.read_text().strip() in _DAEMONS:
                 return True
-    return False
+    return not names
