@@ -141,8 +141,7 @@ def test_two_jobs_in_one_run_do_not_wait_for_each_other(folder: Path) -> None:
 
 
 def test_who_waits_for_the_lock_of_a_job_that_is_gone_takes_none(folder: Path) -> None:
-    with working(folder, "first") as first:
-        with job(folder, "second") as second:
-            assert "meltano run first" in second.says()
-            second.process.kill()
-            assert second.end()[1] == "Error: The job that wanted the lock is gone: run it again.\n"
+    with working(folder, "first"), job(folder, "second") as second:
+        assert "meltano run first" in second.says()
+        second.process.kill()
+        assert second.end()[1] == "Error: The job that wanted the lock is gone: run it again.\n"

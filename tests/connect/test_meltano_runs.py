@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -14,20 +16,25 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from coursera_connect import meltano_runs
+from tests.package import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture
-def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    engine = create_engine(f"sqlite:///{tmp_path}/meltano.db", poolclass=NullPool)
-    SystemModel.metadata.create_all(engine)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def record(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     monkeypatch.setenv(meltano_runs.FOLDER, str(tmp_path))
     monkeypatch.delenv(meltano_runs.DATABASE, raising=False)
-    with Session(engine) as session:
-        yield session
+    url = f"sqlite:///{tmp_path}/meltano.db"
+    with ExitStack() as stack:
+        if request.param == "postgresql":
+            url = stack.enter_context(postgres.running()).url
+            monkeypatch.setenv(meltano_runs.DATABASE, url)
+        engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        SystemModel.metadata.create_all(engine)
+        yield stack.enter_context(Session(engine))
 
 
 def begin(record: Session, state_id: str, *, silent_for: timedelta = timedelta()) -> Job:
@@ -87,6 +94,7 @@ def test_a_run_that_is_alive_stays(record: Session) -> None:
     assert job.is_running()
 
 
+@pytest.mark.parametrize("record", ["sqlite"], indirect=True)
 def test_a_record_that_is_not_there_or_is_another_is_left_alone(
     record: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,10 +102,27 @@ def test_a_record_that_is_not_there_or_is_another_is_left_alone(
     monkeypatch.setenv(meltano_runs.DATABASE, "sqlite:///$MELTANO_SYS_DIR_ROOT/other.db")
     assert end_dead(record) == []
     assert not (tmp_path / "other.db").exists()
-    monkeypatch.setenv(meltano_runs.DATABASE, "postgresql://127.0.0.1:1/meltano")
+    monkeypatch.setenv(meltano_runs.DATABASE, "mysql://127.0.0.1:1/meltano")
     assert end_dead(record) == []
     (tmp_path / "other.db").write_bytes(b"no database at all" * 100)
     monkeypatch.setenv(meltano_runs.DATABASE, "sqlite:///$MELTANO_SYS_DIR_ROOT/other.db")
     assert end_dead(record) == [
         "Meltano's runs could not be looked at (DatabaseError): it may refuse to run for 5 minutes."
     ]
+    monkeypatch.setenv(meltano_runs.DATABASE, "postgresql+psycopg://127.0.0.1:1/meltano")
+    assert end_dead(record) == [
+        "Meltano's runs could not be looked at (OperationalError): it may refuse to run for 5 minutes."
+    ]
+
+
+def test_settings_that_a_run_of_long_ago_left_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(meltano_runs.FOLDER, str(tmp_path))
+    folder = tmp_path / "run" / "tap-coursera"
+    folder.mkdir(parents=True)
+    old, new, other = (folder / name for name in ("tap.1.config.json", "tap.2.config.json", "tap.properties.json"))
+    for file in (old, new, other):
+        file.write_text("{}")
+    for file in (old, other):
+        os.utime(file, (0, 0))
+    meltano_runs.remove_settings()
+    assert sorted(folder.iterdir()) == [new, other]

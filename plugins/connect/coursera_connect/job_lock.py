@@ -109,7 +109,7 @@ def _wait(handle: int, me: Holder, wait: float, say: Callable[[str], None]) -> b
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError as error:  # noqa: PERF203 - the loop waits, it does not hurry
             other = holder(handle)
             if other and me.run and other.run == me.run:
                 return False

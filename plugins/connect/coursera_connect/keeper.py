@@ -11,10 +11,14 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import psutil
 
-from coursera_connect.job_lock import RUN, Holder, holder, write
+from coursera_connect.job_lock import RUN, holder, write
+
+if TYPE_CHECKING:
+    from coursera_connect.job_lock import Holder
 
 _LOOK_SECONDS = 0.5
 _SAME = 2

@@ -49,3 +49,4 @@ def lock(package: Path, lock_wait: float) -> None:
     job_lock.take(package.with_name(".job.lock"), lock_wait, say)
     if environment := os.environ.get("MELTANO_ENVIRONMENT"):
         meltano_runs.end_dead(environment, say)
+        meltano_runs.remove_settings()
