@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from coursera_connect.errors import DatabaseError, PackageError
+from coursera_connect.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -268,8 +268,8 @@ def opened(path: Path, wait: float = 5.0, *, write: bool = False) -> Iterator[Wa
     """Open a DuckDB file, read-only unless told; a lock of another process is waited for, `wait` seconds at most."""
     if not path.is_file():
         raise DatabaseError(f"There is no database at {path}: run a job first, or set CONNECT_DATABASE.")
-    with tempfile.TemporaryDirectory(prefix="connect-") as spill:
-        connection = _connect(path, spill, time.monotonic() + wait, write=write)
+    with scratch_folder() as spill:
+        connection = _connect(path, str(spill), time.monotonic() + wait, write=write)
         try:
             yield Warehouse(connection)
         except duckdb.Error as error:

@@ -52,13 +52,6 @@ _how = options.together(
         "--logs", env="CONNECT_SCHEDULE_LOGS", type=options.PATH, default="output/logs", help="Folder of the logs."
     ),
     options.setting(
-        "--wait-minutes",
-        env="CONNECT_SCHEDULE_WAIT_MINUTES",
-        type=click.FloatRange(min=0),
-        default=60.0,
-        help="Minutes a run waits for another one of the environment to end.",
-    ),
-    options.setting(
         "--umask",
         env="CONNECT_SCHEDULE_UMASK",
         default="077",
@@ -107,8 +100,8 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
     """Have this machine run each schedule of meltano.yml that has a time, as the user who calls this.
 
     Entries go into the user's crontab, or unit files into ~/.config/systemd/user; what others have there stays as it
-    is. Calling it again brings them up to date. A run waits for another one of the same environment, writes into a log
-    of its own (5 MB at most) and says nothing unless it fails: then cron mails it.
+    is. Calling it again brings them up to date. A run writes into a log of its own (5 MB at most) and says nothing
+    unless it fails: then cron mails it.
 
     \b
     Examples:
@@ -214,7 +207,7 @@ def _difference(found: str, wanted: str) -> list[str]:
     click.option("--time-zone", default="UTC", help="IANA time zone of --interval."),
 )
 def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen: Any) -> None:
-    """Run a schedule of meltano.yml, alone and into its log; this is what the installed entries call.
+    """Run a schedule of meltano.yml into its log; this is what the installed entries call.
 
     The last lines of the log are repeated if it fails.
 
@@ -231,9 +224,7 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
     owner = _owner(chosen)
     logs: Path = chosen["logs"].absolute()
     meltano = scheduled.meltano(owner, chosen["meltano"])
-    one = scheduled_run.Run(
-        name, owner.project, owner.environment, meltano, logs, chosen["wait_minutes"], _umask(umask)
-    )
+    one = scheduled_run.Run(name, owner.project, owner.environment, meltano, logs, _umask(umask))
     if interval and not scheduled_run.due(
         one, interval, zones.zone(time_zone, "--time-zone"), datetime.now(timezone.utc)
     ):
