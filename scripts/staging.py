@@ -11,7 +11,7 @@ import json
 import sys
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tap_coursera.tap import STREAMS
 
@@ -27,7 +27,7 @@ GROUPS = {"text": 1, "": 1, "double precision": 2, "bigint": 2, "boolean": 3, "t
 
 def write(stream: str, root: Path) -> list[str]:
     """Write what is missing of a stream below the repository's root; returns the files that changed."""
-    keys = {one.name: list(one.primary_keys or ()) for one in STREAMS}[stream]
+    keys = {one.name: list(cast("Iterable[str]", one.primary_keys)) for one in STREAMS}[stream]
     schema = json.loads((root / f"tap-coursera/tap_coursera/schemas/{stream}.json").read_text("utf-8"))
     properties: dict[str, Any] = schema["properties"]
     types = {name: TYPES[one.get("format") or one["type"][0]] for name, one in properties.items()}

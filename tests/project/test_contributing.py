@@ -71,18 +71,18 @@ def test_a_stream_is_added_as_the_recipe_says(start_sandbox: StartSandbox, tmp_p
     assert all(row["skills"] and row["deeplink"] for row in rows)
 
     said = run(*python, root / "scripts/staging.py", STREAM)
-    folder = root / "transform/models/staging"
+    staging = root / "transform/models/staging"
     assert said.splitlines() == [
         f"transform/models/staging/{name}" for name in (f"stg_coursera__{STREAM}.sql", "sources.yml", "staging.yml")
     ]
-    source = yaml.safe_load((folder / "sources.yml").read_text())["sources"][0]["tables"][-1]
-    described = yaml.safe_load((folder / "staging.yml").read_text())
+    source = yaml.safe_load((staging / "sources.yml").read_text())["sources"][0]["tables"][-1]
+    described = yaml.safe_load((staging / "staging.yml").read_text())
     assert described["unit_tests"]
     for entry, name in ((source, STREAM), (described["models"][-1], f"stg_coursera__{STREAM}")):
         assert entry["name"] == name
         assert [column["name"] for column in entry["columns"]] == list(output.schemas[STREAM]["properties"])
         assert all(column["description"] for column in entry["columns"])
-    model = re.sub(r"\{\{.*\}\}", "select * from raw", (folder / f"stg_coursera__{STREAM}.sql").read_text())
+    model = re.sub(r"\{\{.*\}\}", "select * from raw", (staging / f"stg_coursera__{STREAM}.sql").read_text())
     with duckdb.connect() as connection:
         connection.execute(f"create table raw ({', '.join(f'{name} json' for name in rows[0])})")
         shown = connection.execute(model).description or []
