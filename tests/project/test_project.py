@@ -137,6 +137,22 @@ def test_every_pip_url_and_requirement_is_ours_or_pinned() -> None:
     assert re.search(r"dbt-core==1\.11\.", dbt)
 
 
+@pytest.mark.parametrize(
+    "part", ["tap-coursera", "plugins/target-duckdb", "plugins/connect", "plugins/coursera-sandbox"]
+)
+def test_every_part_that_can_be_given_away_bears_the_licence(part: str) -> None:
+    assert (ROOT / part / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    named = (ROOT / part / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'license = "Apache-2.0"\nlicense-files = ["LICENSE"]\n' in named
+    assert 'readme = "README.md"\n' in named
+
+
+def test_meltano_yml_fits_on_a_page() -> None:
+    lines = (ROOT / "meltano.yml").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 200, "as many as two columns of print hold"
+    assert max(map(len, lines)) <= 180
+
+
 def test_the_readme_fits_and_has_no_template_left_in_it() -> None:
     assert len(README.splitlines()) <= 130
     assert not re.search(r"DEMO-OUTPUT|-TABLE\b", README)
