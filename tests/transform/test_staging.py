@@ -29,7 +29,10 @@ def test_a_table_that_an_earlier_release_loaded_may_lack_any_column_but_the_key(
     warehouse.run("--select", "staging")
     for stream in RAW_COLUMNS:
         (row,) = warehouse.read(f"staging.stg_coursera__{stream}")
-        assert {value for value in row.values() if value is not None} <= {"x", datetime(2026, 2, 2, 6, tzinfo=timezone.utc)}
+        assert {value for value in row.values() if value is not None} <= {
+            "x",
+            datetime(2026, 2, 2, 6, tzinfo=timezone.utc),
+        }
 
 
 def test_streams_that_no_file_is_made_of_are_there_to_be_asked(warehouse: Warehouse) -> None:

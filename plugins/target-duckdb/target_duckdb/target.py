@@ -128,7 +128,7 @@ class TargetDuckDB(Target):
         self.max_parallelism = 1  # one file, one connection, one transaction at a time
         self.background = Background()
         self.resumed: dict[str, dict[str, Any]] = {}
-        """Bookmarks that the tap goes on from, by stream and partition, as far as it tells its state before all else."""
+        """Bookmarks that the tap goes on from, by stream and partition, as far as it tells its state before all."""
         self._done_with: list[Path] = []
         self._promised: Any = None
         self._rows_after_latest = self._rows_after_promised = 0
