@@ -189,7 +189,7 @@ class Warehouse:
         self._connection.execute(statement, parameters or [])
 
     def insert(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
-        """Insert a few rows, what is many comes from a query; `columns` has the type of each in the order of the table.
+        """Insert a few rows, what is many comes from a query; `columns` has the type of each.
 
         All rows are one parameter: DuckDB's client takes a third of a millisecond for each it converts.
         """
@@ -197,7 +197,9 @@ class Warehouse:
             cells = [{name: row[name] for name in columns} for row in rows]
             kinds = literal(json.dumps([columns]))
             self._connection.execute(
-                f"insert into {table} select unnest(from_json(?, {kinds}), recursive := true)", [json.dumps(cells)]
+                f"insert into {table} ({', '.join(map(quoted, columns))}) "
+                f"select unnest(from_json(?, {kinds}), recursive := true)",
+                [json.dumps(cells)],
             )
 
     @contextmanager
