@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -105,7 +106,7 @@ def until(found: Callable[[], T | None], what: str, seconds: float = 200) -> T:
     while time.monotonic() < deadline:
         if answer := found():
             return answer
-        time.sleep(0.5)
+        time.sleep(1)
     return pytest.fail(f"{what}: not after {seconds:g} seconds")
 
 
@@ -192,18 +193,17 @@ def airflow(
         yield started
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
 
 
 def test_each_schedule_is_a_dag_that_begins_at_its_time_in_the_zone_of_the_setting(airflow: Airflow) -> None:
     schedules = yaml.safe_load((airflow.project.root / "meltano.yml").read_text())["schedules"]
     expected = {f"coursera-connect-{s['name']}": s["interval"] for s in schedules}
-    until(lambda: airflow.dags().keys() >= expected.keys() or airflow.import_errors(), "the DAGs are there")
-    assert airflow.import_errors() == {}
+    until(lambda: airflow.dags().keys() >= expected.keys() and not airflow.import_errors(), "the DAGs are there")
     dags = airflow.dags()
     assert {name: dag["timetable_summary"] for name, dag in dags.items()} == {
         name: None if interval == "@once" else interval for name, interval in expected.items()
@@ -216,6 +216,8 @@ def test_each_schedule_is_a_dag_that_begins_at_its_time_in_the_zone_of_the_setti
 def test_one_runs_to_success_and_one_fails_is_tried_again_and_told_and_never_do_two_run_at_once(
     airflow: Airflow,
 ) -> None:
+    kept = airflow.project.root / ".meltano" / "run" / "airflow-sandbox.json"
+    written = kept.stat().st_mtime_ns
     runs = {dag: airflow.start(dag) for dag in ("coursera-connect-fails", "coursera-connect-roster-sync")}
     ends = {dag: until(lambda d=dag, r=run: airflow.ended(d, r), f"{dag} ended") for dag, run in runs.items()}  # type: ignore[misc]
     assert ends == {"coursera-connect-fails": "failed", "coursera-connect-roster-sync": "success"}, airflow.logs()[
@@ -242,6 +244,8 @@ def test_one_runs_to_success_and_one_fails_is_tried_again_and_told_and_never_do_
         "report": {"dag": "coursera-connect-fails", "run": run, "task": "meltano", "try": 2, "reason": "task_failure"},
     }
     assert SECRET not in airflow.logs()
+    # Airflow has imported the DAGs over and over meanwhile, and Meltano was not asked again.
+    assert kept.stat().st_mtime_ns == written
 
 
 def test_a_broken_meltano_yml_is_an_import_error_and_the_dags_stay_as_they_were(airflow: Airflow) -> None:
@@ -250,7 +254,8 @@ def test_a_broken_meltano_yml_is_an_import_error_and_the_dags_stay_as_they_were(
     page.write_text(good.replace("schedules:\n", "schedules: [\n"))
     errors = until(airflow.import_errors, "the import error is there")
     assert list(errors) == ["coursera_connect_check.py"]
-    assert "`meltano schedule list --format=json` failed" in errors["coursera_connect_check.py"]
+    assert "failed" in errors["coursera_connect_check.py"]
+    assert f'in "{page}", line' in errors["coursera_connect_check.py"]
     assert airflow.dags().keys() == before
     page.write_text(good.replace('"0 1 * * *"', '"0 25 * * *"'))
     until(lambda: '"0 25 * * *"' in str(airflow.import_errors()), "the next import error is there")

@@ -44,7 +44,7 @@ def schedules() -> dict[str, Any]:
     if kept.get("seen") == seen and "problem" not in kept:
         return kept
     try:
-        found = {"seen": seen, "zone": _zone(), "crons": _crons()}
+        found = {"seen": seen, "crons": _crons(), "zone": _zone()}
     except RuntimeError as error:
         if not kept:
             raise
@@ -91,7 +91,12 @@ def _answer(*words: str) -> dict[str, Any]:
     """What Meltano prints as JSON."""
     try:
         done = subprocess.run(
-            meltano(*words), cwd=PROJECT, capture_output=True, text=True, timeout=_SECONDS, check=False
+            meltano("--log-format=plain", "--log-level=error", *words),
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
         )
         if done.returncode == 0:
             printed: dict[str, Any] = json.loads(done.stdout)
@@ -103,7 +108,7 @@ def _answer(*words: str) -> dict[str, Any]:
         why = str(error)
     raise RuntimeError(
         f"`meltano {shlex.join(words)}` failed in {PROJECT}: {why}\n"
-        "Correct it, or Airflow's MELTANO_PROJECT_ROOT and MELTANO_ENVIRONMENT."
+        "Correct that, or MELTANO_PROJECT_ROOT and MELTANO_ENVIRONMENT of Airflow's processes."
     )
 
 
