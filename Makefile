@@ -14,13 +14,13 @@ BIN := $(VENV)/bin
 PARTS := tap-coursera plugins/target-duckdb plugins/connect plugins/coursera-sandbox
 CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox orchestrate scripts tests
 
-.PHONY: demo test bench lint format setup chromium clean
+.PHONY: demo test bench lint format setup chromium cron clean
 .DEFAULT_GOAL := demo
 
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev-ready setup chromium
+test: $(VENV)/.dev-ready setup chromium cron
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # Side by side with what else there is; ARGS="--help" tells how to run a part of it.
@@ -34,6 +34,14 @@ chromium:
 	echo "Setting up: Chromium, in which tests look at the page ..."; \
 	install="apt-get install -qq -y --no-install-recommends chromium fonts-liberation"; \
 	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no Chromium to be had: its tests skip."
+
+# The entries are run by a real cron, which sees a crontab of its own. The rule for Chromium holds here, too.
+cron:
+	@command -v cron >/dev/null && exit 0; \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	echo "Setting up: cron, which runs what tests install ..."; \
+	install="apt-get install -qq -y --no-install-recommends cron"; \
+	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no cron to be had: its tests skip."
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .

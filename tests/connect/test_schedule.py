@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from cronsim import CronSimError
 
-from coursera_connect import meltano_schedules, schedule
+from coursera_connect import cron_times, meltano_schedules, schedule
 from coursera_connect.cli import main
 from coursera_connect.errors import UsageError
 
@@ -112,7 +112,7 @@ def test_a_time_of_the_skipped_hour_fires_right_after_it_and_one_of_the_repeated
     berlin = ZoneInfo("Europe/Berlin")
 
     def times(cron: str, day: datetime) -> list[str]:
-        found = schedule.fires(cron, berlin, day - timedelta(hours=2), day + timedelta(hours=22))
+        found = cron_times.fires(cron, berlin, day - timedelta(hours=2), day + timedelta(hours=22))
         return [f"{moment:%d %H:%M}" for moment in found]
 
     assert times("30 2 * * *", datetime(2027, 3, 28, tzinfo=timezone.utc)) == ["28 01:00"]
@@ -120,7 +120,7 @@ def test_a_time_of_the_skipped_hour_fires_right_after_it_and_one_of_the_repeated
     assert times("30 * * * *", datetime(2026, 10, 25, tzinfo=timezone.utc))[3:6] == ["25 01:30", "25 02:30", "25 03:30"]
     # A check that begins in the second of the repeated hours does not go back to the first.
     second = datetime(2026, 10, 25, 1, 10, tzinfo=timezone.utc)
-    found = schedule.fires("30 2 * * *", berlin, second, second + timedelta(days=1, hours=1))
+    found = cron_times.fires("30 2 * * *", berlin, second, second + timedelta(days=1, hours=1))
     assert [f"{moment:%d %H:%M}" for moment in found] == ["26 01:30"]
 
 
@@ -295,7 +295,7 @@ def test_without_a_setting_the_zone_is_the_machines_and_is_named(school: School)
 
 def test_a_cron_expression_takes_five_fields() -> None:
     with pytest.raises(CronSimError, match="5 fields"):
-        list(schedule.fires("0 5 * *", ZoneInfo("UTC"), NOW, NOW))
+        list(cron_times.fires("0 5 * *", ZoneInfo("UTC"), NOW, NOW))
 
 
 def test_a_time_in_the_ledger_that_is_none_is_one_sentence(school: School) -> None:

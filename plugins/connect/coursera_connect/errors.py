@@ -53,3 +53,9 @@ class RefusedError(ConnectError):
     """What was asked for is not allowed yet, or any more; the sentence says what has to come first (exit code 7)."""
 
     exit_code = 7
+
+
+class SchedulerError(ConnectError):
+    """This machine's cron, or its systemd, cannot be used (exit code 8)."""
+
+    exit_code = 8

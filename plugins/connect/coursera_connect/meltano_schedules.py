@@ -1,4 +1,4 @@
-"""The schedules of a Meltano project, and which of them publish. An environment has no schedules of its own."""
+"""The schedules of a Meltano project, and which of them publish; every environment has the same ones."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def read(project: Path) -> list[Schedule]:
     jobs = {str(job.get("name")): job for part in parts for job in _entries(part, "jobs")}
     publishing = _publishing(parts)
     return [_schedule(entry, jobs, publishing) for part in parts for entry in _entries(part, "schedules")]
+
+
+def environments(project: Path) -> list[str]:
+    """Return the names of the environments of the project folder."""
+    return [str(entry.get("name")) for part in _parts(project) for entry in _entries(part, "environments")]
 
 
 def _parts(project: Path) -> Iterator[dict[str, Any]]:

@@ -15,15 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSimError
 
 from coursera_connect import blackout, meltano_schedules, warehouse, zones
+from coursera_connect.cron_times import DAYS, fires, parsed
 from coursera_connect.errors import DatabaseError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-    from zoneinfo import ZoneInfo
 
     from coursera_connect.meltano_schedules import Schedule
 
@@ -31,8 +30,6 @@ SYNC_TIME = "CONNECT_LMS_SYNC_TIME"
 LMS_ZONE = "CONNECT_LMS_TIME_ZONE"
 CRON_ZONE = "CONNECT_SCHEDULE_TIME_ZONE"
 
-DAYS = 400
-"""How far ahead is checked: more than a year, so that every change of the clocks is met."""
 HISTORY_DAYS = 90
 """How far back a run says something about the usual one."""
 SAMPLES = 3
@@ -45,7 +42,6 @@ _ORDER = (NOT_RELEVANT, OK, WARNING, ERROR)
 _NEXT = 3
 _RARE = timedelta(days=40)
 _TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
-_CRON_FIELDS = 5
 
 
 @dataclass(frozen=True)
@@ -144,11 +140,11 @@ class _Check:
             "schedule_time_zone": {
                 "name": self.zone.key or "local",
                 "from": "setting" if self.settings.time_zone else "machine",
-                "clock_changes": _clock_changes(self.zone, self.now, self.until),
+                "clock_changes": [str(day) for day in zones.clock_changes(self.zone, self.now, self.until)],
             },
             "lms_time_zone": {
                 "name": self.lms_zone.key,
-                "clock_changes": _clock_changes(self.lms_zone, self.now, self.until),
+                "clock_changes": [str(day) for day in zones.clock_changes(self.lms_zone, self.now, self.until)],
             },
             "lms": {
                 "sync": self.settings.lms_sync_time,
@@ -319,28 +315,12 @@ def sync_crons(text: str) -> list[str]:
         return crons
     cron = meltano_schedules.cron(text.strip()) or ""
     try:
-        _simulation(cron, datetime.now(timezone.utc))
+        parsed(cron, datetime.now(timezone.utc))
     except CronSimError as error:
         raise UsageError(
             f'{SYNC_TIME}: "{text}" is no time (05:00), no times (05:00, 13:30) and no cron expression.'
         ) from error
     return [cron]
-
-
-def fires(cron: str, zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[datetime]:
-    """Yield the times (UTC) of a cron expression in a zone, after `since` and up to `until`."""
-    for local in _simulation(cron, since.astimezone(zone)):
-        moment = local.astimezone(timezone.utc)
-        if moment > until:
-            return
-        if moment > since:  # cronsim forgets which of the two repeated hours it starts in
-            yield moment
-
-
-def _simulation(cron: str, start: datetime) -> CronSim:
-    if len(cron.split()) != _CRON_FIELDS:
-        raise CronSimError(f"It takes {_CRON_FIELDS} fields")
-    return CronSim(cron, start)
 
 
 def _ends(settings: Settings, now: datetime) -> list[datetime]:
@@ -357,20 +337,6 @@ def _ends(settings: Settings, now: datetime) -> list[datetime]:
         return sorted(end for end in ends if since < end <= now)
     except (ValueError, TypeError) as error:
         raise DatabaseError("ledger.runs holds a finished_at that is no UTC time: another program wrote it.") from error
-
-
-def _clock_changes(zone: ZoneInfo, since: datetime, until: datetime) -> list[str]:
-    """Return the days on which a zone changes its clocks."""
-    days = []
-    hour = since.replace(minute=0, second=0)
-    offset = hour.astimezone(zone).utcoffset()
-    while hour < until:
-        hour += timedelta(hours=1)
-        local = hour.astimezone(zone)
-        if local.utcoffset() != offset:
-            offset = local.utcoffset()
-            days.append(str(local.date()))
-    return days
 
 
 def _utc(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""`connect schedule check`."""
+"""`connect schedule`: `check` is here, what this machine runs in `installing`."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ from rich.table import Table
 
 from coursera_connect import schedule as schedules
 from coursera_connect import tables
-from coursera_connect.commands import options
+from coursera_connect.commands import installing, options
 
 
-@click.group(short_help="Compare the schedules with the LMS's sync.")
+@click.group(short_help="Run the schedules on time, and before the LMS syncs.")
 def schedule() -> None:
-    """Compare the Meltano schedules with the time at which the LMS syncs."""
+    """Have this machine run the Meltano schedules, and compare them with the time at which the LMS syncs."""
+
+
+for _command in installing.COMMANDS:
+    schedule.add_command(_command)
 
 
 @schedule.command(short_help="Does every run end before the LMS syncs?")
 @options.together(
-    options.setting(
-        "--project",
-        env="MELTANO_PROJECT_ROOT",
-        type=options.PATH,
-        default=".",
-        help="Folder of the Meltano project, which has the schedules.",
-    ),
+    installing.project,
     options.setting(
         "--lms-sync-time",
         env=schedules.SYNC_TIME,
@@ -36,12 +34,7 @@ def schedule() -> None:
         help="When the LMS syncs: a time, several separated by commas, or a cron expression.",
     ),
     options.lms_time_zone,
-    options.setting(
-        "--time-zone",
-        env=schedules.CRON_ZONE,
-        default="",
-        help="IANA time zone in which cron runs the schedules.  [default: this machine's]",
-    ),
+    installing.time_zone,
     options.setting(
         "--minutes",
         env="CONNECT_SCHEDULE_MINUTES",

@@ -1,0 +1,248 @@
+"""`connect schedule install`, `remove`, `status` and `run`: the schedules on this machine."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coursera_connect import crontab, meltano_schedules, scheduled, scheduled_run, user_timers, zones
+from coursera_connect import schedule as schedules
+from coursera_connect.commands import options
+from coursera_connect.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coursera_connect.scheduled import Owner, Plan
+
+_KINDS: dict[str, Any] = {"cron": crontab, "systemd": user_timers}
+_UNMASKED = 0o777
+
+project = options.setting(
+    "--project",
+    env=meltano_schedules.SETTING,
+    type=options.PATH,
+    default=".",
+    help="Folder of the Meltano project, which has the schedules.",
+)
+time_zone = options.setting(
+    "--time-zone",
+    env=schedules.CRON_ZONE,
+    default="",
+    help="IANA time zone of the schedules.  [default: this machine's]",
+)
+_whose = options.together(
+    project,
+    options.setting(
+        "--environment", env=scheduled.ENVIRONMENT, default="", help="Meltano environment, as `meltano` is told it."
+    ),
+)
+_how = options.together(
+    click.option(
+        "--meltano",
+        type=options.PATH,
+        help="Meltano's executable.  [default: the one that the project was last used with]",
+    ),
+    options.setting(
+        "--logs", env="CONNECT_SCHEDULE_LOGS", type=options.PATH, default="output/logs", help="Folder of the logs."
+    ),
+    options.setting(
+        "--wait-minutes",
+        env="CONNECT_SCHEDULE_WAIT_MINUTES",
+        type=click.FloatRange(min=0),
+        default=60.0,
+        help="Minutes a run waits for another one of the environment to end.",
+    ),
+    options.setting(
+        "--umask",
+        env="CONNECT_SCHEDULE_UMASK",
+        default="077",
+        help="umask of the runs: 077 keeps what they write from other users of the machine.",
+    ),
+)
+
+
+def _owner(chosen: dict[str, Any]) -> Owner:
+    return scheduled.Owner(chosen.pop("project").absolute(), chosen.pop("environment"))
+
+
+def _plan(chosen: dict[str, Any]) -> Plan:
+    owner = _owner(chosen)
+    _umask(chosen["umask"])
+    chosen["logs"] = chosen["logs"].absolute()
+    return scheduled.plan(owner, scheduled.Settings(**chosen), datetime.now(timezone.utc))
+
+
+def _umask(text: str) -> int:
+    try:
+        found = int(text, 8)
+    except ValueError:
+        found = -1
+    if not 0 <= found <= _UNMASKED:
+        raise UsageError(f"CONNECT_SCHEDULE_UMASK: {text} is no umask: write three octal digits, as 077 or 027.")
+    return found
+
+
+@click.command(short_help="Have cron or systemd run the schedules.")
+@options.together(
+    _whose,
+    click.option(
+        "--with",
+        "kind",
+        type=click.Choice(list(_KINDS)),
+        default="cron",
+        show_default=True,
+        help="What is to run them.",
+    ),
+    time_zone,
+    _how,
+    click.option("--dry-run", is_flag=True, help="Print what would be written, and write nothing."),
+)
+def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
+    """Have this machine run each schedule of meltano.yml that has a time, as the user who calls this.
+
+    Entries go into the user's crontab, or unit files into ~/.config/systemd/user; what others have there stays as it
+    is. Calling it again brings them up to date. A run waits for another one of the same environment, writes into a log
+    of its own (5 MB at most) and says nothing unless it fails: then cron mails it.
+
+    \b
+    Examples:
+      meltano --environment=prod invoke connect schedule install --dry-run
+      meltano --environment=prod invoke connect schedule install --with systemd
+
+    \b
+    Exit codes: 0 installed
+                2 an option, a setting or meltano.yml is wrong
+                7 not in the sandbox, and not with both cron and systemd
+                8 this machine's cron or systemd cannot be used; the sentence says what to do
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    plan = _plan(chosen)
+    if dry_run:
+        click.echo(_KINDS[kind].text(plan), nl=False)
+        return
+    for other, it in _KINDS.items():
+        if other != kind and it.found(plan.owner):
+            raise RefusedError(
+                f"These schedules are installed with {other}, and would run twice: `connect schedule remove` first."
+            )
+    _KINDS[kind].install(plan)
+    click.echo(f"Installed with {kind} for {plan.owner.environment}, in {plan.where}:")
+    for one in plan.schedules:
+        click.echo(f"  {one.name}  {one.cron}")
+    for name in plan.left_out:
+        click.echo(f"  {name}  by hand only")
+    click.echo(f"Logs: {plan.settings.logs}. Next: connect schedule check")
+    for sentence in _KINDS[kind].warnings(plan):
+        click.echo(f"Warning: {sentence}", err=True)
+
+
+@click.command(short_help="Take away what `install` wrote.")
+@_whose
+def remove(**chosen: Any) -> None:
+    """Take away the entries of this project and environment, and nothing else. Logs stay.
+
+    \b
+    Example:
+      meltano --environment=prod invoke connect schedule remove
+
+    \b
+    Exit codes: 0 removed, or there were none
+                2 an option is wrong
+                8 this machine's cron or systemd cannot be used; the sentence says what to do
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    owner = _owner(chosen)
+    kinds = [kind for kind, it in _KINDS.items() if it.found(owner)]
+    for kind in kinds:
+        _KINDS[kind].remove(owner)
+        click.echo(f"Removed what {kind} had for {owner.environment}.")
+    if not kinds:
+        click.echo(f"Nothing is installed for {owner.environment} of {owner.project}.")
+
+
+@click.command(short_help="Is it installed, and as meltano.yml has it now?")
+@options.together(_whose, time_zone, _how, options.json_flag)
+def status(*, as_json: bool, **chosen: Any) -> None:
+    """Compare what is installed with what `install` would write today.
+
+    \b
+    Example:
+      meltano --environment=prod invoke connect schedule status
+
+    \b
+    Exit codes: 0 installed, and up to date
+                1 not installed, or something else than meltano.yml and the settings say now
+                2 an option, a setting or meltano.yml is wrong
+                8 this machine's cron cannot be used
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    plan = _plan(chosen)
+    there = {kind: found for kind, it in _KINDS.items() if (found := it.found(plan.owner))}
+    differences = {kind: _difference(found, _KINDS[kind].text(plan)) for kind, found in there.items()}
+    warnings = [sentence for kind in there for sentence in _KINDS[kind].warnings(plan)]
+    current = len(there) == 1 and not any(differences.values())
+    if as_json:
+        told = {"installed_with": list(there), "current": current, "differences": differences, "warnings": warnings}
+        click.echo(json.dumps(told))
+    else:
+        if not there:
+            click.echo(f"Not installed for {plan.owner.environment}: `connect schedule install` does it.")
+        for kind, lines in differences.items():
+            state = "but not as meltano.yml and the settings are now:" if lines else "and up to date."
+            click.echo(f"Installed with {kind} for {plan.owner.environment}, {state}")
+            click.echo("".join(f"{line}\n" for line in lines), nl=False)
+        for sentence in warnings:
+            click.echo(f"Warning: {sentence}", err=True)
+    if not current:
+        sys.exit(1)
+
+
+def _difference(found: str, wanted: str) -> list[str]:
+    lines = difflib.unified_diff(found.splitlines(), wanted.splitlines(), "installed", "wanted", n=0, lineterm="")
+    return list(lines)
+
+
+@click.command(short_help="Run a schedule now, as cron and systemd do.")
+@click.argument("name")
+@options.together(
+    _whose,
+    _how,
+    click.option("--interval", help="Run only if a time of this cron expression has come since the last call."),
+    click.option("--time-zone", default="UTC", help="IANA time zone of --interval."),
+)
+def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen: Any) -> None:
+    """Run a schedule of meltano.yml, alone and into its log; this is what the installed entries call.
+
+    The last lines of the log are repeated if it fails.
+
+    \b
+    Example:
+      meltano --environment=prod invoke connect schedule run grade-sync
+
+    \b
+    Exit codes: 0 done, or its time has not come
+                2 an option is wrong
+                4 another run did not end in time, or the log cannot be written
+                others: those of the job
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    owner = _owner(chosen)
+    logs: Path = chosen["logs"].absolute()
+    meltano = scheduled.meltano(owner, chosen["meltano"])
+    one = scheduled_run.Run(
+        name, owner.project, owner.environment, meltano, logs, chosen["wait_minutes"], _umask(umask)
+    )
+    if interval and not scheduled_run.due(
+        one, interval, zones.zone(time_zone, "--time-zone"), datetime.now(timezone.utc)
+    ):
+        return
+    code, last = scheduled_run.execute(one)
+    if code:
+        click.echo(f"Error: {name} of {owner.environment} failed (exit code {code}); {one.log} ends:", err=True)
+        click.echo("\n".join(last), err=True)
+        sys.exit(code)
+
+
+COMMANDS = (install, remove, status, run)
