@@ -12,7 +12,7 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 PARTS := tap-coursera plugins/target-duckdb plugins/connect plugins/coursera-sandbox
-CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox scripts tests
+CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox orchestrate scripts tests
 
 .PHONY: demo test bench lint format setup chromium cron clean
 .DEFAULT_GOAL := demo
