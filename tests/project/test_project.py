@@ -115,6 +115,10 @@ def test_every_job_step_is_a_plugin_or_a_command_of_one() -> None:
             assert not command or command in plugins[name]["commands"]
 
 
+def test_every_job_runs_alone() -> None:
+    assert all(job["tasks"][0].startswith("connect:lock ") for job in MELTANO["jobs"])
+
+
 def test_statistics_are_off_and_no_plugin_needs_the_hub() -> None:
     assert MELTANO["send_anonymous_usage_stats"] is False
     for entries in MELTANO["plugins"].values():
