@@ -74,7 +74,7 @@ def due(run: Run, cron: str, zone: ZoneInfo, now: datetime) -> bool:
 
 
 def execute(run: Run) -> tuple[int, list[str]]:
-    """Run the schedule; return Meltano's exit code and its last lines."""
+    """Run the schedule; return Meltano's exit code and its last lines. Have a failure told to the webhook."""
     os.umask(run.umask)
     with _written(run.log):
         run.logs.mkdir(parents=True, exist_ok=True)
@@ -82,13 +82,15 @@ def execute(run: Run) -> tuple[int, list[str]]:
     with closing(log):
         began = time.monotonic()
         log.note(f"{run.name} of {run.environment} starts")
-        code, last = _meltano(run, log)
+        code, last = _meltano(run, log, "schedule", "run", run.name)
         log.note(f"{run.name} ended with exit code {code} after {time.monotonic() - began:.0f} s")
+        if code:  # by Meltano, which knows the settings of .env
+            _meltano(run, log, "invoke", "connect", "schedule", "failed", run.name, "--code", str(code))
         return code, last
 
 
-def _meltano(run: Run, log: _Log) -> tuple[int, list[str]]:
-    command = [str(run.meltano), f"--environment={run.environment}", "schedule", "run", run.name]
+def _meltano(run: Run, log: _Log, *words: str) -> tuple[int, list[str]]:
+    command = [str(run.meltano), f"--environment={run.environment}", *words]
     path = os.pathsep.join(filter(None, (str(run.meltano.parent), os.environ.get("PATH"), _PATH)))
     last: deque[str] = deque(maxlen=_TAIL)
     try:

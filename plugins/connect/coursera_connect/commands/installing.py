@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import crontab, meltano_schedules, scheduled, scheduled_run, user_timers, zones
+from coursera_connect import crontab, meltano_schedules, notices, scheduled, scheduled_run, user_timers, zones
 from coursera_connect import schedule as schedules
 from coursera_connect.commands import options
 from coursera_connect.errors import RefusedError, UsageError
@@ -209,7 +209,7 @@ def _difference(found: str, wanted: str) -> list[str]:
 def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen: Any) -> None:
     """Run a schedule of meltano.yml into its log; this is what the installed entries call.
 
-    The last lines of the log are repeated if it fails.
+    If it fails, the last lines of the log are repeated, and the webhook is told.
 
     \b
     Example:
@@ -218,7 +218,7 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
     \b
     Exit codes: 0 done, or its time has not come
                 2 an option is wrong
-                4 another run did not end in time, or the log cannot be written
+                4 the log cannot be written
                 others: those of the job
     """  # noqa: D301 - the escape is what keeps the lines apart
     owner = _owner(chosen)
@@ -236,4 +236,16 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
         sys.exit(code)
 
 
-COMMANDS = (install, remove, status, run)
+@click.command(hidden=True)
+@click.argument("name")
+@click.option("--code", type=int, required=True, help="Its exit code.")
+@options.webhook
+def failed(name: str, code: int, webhook: str) -> None:
+    """Tell the webhook, if there is one, that a run of a schedule failed; `run` calls it through Meltano."""
+    if webhook:
+        why = f"The schedule {name} ended with exit code {code}; the end of its log says why."
+        if warning := notices.post(webhook, {"outcome": "failed", "why": why}):
+            click.echo(f"Warning: {warning}", err=True)
+
+
+COMMANDS = (install, remove, status, run, failed)
