@@ -15,6 +15,8 @@ from coursera_connect.summary import summary as run_summary
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coursera_connect.warehouse import Location
+
 
 @click.command(short_help="Show what the last run left.")
 @options.together(
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     options.setting("--raw-schema", env="CONNECT_RAW_SCHEMA", default="coursera", help="Schema of the streams."),
     options.json_flag,
 )
-def summary(as_json: bool, database: Path, package: Path, raw_schema: str, wait: float) -> None:
+def summary(as_json: bool, database: Location, package: Path, raw_schema: str, wait: float) -> None:
     """Show what the last run left: rows per stream, and the package, or why the last publish was refused."""
     facts = run_summary(database, package, raw_schema, wait)
     if as_json:
@@ -37,7 +39,7 @@ def summary(as_json: bool, database: Path, package: Path, raw_schema: str, wait:
 @options.together(options.database, options.wait, options.json_flag)
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to show.")
 @click.pass_context
-def history(context: click.Context, as_json: bool, database: Path, wait: float, last: int) -> None:
+def history(context: click.Context, as_json: bool, database: Location, wait: float, last: int) -> None:
     """Show the runs of the ledger, newest first: outcome, rows added, changed, removed and held.
 
     \b
