@@ -139,7 +139,7 @@ def run_job() -> int:
     ) as run:
         for plugin, _level, text in events(run):
             said.setdefault(plugin, []).append(text)
-            step = "tap-coursera" if plugin == "target-duckdb" else plugin
+            step = "tap-coursera" if plugin == "target-warehouse" else plugin
             if step not in STEPS or (step == "coursera-sandbox" and screen.number > 1):
                 continue
             screen.begin(step)

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from coursera_connect import warehouse
 from coursera_connect.errors import DatabaseError
-from coursera_connect.warehouse import Warehouse, literal, quoted
+from coursera_connect.warehouse import NULL, Warehouse, literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,8 +51,6 @@ _HOLDER = """
 _NAMED = re.compile(r'(?:"([^"]+)"|\b([a-z_]\w*))\.(?:"([^"]+)"|([A-Za-z_]\w*))')
 _SAME = re.compile(r"boolean|smallint|integer|bigint|real|double precision|date|numeric\([1-3]?[0-9],[0-9]+\)")
 _TEXT = re.compile(r"text|uuid|name|character.*")
-_NULL = "\\N"
-"""What null is in the rows on their way; a text of these characters is quoted, as every text is."""
 
 
 class Copied(Warehouse):
@@ -91,7 +89,7 @@ class Copied(Warehouse):
         with (
             self._server.cursor() as cursor,
             cursor.copy(
-                f"copy (select {cells} from {here}) to stdout (format csv, null {literal(_NULL)}, force_quote *)"
+                f"copy (select {cells} from {here}) to stdout (format csv, null {literal(NULL)}, force_quote *)"
             ) as sent,
             self._rows.open("wb") as received,
         ):
@@ -103,7 +101,7 @@ class Copied(Warehouse):
         self._connection.execute(
             f"create or replace table {here} as select {typed} from read_csv({literal(str(self._rows))}, "
             f"columns = {{{names}}}, header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
-            f"new_line = '\\n', nullstr = {literal(_NULL)}, allow_quoted_nulls = false)"
+            f"new_line = '\\n', nullstr = {literal(NULL)}, allow_quoted_nulls = false)"
         )
         self._rows.unlink()
 
@@ -131,18 +129,31 @@ class Copied(Warehouse):
 
     def _send(self, name: str, query: str) -> None:
         columns = [column[0] for column in self._execute(f"select * from ({query}) limit 0").description or []]
-        self._connection.execute(
-            f"copy ({query}) to {literal(str(self._rows))} "
-            f"(format csv, header false, force_quote *, nullstr {literal(_NULL)})"
-        )
         self._server.execute(
             f"create temporary table {quoted(name)} ({', '.join(f'{quoted(c)} text' for c in columns)})"
         )
-        into = f"copy {quoted(name)} from stdin (format csv, null {literal(_NULL)})"
-        with self._server.cursor() as cursor, cursor.copy(into) as sent, self._rows.open("rb") as rows:
-            while block := rows.read(1 << 20):
-                sent.write(block)
-        self._rows.unlink()
+        self.export(query, self._rows)
+        self._fill(quoted(name))
+
+    def _fill(self, table: str) -> int:
+        into = f"copy {table} from stdin (format csv, null {literal(NULL)})"
+        with self._server.cursor() as cursor:
+            with cursor.copy(into) as sent, self._rows.open("rb") as rows:
+                while block := rows.read(1 << 20):
+                    sent.write(block)
+            self._rows.unlink()
+            return cursor.rowcount
+
+    def take(self, source: Warehouse, schema: str, table: str) -> int:
+        """Add all rows of a table of another database, and the table, if there is none; return how many."""
+        types, there = source.types(schema, table), f"{quoted(schema)}.{quoted(table)}"
+        declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
+        self._server.execute(f"create schema if not exists {quoted(schema)}")
+        self._server.execute(f"create table if not exists {there} ({declared})")
+        source.export(f"select * from {there}", self._rows)
+        rows = self._fill(f"{there} ({', '.join(map(quoted, types))})")
+        self._changed(there)
+        return rows
 
     @override
     def insert(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
@@ -188,7 +199,7 @@ def _here(kind: str) -> str:
 
 
 @contextmanager
-def opened(location: Server, wait: float, *, write: bool) -> Iterator[Warehouse]:
+def opened(location: Server, wait: float, *, write: bool) -> Iterator[Copied]:
     """Open the database; who writes the ledger waits for another who does, `wait` seconds at most."""
     with tempfile.TemporaryDirectory(prefix="connect-") as folder, _connected(location, wait, write=write) as server:
         connection = duckdb.connect(str(Path(folder) / "copy.duckdb"), config=warehouse.limits(folder))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 10_000
 
+NULL = "\\N"
+"""What null is in rows on their way between databases; a text of these characters is quoted, as every text is."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -238,6 +241,19 @@ class Warehouse:
             self._connection.execute(
                 f"insert into {table} select unnest(from_json(?, {kinds}), recursive := true)", [json.dumps(cells)]
             )
+
+    def export(self, query: str, path: Path) -> None:
+        """Write the rows of a query into a file: CSV without header, texts quoted, and `NULL` for null."""
+        self._execute(
+            f"copy ({query}) to {literal(str(path))} (format csv, header false, force_quote *, nullstr {literal(NULL)})"
+        )
+
+    def types(self, schema: str, table: str) -> dict[str, str]:
+        """Return the columns of a table in order with their types, in words that DuckDB and PostgreSQL share."""
+        described = self.rows(f"describe {quoted(schema)}.{quoted(table)}")
+        return {
+            column: {"VARCHAR": "text", "DOUBLE": "double precision"}.get(kind, kind) for column, kind, *_ in described
+        }
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coursera_connect import history as past
-from coursera_connect import screen
+from coursera_connect import moving, screen
 from coursera_connect.commands import options
 from coursera_connect.summary import summary as run_summary
 
@@ -62,6 +62,19 @@ def history(context: click.Context, as_json: bool, database: Location, wait: flo
 def show(above: dict[str, Any], run: int, as_json: bool) -> None:
     """Show a run: what happened per file and school, what was held, what was blocked and why, what was wrong."""
     _show(past.show(run=run, **above["where"]), as_json or above["json"], screen.run)
+
+
+@history.command(short_help="From a DuckDB file into PostgreSQL.")
+@click.argument("file", type=options.PATH)
+@options.json_flag
+@click.pass_obj
+def move(above: dict[str, Any], file: Path, as_json: bool) -> None:
+    """Copy the ledger, and what the transforms remember, from a DuckDB file into a new PostgreSQL database.
+
+    Before the first run there: its first publish is then compared with the last one from the file. The file stays.
+    """
+    moved = {"moved": moving.move(file, **above["where"])}
+    _show(moved, as_json or above["json"], screen.moved)
 
 
 @history.command(short_help="A learner, class or any other row over time.")
