@@ -69,9 +69,8 @@ class Side:
 
     def load(self, day: Output) -> None:
         config = self.folder / "config.json"
-        common = {"default_target_schema": "coursera", "add_record_metadata": True, "validate_records": False}
-        own = {"sqlalchemy_url": "postgresql+psycopg://", "use_copy": True, "filepath": str(self.file)}
-        config.write_text(json.dumps({**common, **own}))
+        chosen = {"default_target_schema": "coursera", "add_record_metadata": True, "filepath": str(self.file)}
+        config.write_text(json.dumps(chosen))
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         with day.path.open() as messages:
             done = subprocess.run(
@@ -253,7 +252,7 @@ VERBS = (
 )
 OF_THE_MOMENT = {
     *("started_at", "finished_at", "seconds", "seal", "ledger", "checked_until", "minutes_before", "at", "package"),
-    *("path", "report", "database", "page", "why", "bytes"),
+    *("path", "report", "database", "page", "why", "bytes", "published"),
 }
 
 
