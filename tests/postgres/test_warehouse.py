@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 from coursera_connect import ledger, moving, postgres, warehouse
 from coursera_connect.cli import main
 from coursera_connect.errors import DatabaseError, UsageError
-from coursera_connect.publish import Settings, publish
+from coursera_connect.publish import publish
 from coursera_connect.warehouse import Server
 from tests.connect.college import College
 from tests.connect.warehouse import HEADERS
@@ -78,8 +79,7 @@ def copied(college: College) -> None:
 
 
 def publishing(college: College, **more: Any) -> dict[str, Any]:
-    settings: Settings = replace(college.settings, database=Server(), **more)
-    return publish(settings, lambda _what, _rows: None)
+    return publish(replace(college.settings, database=Server(), **more), lambda _what, _rows: None)
 
 
 def test_a_value_of_every_type_arrives_as_it_is() -> None:
@@ -100,8 +100,8 @@ def test_a_value_of_every_type_arrives_as_it_is() -> None:
     with warehouse.opened(Server()) as opened:
         found = list(opened.rows('select *, typeof(zoned), typeof(utc) from oneroster."users"'))
     assert sorted(map(repr, (row[0] for row in found[:-1]))) == sorted(map(repr, TEXTS))
-    *values, zoned, utc, objects, array, kind, other_kind = next(one for one in found if one[0] == "x")
-    assert tuple(values) == (*row[:5], 66.667, row[6])
+    *cells, zoned, utc, objects, array, kind, other_kind = next(one for one in found if one[0] == "x")
+    assert tuple(cells) == (*row[:5], 66.667, row[6])
     assert zoned == utc == moment
     assert kind == other_kind == "TIMESTAMP WITH TIME ZONE"
     assert [json.loads(objects), json.loads(array)] == [{"k": ["\\N", None]}, ["a,b", None]]
@@ -118,7 +118,7 @@ def test_what_is_stored_is_there_as_it_was_and_all_of_it_or_nothing() -> None:
                 needs={"some": f"select t from (values {values}) as v(t)"},
             )
         assert opened.row("select count(*) from kept.texts")[0] == len(TEXTS)
-        with pytest.raises(RuntimeError), opened.transaction():
+        with suppress(RuntimeError), opened.transaction():
             opened.store("delete from kept.texts where t = ?", ["\\N"])
             assert opened.row("select count(*) from kept.texts")[0] == len(TEXTS) - 1
             raise RuntimeError
@@ -147,7 +147,7 @@ def test_a_publish_reads_one_moment_while_tables_are_made_anew() -> None:
 
 
 def test_a_publish_is_the_same_bytes_as_from_the_file_and_the_ledger_says_the_same(tmp_path: Path) -> None:
-    college = College(tmp_path / "college")
+    college = College(tmp_path)
     copied(college)
     of_file = college.publish()
     elsewhere = tmp_path / "elsewhere" / "oneroster.zip"
@@ -160,7 +160,7 @@ def test_a_publish_is_the_same_bytes_as_from_the_file_and_the_ledger_says_the_sa
 
 
 def test_a_second_publish_elsewhere_waits_and_says_who_holds_the_ledger(tmp_path: Path) -> None:
-    college = College(tmp_path / "college")
+    college = College(tmp_path)
     copied(college)
     hold = (
         "import sys; from coursera_connect import warehouse\n"
@@ -184,7 +184,7 @@ def test_a_second_publish_elsewhere_waits_and_says_who_holds_the_ledger(tmp_path
 def test_a_publish_that_loses_its_connection_leaves_the_ledger_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    college = College(tmp_path / "college")
+    college = College(tmp_path)
     copied(college)
     assert publishing(college)["run"] == 1
     before = ask("select * from ledger.runs")
@@ -194,7 +194,8 @@ def test_a_publish_that_loses_its_connection_leaves_the_ledger_as_it_was(
     def cut(database: warehouse.Warehouse, name: str, rows: Any) -> None:
         record(database, name, rows)
         with psycopg.connect() as server:
-            server.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
+            mine = "usename = current_user and pid <> pg_backend_pid()"
+            server.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {mine}")
 
     monkeypatch.setattr(ledger, "record", cut)
     with pytest.raises(DatabaseError, match="does not answer"):
@@ -236,7 +237,7 @@ def test_a_role_that_may_not_read_is_told_so(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_history_of_a_file_moves_and_goes_on(tmp_path: Path) -> None:
-    college = College(tmp_path / "college")
+    college = College(tmp_path)
     college.sql(
         "create table connect.item_scores as select 'p' as program_id, 0.5::double as item_grade_percent, "
         "timestamptz '2026-02-02 06:00:00+00' as first_seen_at"

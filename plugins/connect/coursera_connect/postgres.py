@@ -7,6 +7,7 @@ names by a way that is not seen does not exist, and is never empty. What changes
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -233,6 +234,7 @@ def _connected(location: Server, wait: float, *, write: bool) -> Iterator[psycop
 
 
 def _connection(wait: float) -> psycopg.Connection:
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of what is an error of ours anyway
     told = f"connect (PID {os.getpid()}) on {socket.gethostname()}"[:_LONGEST_NAME]
     seconds = int(os.environ.get("PGCONNECT_TIMEOUT", _CONNECT_SECONDS))
     server = psycopg.connect(application_name=told, client_encoding="utf8", autocommit=True, connect_timeout=seconds)
