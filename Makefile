@@ -11,8 +11,8 @@ endif
 
 VENV := .venv
 BIN := $(VENV)/bin
-PARTS := tap-coursera plugins/target-duckdb plugins/connect plugins/coursera-sandbox
-CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox orchestrate scripts tests
+PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/connect plugins/coursera-sandbox
+CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse orchestrate scripts tests
 
 .PHONY: demo test bench lint format setup chromium cron clean
 .DEFAULT_GOAL := demo

@@ -142,7 +142,7 @@ def run_job() -> int:
             if plugin == "connect" and not screen.number:
                 sys.stdout.write(f"{text}\n")  # the job waits for another
                 continue
-            step = "tap-coursera" if plugin == "target-duckdb" else plugin
+            step = "tap-coursera" if plugin == "target-warehouse" else plugin
             if step not in STEPS or (step == "coursera-sandbox" and screen.number > 1):
                 continue
             screen.begin(step)

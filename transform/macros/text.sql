@@ -2,19 +2,27 @@
 {% macro one_line(text) %}{{ cut(whole_line(text)) }}{% endmacro %}
 
 {#- The same at any length, for what is taken apart before it is cut. -#}
-{% macro whole_line(text) %}nullif(trim({{ without_breaks(text) }}), ''){% endmacro %}
+{% macro whole_line(text) %}nullif({{ trimmed(without_breaks(text)) }}, ''){% endmacro %}
 
 {% macro cut(line) %}rtrim(left({{ line }}, 255)){% endmacro %}
 
 {% macro without_breaks(text) %}{{ return(adapter.dispatch("without_breaks")(text)) }}{% endmacro %}
 
+{#- Unicode's classes Z and Cc, and the byte order mark, which neither is. PostgreSQL knows no classes, and no text of it holds the NUL. -#}
 {% macro default__without_breaks(text) -%}
-  regexp_replace(normalize({{ text }}, NFC), '[\s\u0001-\u001f\u007f-\u00a0\u2028\u2029\ufeff]+', ' ', 'g')
+  regexp_replace(normalize({{ text }}, NFC), '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+', ' ', 'g')
 {%- endmacro %}
 
 {% macro duckdb__without_breaks(text) -%}
   regexp_replace(nfc_normalize({{ text }}), '[\s\p{Z}\p{Cc}\x{feff}]+', ' ', 'g')
 {%- endmacro %}
+
+{#- A text without the blanks before and after it, whatever blanks they are. -#}
+{% macro trimmed(text) %}{{ return(adapter.dispatch("trimmed")(text)) }}{% endmacro %}
+
+{% macro postgres__trimmed(text) %}btrim({{ text }}, U&' \00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\202f\205f\3000'){% endmacro %}
+
+{% macro default__trimmed(text) %}trim({{ text }}){% endmacro %}
 
 {#- A percentage as precisely as the files tell it, whatever var score_scale is. -#}
 {% macro as_published(percent) %}cast(cast({{ percent }} as decimal(18, 12)) as decimal(9, 2)){% endmacro %}

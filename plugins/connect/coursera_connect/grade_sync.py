@@ -17,10 +17,9 @@ from coursera_connect.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from coursera_connect.items import Choice, Item
-    from coursera_connect.warehouse import Warehouse
+    from coursera_connect.warehouse import Location, Warehouse
 
 FINAL, INCREMENTAL, SELECTED, ALL = "final", "final_incremental", "granular_selected", "granular_all"
 MODES = {
@@ -86,9 +85,9 @@ class _LineItem:
     """Results that are partially graded, as those of courses are before there is a final grade."""
 
 
-def in_use(database: Path, wait: float) -> str | None:
+def in_use(database: Location, wait: float) -> str | None:
     """Return the mode of the last run; None when there was none."""
-    if not database.is_file():
+    if not warehouse.exists(database):
         return None
     with warehouse.opened(database, wait) as opened:
         if "grade_sync" not in opened.columns("connect").get("settings_used", ()):
@@ -96,24 +95,24 @@ def in_use(database: Path, wait: float) -> str | None:
         return next((str(mode) for (mode,) in opened.rows("select grade_sync from connect.settings_used")), None)
 
 
-def published(database: Path, wait: float) -> str | None:
+def published(database: Location, wait: float) -> str | None:
     """Return the mode of the last publish, which the next one is compared with; None when there was none."""
-    if not database.is_file():
+    if not warehouse.exists(database):
         return None
     with warehouse.opened(database, wait) as opened:
         last = ledger.last_run(opened, ledger.PUBLISHED)
     return json.loads(last["settings"]).get("grade_sync") if last else None
 
 
-def is_there(database: Path, wait: float) -> bool:
+def is_there(database: Location, wait: float) -> bool:
     """Whether there was a run."""
-    if not database.is_file():
+    if not warehouse.exists(database):
         return False
     with warehouse.opened(database, wait) as opened:
         return _made(opened)
 
 
-def there(database: Path, wait: float) -> list[School]:
+def there(database: Location, wait: float) -> list[School]:
     """Return what the last run made, per school, by name.
 
     Raises:
@@ -123,7 +122,7 @@ def there(database: Path, wait: float) -> list[School]:
         return _per_school((one, 1, one.results) for one in _line_items(opened))
 
 
-def leaving(database: Path, wait: float, mode: str, choices: Sequence[Choice]) -> list[School]:
+def leaving(database: Location, wait: float, mode: str, choices: Sequence[Choice]) -> list[School]:
     """Return what of the last run would leave with another mode, per school that loses something, by name.
 
     Raises:
@@ -152,7 +151,7 @@ def leaving(database: Path, wait: float, mode: str, choices: Sequence[Choice]) -
     return [school for school in _per_school(map(lost, lines)) if school.line_items or school.results]
 
 
-def left(database: Path, wait: float) -> list[School]:
+def left(database: Location, wait: float) -> list[School]:
     """Return what was published and is in the tables no more, per school: for a mode the transforms follow already."""
     with warehouse.opened(database, wait) as opened:
         return [School(*row) for row in opened.rows(_LEFT)]

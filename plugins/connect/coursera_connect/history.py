@@ -12,9 +12,8 @@ from coursera_connect.warehouse import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from coursera_connect.warehouse import Warehouse
+    from coursera_connect.warehouse import Location, Warehouse
 
 _REFERRING = {
     "users": [("enrollments", "userSourcedId"), ("results", "studentSourcedId"), ("roles", "userSourcedId")],
@@ -25,7 +24,7 @@ _REFERRING = {
 """What belongs to a row of a file: the files that refer to it, and by which column."""
 
 
-def runs(database: Path, wait: float, limit: int) -> list[dict[str, Any]]:
+def runs(database: Location, wait: float, limit: int) -> list[dict[str, Any]]:
     """Return the newest runs first, each with the sums of what it added, changed, removed and held."""
     with warehouse.opened(database, wait) as opened:
         found = ledger.read(opened, "runs", order="run desc", limit=limit)
@@ -38,7 +37,7 @@ def runs(database: Path, wait: float, limit: int) -> list[dict[str, Any]]:
         return found
 
 
-def show(database: Path, wait: float, run: int) -> dict[str, Any]:
+def show(database: Location, wait: float, run: int) -> dict[str, Any]:
     """Return all that is known of a run: itself, its counts, problems, held and blocked rows."""
     with warehouse.opened(database, wait) as opened:
         found = ledger.read(opened, "runs", "run = ?", [run])
@@ -61,7 +60,7 @@ def _parse(run: dict[str, Any]) -> dict[str, Any]:
     return run
 
 
-def record(database: Path, wait: float, sourced_id: str) -> list[dict[str, Any]]:
+def record(database: Location, wait: float, sourced_id: str) -> list[dict[str, Any]]:
     """Return what became of a row over time, and of all that belongs to it, oldest first.
 
     `sourced_id` is that of a user, class or any other row; for a user the e-mail, user name or identifier will do. Each

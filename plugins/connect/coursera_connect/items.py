@@ -16,9 +16,9 @@ from coursera_connect.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from coursera_connect.mapping import Content
+    from coursera_connect.warehouse import Location
 
 _NAMED = {"programs": ("staging", "stg_coursera__programs"), "courses": ("connect", "courses")}
 _ITEMS = """
@@ -100,7 +100,7 @@ def chosen_by(wanted: Iterable[Choice], item: Item) -> Choice | None:
     return next((choice for choice in wanted if chooses(choice, item)), None)
 
 
-def gradable(database: Path, wait: float) -> list[Item]:
+def gradable(database: Location, wait: float) -> list[Item]:
     """Return the items that have a weight or somebody's grade, in the order of program, course and place in the course.
 
     Raises:

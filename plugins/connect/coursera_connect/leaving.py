@@ -14,9 +14,8 @@ from coursera_connect import warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
-    from coursera_connect.warehouse import Warehouse
+    from coursera_connect.warehouse import Location, Warehouse
 
 _NEEDED = {
     "program_schools": {"program_id", "school_sourced_id"},
@@ -47,9 +46,9 @@ class Leaving:
     """For each school that loses rows, by its sourcedId: `{"programs": [...], "classes", "learners", "results"}`."""
 
 
-def leaving(database: Path, wait: float, lost: Mapping[str, str]) -> Leaving | None:
+def leaving(database: Location, wait: float, lost: Mapping[str, str]) -> Leaving | None:
     """Count what the programs have that are lost to their school (`Plan.lost`); None when nothing is loaded yet."""
-    if not database.is_file():
+    if not warehouse.exists(database):
         return None
     with warehouse.opened(database, wait) as opened:
         tables = opened.columns("connect")

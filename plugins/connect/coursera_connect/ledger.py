@@ -24,9 +24,8 @@ from coursera_connect.warehouse import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-    from coursera_connect.warehouse import Warehouse
+    from coursera_connect.warehouse import Location, Warehouse
 
 SCHEMA = "ledger"
 
@@ -75,14 +74,14 @@ def exists(database: Warehouse) -> bool:
 
 def prepare(database: Warehouse) -> None:
     """Make the tables that are not there yet. Called within a transaction."""
-    database.do(f"create schema if not exists {SCHEMA}")
+    database.store(f"create schema if not exists {SCHEMA}")
     for name, columns in _TABLES.items():
-        database.do(f"create table if not exists {table(name)} ({columns})")
+        database.store(f"create table if not exists {table(name)} ({columns})")
     known = database.columns(SCHEMA)
     for name in _TABLES:
         for column, kind in _columns(name).items():
             if column not in known[name]:  # an earlier release did not have it yet
-                database.do(f"alter table {table(name)} add column {column} {kind}")
+                database.store(f"alter table {table(name)} add column {column} {kind}")
     if not database.row(f"select count(*) from {table('identity')}")[0]:
         record(database, "identity", [{"ledger_id": str(uuid.uuid4())}])
 
@@ -126,7 +125,7 @@ def _columns(name: str) -> dict[str, str]:
     return dict(column.split() for column in _TABLES[name].split(", ")) if name in _TABLES else {}
 
 
-def agree(database: Path, wait: float, kind: str, subject: str, detail: dict[str, Any]) -> None:
+def agree(database: Location, wait: float, kind: str, subject: str, detail: dict[str, Any]) -> None:
     """Record that rows may leave: kind `school` with its sourcedId, or `grade_sync` with the new mode."""
     with warehouse.opened(database, wait, write=True) as opened, opened.transaction():
         prepare(opened)

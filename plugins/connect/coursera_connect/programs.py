@@ -8,9 +8,7 @@ from coursera_connect import warehouse
 from coursera_connect.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from coursera_connect.warehouse import Warehouse
+    from coursera_connect.warehouse import Location, Warehouse
 
 _NEWEST = """
     select id, name from (
@@ -23,7 +21,7 @@ _NEWEST = """
 """
 
 
-def loaded(database: Path, wait: float) -> dict[str, str]:
+def loaded(database: Location, wait: float) -> dict[str, str]:
     """Return the programs that Coursera had when they were last loaded: names by id.
 
     Raises:

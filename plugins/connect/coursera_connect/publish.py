@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from coursera_connect.binding import Binding
     from coursera_connect.shape import Shape
-    from coursera_connect.warehouse import Warehouse
+    from coursera_connect.warehouse import Location, Warehouse
 
 REPORT = "publish-report.json"
 """Name of the report, beside the package; the same as Markdown has the suffix `.md`."""
@@ -70,7 +70,7 @@ _NEEDED = Rule("reader-needs", "A file without which the reader takes nothing ha
 class Settings:
     """What a publish needs to know; the options of `connect publish` describe each. `wait` is in seconds."""
 
-    database: Path
+    database: Location
     package: Path
     schema: str = "oneroster"
     oneroster_version: str = "1.1"
@@ -247,7 +247,9 @@ class _Run:
         """Define all stages and find out whether they may be published."""
         settings, report = self.settings, self.report
         schemas = list(dict.fromkeys([settings.schema + _OWN_SCHEMA[settings.oneroster_version], settings.schema]))
-        self.present = stages.sources(database, self.binding, schemas)
+        with database.steady(*schemas, "connect"):
+            self.present = stages.sources(database, self.binding, schemas)
+            report["settings"], report["data_as_of"] = _settings_used(database)
         if not self.present:
             raise DatabaseError(
                 f"{settings.database} holds no OneRoster models in the schema {settings.schema}: "
@@ -259,7 +261,6 @@ class _Run:
             for file, standard in self.binding.files.items()
             if file in known
         }
-        report["settings"], report["data_as_of"] = _settings_used(database)
         self.last = ledger.last_run(database, ledger.PUBLISHED)
         self.placed = ledger.last_run(database, "placed")
         newest = ledger.last_run(database)
@@ -559,7 +560,7 @@ class _Run:
     def _settle(self, database: Warehouse, delivered_to: str) -> None:
         """Note that the package is where its reader finds it: the next delta begins here."""
         with database.transaction():
-            database.do(
+            database.store(
                 f"update {ledger.table('runs')} set placed = true, delivered_to = ?, finished_at = ?, seconds = ? "
                 "where run = ?",
                 [delivered_to, ledger.now(), json.dumps(self._seconds()), self.report["run"]],
@@ -592,7 +593,7 @@ class _Run:
         ledger.record(database, "blocked", blocked)
         if report["outcome"] in {"published", "unchanged"}:
             for kind, subject in set(self.agreements):
-                database.do(
+                database.store(
                     f"update {ledger.table('agreements')} set used_by_run = ? "
                     "where kind = ? and subject = ? and used_by_run is null",
                     [run, kind, subject],
@@ -640,7 +641,7 @@ class _Run:
         """Record a run that ended by an error, as far as that is possible."""
         if self.recorded:
             with suppress(ConnectError), warehouse.opened(self.settings.database, 0, write=True) as database:
-                database.do(
+                database.store(
                     f"update {ledger.table('runs')} set why = ? where run = ?",
                     [str(error), self.report["run"]],
                 )

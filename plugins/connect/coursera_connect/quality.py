@@ -20,7 +20,7 @@ from coursera_connect.warehouse import quoted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coursera_connect.warehouse import Warehouse
+    from coursera_connect.warehouse import Location, Warehouse
 
 STOP = "stop"
 SEVERITIES = (STOP, "skip", "flag")
@@ -35,7 +35,7 @@ _SHARED = ("email", "external_id", "username")
 
 
 def quality(
-    database: Path, package: Path, wait: float, rule: str | None = None, lms: Path | None = None
+    database: Location, package: Path, wait: float, rule: str | None = None, lms: Path | None = None
 ) -> dict[str, Any]:
     """Return what is wrong, and with `rule` the records of that rule, and with `lms` how our people match that file.
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from coursera_connect.report_data import Shield
+    from coursera_connect.warehouse import Location
 
 NAME = "report.html"
 """Name of the page beside the package, unless another place is chosen."""
@@ -79,7 +80,7 @@ def place(package: Path, chosen: Path | None) -> Path:
     return package.with_name(NAME) if chosen is None or str(chosen) == OFF else chosen
 
 
-def write(database: Path, page: Path, package: Path, shield: Shield, wait: float) -> dict[str, Any]:
+def write(database: Location, page: Path, package: Path, shield: Shield, wait: float) -> dict[str, Any]:
     """Write the page in place of the one before, and return where it is, its verdict and its first sentence.
 
     The file may be read by whoever may read the package.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from coursera_connect.meltano_schedules import Schedule
+    from coursera_connect.warehouse import Location
 
 SYNC_TIME = "CONNECT_LMS_SYNC_TIME"
 LMS_ZONE = "CONNECT_LMS_TIME_ZONE"
@@ -52,7 +53,7 @@ class Settings:
     """
 
     project: Path
-    database: Path
+    database: Location
     lms_sync_time: str = "05:00"
     lms_time_zone: str = "UTC"
     time_zone: str = ""
@@ -326,7 +327,7 @@ def sync_crons(text: str) -> list[str]:
 def _ends(settings: Settings, now: datetime) -> list[datetime]:
     """Return when past publishes ended, as the ledger tells, oldest first."""
     since = now - timedelta(days=HISTORY_DAYS)
-    if not settings.database.is_file():
+    if not warehouse.exists(settings.database):
         return []
     with warehouse.opened(settings.database, settings.wait) as database:
         if "finished_at" not in database.columns("ledger").get("runs", ()):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from coursera_connect import tables
 from coursera_connect.text import one_line
@@ -269,6 +269,14 @@ def run(found: dict[str, Any]) -> None:
     ]
     if details:
         console.print("\n".join(details), soft_wrap=True)
+
+
+def moved(found: dict[str, Any]) -> None:
+    """Print what was brought into another database."""
+    table = Table("table", Column("rows", justify="right"), box=None)
+    for name, rows in found["moved"].items():
+        table.add_row(name, str(rows))
+    tables.console().print(table)
 
 
 def record(found: dict[str, Any]) -> None:

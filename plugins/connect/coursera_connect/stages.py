@@ -263,21 +263,23 @@ def remember(database: Warehouse, columns: dict[str, list[str]], run: int) -> No
     """
     known = database.columns(ledger.SCHEMA)
     for file in (FILES & known.keys()) - columns.keys():
-        database.do(f"update {ledger.table(file)} set until_run = {run} where until_run is null")
+        database.store(f"update {ledger.table(file)} set until_run = {run} where until_run is null")
     for file, names in columns.items():
         table = ledger.table(file)
         declared = ", ".join(f"{quoted(name)} varchar" for name in cells(names))
-        database.do(f"create table if not exists {table} ({declared}, from_run integer, until_run integer)")
+        database.store(f"create table if not exists {table} ({declared}, from_run integer, until_run integer)")
         for name in set(cells(names)) - set(known.get(file, names)):
-            database.do(f"alter table {table} add column {quoted(name)} varchar")
+            database.store(f"alter table {table} add column {quoted(name)} varchar")
         changed = f'select "sourcedId" from {at("changes", file)}'
         listed = ", ".join(quoted(name) for name in cells(names))
         # No new version is read from memory: a row that is held is as it was, or the reader leaves it out.
-        database.do(
+        database.store(
             f"update {table} set until_run = {run} where until_run is null "
-            f"and \"sourcedId\" in ({changed} where what <> 'added')"
+            'and "sourcedId" in (select "sourcedId" from "ended")',
+            needs={"ended": f"{changed} where what <> 'added'"},
         )
-        database.do(
-            f"insert into {table} ({listed}, from_run) select {listed}, {run} from {at('now', file)} "
-            f'where "sourcedId" in ({changed} where what <> \'removed\') order by "sourcedId"'
+        begun = f"select {listed} from {at('now', file)} where \"sourcedId\" in ({changed} where what <> 'removed')"
+        database.store(
+            f'insert into {table} ({listed}, from_run) select {listed}, {run} from "begun" order by "sourcedId"',
+            needs={"begun": begun},
         )

@@ -16,13 +16,15 @@ from tap_coursera import schemas
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coursera_connect.warehouse import Location
+
 STREAMS = tuple(
     sorted(file.name.removesuffix(".json") for file in files(schemas).iterdir() if file.name.endswith(".json"))
 )
 """The streams of the tap: a schema each."""
 
 
-def summary(database: Path, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
+def summary(database: Location, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
     """Return rows per stream (None: not loaded yet) and the last publish.
 
     The package's `bytes` are 0 where there is none; its `published` is None without a report, else false when refused.
@@ -32,7 +34,7 @@ def summary(database: Path, package: Path, raw_schema: str, wait: float) -> dict
         with warehouse.opened(database, wait) as open_database:
             _count(open_database, raw_schema, streams)
     except DatabaseError:
-        if database.is_file():
+        if warehouse.exists(database):
             raise
     return {"database": str(database), "streams": streams, "package": _package(package)}
 

@@ -1,13 +1,16 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""The database: the one place that knows which SQL is DuckDB's own."""
+"""The database: the one place that knows which SQL is DuckDB's own, and where the tables are."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
@@ -15,10 +18,31 @@ from coursera_connect.errors import DatabaseError, PackageError
 from coursera_connect.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 ROWS_AT_ONCE = 10_000
+
+NULL = "\\N"
+"""What null is in rows on their way between databases; a text of these characters is quoted, as every text is."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The PostgreSQL database that libpq's own environment variables name: PGHOST, PGPORT, PGUSER, PGDATABASE."""
+
+    def __str__(self) -> str:
+        database = os.environ.get("PGDATABASE") or os.environ.get("PGUSER") or "of PostgreSQL"
+        return f"{database} at {os.environ.get('PGHOST') or 'this machine'}"
+
+
+Location: TypeAlias = Path | Server
+"""Where the tables are: in a DuckDB file, or in PostgreSQL."""
+
+
+def exists(location: Location) -> bool:
+    """Whether there is anything to open; of a server, that shows when it is opened."""
+    return isinstance(location, Server) or location.is_file()
 
 
 def quoted(name: str) -> str:
@@ -161,6 +185,13 @@ class Warehouse:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
+    def _execute(self, statement: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
+        return self._connection.execute(statement, parameters or [])
+
+    def steady(self, *schemas: str) -> AbstractContextManager[None]:  # noqa: ARG002 - a file has one user at a time
+        """Let what is read of these schemas within the block be of one moment, whoever makes their tables anew."""
+        return nullcontext()
+
     def columns(self, schema: str) -> dict[str, list[str]]:
         """Return the tables and views of a schema with their columns in order."""
         tables: dict[str, list[str]] = {}
@@ -174,7 +205,7 @@ class Warehouse:
 
     def view(self, name: str, query: str) -> None:
         """Define a view for the time of this connection."""
-        self._connection.execute(f"create or replace temporary view {quoted(name)} as {query}")
+        self._execute(f"create or replace temporary view {quoted(name)} as {query}")
 
     def remember(self, name: str, value: bytes) -> None:
         """Keep a value for `keyed_digest` as long as the connection: it stands in no statement, so in no error."""
@@ -182,14 +213,25 @@ class Warehouse:
 
     def table(self, name: str, query: str) -> None:
         """Keep the rows of a query for the time of this connection."""
-        self._connection.execute(f"create or replace temporary table {quoted(name)} as {query}")
+        self._execute(f"create or replace temporary table {quoted(name)} as {query}")
 
     def do(self, statement: str, parameters: list[Any] | None = None) -> None:
-        """Execute a statement whose result nobody reads."""
-        self._connection.execute(statement, parameters or [])
+        """Execute a statement that changes tables of this connection."""
+        self._execute(statement, parameters)
+
+    def store(
+        self, statement: str, parameters: list[Any] | None = None, needs: Mapping[str, str] | None = None
+    ) -> None:
+        """Execute a statement that changes the ledger, in words that DuckDB and PostgreSQL share; `?` is a parameter.
+
+        `needs` has the queries, all columns text, of the relations that it names besides the ledger's own.
+        """
+        for name, query in (needs or {}).items():
+            self.view(name, query)
+        self._execute(statement, parameters)
 
     def insert(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
-        """Insert a few rows, what is many comes from a query; `columns` has the type of each.
+        """Insert a few rows into the ledger; `columns` has the type of each.
 
         All rows are one parameter: DuckDB's client takes a third of a millisecond for each it converts.
         """
@@ -201,6 +243,19 @@ class Warehouse:
                 f"select unnest(from_json(?, {kinds}), recursive := true)",
                 [json.dumps(cells)],
             )
+
+    def export(self, query: str, path: Path) -> None:
+        """Write the rows of a query into a file: CSV without header, texts quoted, and `NULL` for null."""
+        self._execute(
+            f"copy ({query}) to {literal(str(path))} (format csv, header false, force_quote *, nullstr {literal(NULL)})"
+        )
+
+    def types(self, schema: str, table: str) -> dict[str, str]:
+        """Return the columns of a table in order with their types, in words that DuckDB and PostgreSQL share."""
+        described = self.rows(f"describe {quoted(schema)}.{quoted(table)}")
+        return {
+            column: {"VARCHAR": "text", "DOUBLE": "double precision"}.get(kind, kind) for column, kind, *_ in described
+        }
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -220,7 +275,7 @@ class Warehouse:
 
     def blocks(self, query: str, parameters: list[Any] | None = None) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the rows of a query in lists of at most `ROWS_AT_ONCE`; one query at a time."""
-        cursor = self._connection.execute(query, parameters or [])
+        cursor = self._execute(query, parameters)
         while rows := cursor.fetchmany(ROWS_AT_ONCE):
             yield rows
 
@@ -265,32 +320,47 @@ def scratch(spill: Path, *, small: bool) -> Iterator[Scratch]:
         connection.close()
 
 
+def opened(location: Location, wait: float = 5.0, *, write: bool = False) -> AbstractContextManager[Warehouse]:
+    """Open a database, read-only unless told; a lock of another process is waited for, `wait` seconds at most."""
+    if isinstance(location, Server):
+        from coursera_connect import postgres  # noqa: PLC0415 - who has a file does without the client
+
+        return postgres.opened(location, wait, write=write)
+    return _opened(location, wait, write=write)
+
+
 @contextmanager
-def opened(path: Path, wait: float = 5.0, *, write: bool = False) -> Iterator[Warehouse]:
-    """Open a DuckDB file, read-only unless told; a lock of another process is waited for, `wait` seconds at most."""
+def _opened(path: Path, wait: float, *, write: bool) -> Iterator[Warehouse]:
     if not path.is_file():
         raise DatabaseError(f"There is no database at {path}: run a job first, or set CONNECT_DATABASE.")
     with scratch_folder() as spill:
         connection = _connect(path, str(spill), time.monotonic() + wait, write=write)
-        try:
+        with engine(connection, path):
             yield Warehouse(connection)
-        except duckdb.Error as error:
-            reason = str(error).partition("\n")[0].partition(":")[0]
-            raise DatabaseError(f"The database {path} could not be read ({reason}): run the job again.") from error
-        finally:
-            connection.interrupt()  # after Ctrl-C a query may still be at work, and closing would wait for its end
-            connection.close()
+
+
+@contextmanager
+def engine(connection: duckdb.DuckDBPyConnection, location: Location) -> Iterator[None]:
+    """Turn what DuckDB cannot do into a sentence, and close it with the block."""
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).partition("\n")[0].partition(":")[0]
+        raise DatabaseError(f"The database {location} could not be read ({reason}): run the job again.") from error
+    finally:
+        connection.interrupt()  # after Ctrl-C a query may still be at work, and closing would wait for its end
+        connection.close()
+
+
+def limits(spill: str) -> dict[str, str | bool | int | float | list[str]]:
+    """Return how DuckDB is set up: its memory is bounded, and what does not fit goes into the folder `spill`."""
+    return {"temp_directory": spill, "memory_limit": "256MB", "preserve_insertion_order": False}
 
 
 def _connect(path: Path, spill: str, deadline: float, *, write: bool) -> duckdb.DuckDBPyConnection:
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "temp_directory": spill,
-        "memory_limit": "256MB",
-        "preserve_insertion_order": False,
-    }
     while True:
         try:
-            return duckdb.connect(str(path), read_only=not write, config=config)
+            return duckdb.connect(str(path), read_only=not write, config=limits(spill))
         except duckdb.Error as error:  # noqa: PERF203 - the loop waits, it does not hurry
             holder = re.search(r"Conflicting lock is held in (.*?\(PID \d+\))", str(error))
             if "Permission denied" in str(error) or "read-only" in str(error).lower():

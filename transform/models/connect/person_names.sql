@@ -14,6 +14,6 @@ with named as (
     inner join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
 )
 
-select distinct lower(trim(name)) as name, person_key
+select distinct lower({{ trimmed("name") }}) as name, person_key
 from named
-where trim(name) <> ''
+where {{ trimmed("name") }} <> ''

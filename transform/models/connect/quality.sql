@@ -9,10 +9,10 @@ with ungraded as (
 listed_accounts as (
     select
         coursera_user_id,
-        count(*) over (partition by lower(trim(email))) as same_email,
-        count(*) over (partition by lower(trim(external_id))) as same_external_id,
-        nullif(trim(email), '') as email,
-        nullif(trim(external_id), '') as external_id
+        count(*) over (partition by lower({{ trimmed("email") }})) as same_email,
+        count(*) over (partition by lower({{ trimmed("external_id") }})) as same_external_id,
+        nullif({{ trimmed("email") }}, '') as email,
+        nullif({{ trimmed("external_id") }}, '') as external_id
     from {{ ref("stg_coursera__users") }}
 ),
 

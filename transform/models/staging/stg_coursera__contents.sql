@@ -20,7 +20,7 @@ renamed as (
         extra_metadata,
         changes,
 
-        cast(last_updated_at as timestamptz) as author_updated_at
+        {{ moment("last_updated_at") }} as author_updated_at
     from current_rows
     where cast(is_removed as boolean) is not true
 )

@@ -19,11 +19,11 @@ renamed as (
 
         cast(is_completed as boolean) as is_completed,
 
-        cast(enrolled_at as timestamptz) as enrolled_at,
-        cast(last_activity_at as timestamptz) as last_activity_at,
-        cast(completed_at as timestamptz) as completed_at,
-        cast(changed_at as timestamptz) as changed_at,
-        cast(_sdc_extracted_at as timestamptz) as extracted_at
+        {{ moment("enrolled_at") }} as enrolled_at,
+        {{ moment("last_activity_at") }} as last_activity_at,
+        {{ moment("completed_at") }} as completed_at,
+        {{ moment("changed_at") }} as changed_at,
+        {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )
 

@@ -33,12 +33,12 @@ renamed as (
 
         cast(is_completed as boolean) as is_completed,
 
-        cast(enrolled_at as timestamptz) as enrolled_at,
-        cast(last_activity_at as timestamptz) as last_activity_at,
-        cast(completed_at as timestamptz) as completed_at,
-        cast(deleted_at as timestamptz) as membership_deleted_at,
-        cast(updated_at as timestamptz) as report_refreshed_at,
-        cast(changed_at as timestamptz) as changed_at
+        {{ moment("enrolled_at") }} as enrolled_at,
+        {{ moment("last_activity_at") }} as last_activity_at,
+        {{ moment("completed_at") }} as completed_at,
+        {{ moment("deleted_at") }} as membership_deleted_at,
+        {{ moment("updated_at") }} as report_refreshed_at,
+        {{ moment("changed_at") }} as changed_at
     from current_rows
 )
 

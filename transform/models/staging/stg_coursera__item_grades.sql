@@ -23,9 +23,9 @@ renamed as (
 
         cast(is_item_passed as boolean) as is_passed,
 
-        cast(item_deadline as timestamptz) as due_at,
-        cast(changed_at as timestamptz) as changed_at,
-        cast(_sdc_extracted_at as timestamptz) as extracted_at
+        {{ moment("item_deadline") }} as due_at,
+        {{ moment("changed_at") }} as changed_at,
+        {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )
 

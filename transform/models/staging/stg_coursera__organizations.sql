@@ -9,7 +9,7 @@ renamed as (
         cast(name as text) as organization_name,
         cast(slug as text) as organization_slug,
 
-        cast(_sdc_extracted_at as timestamptz) as extracted_at
+        {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )
 

@@ -11,7 +11,7 @@ renamed as (
         cast(full_name as text) as full_name,
         cast(email as text) as email,
 
-        cast(created_at as timestamptz) as invited_at
+        {{ moment("created_at") }} as invited_at
     from current_rows
 )
 

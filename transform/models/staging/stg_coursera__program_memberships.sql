@@ -11,7 +11,7 @@ renamed as (
         cast(full_name as text) as full_name,
         cast(email as text) as email,
 
-        cast(joined_at as timestamptz) as joined_at
+        {{ moment("joined_at") }} as joined_at
     from current_rows
 )
 

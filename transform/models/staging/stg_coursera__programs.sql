@@ -10,7 +10,7 @@ renamed as (
         cast(tagline as text) as program_tagline,
         cast(url as text) as program_url,
 
-        cast(_sdc_extracted_at as timestamptz) as extracted_at
+        {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )
 

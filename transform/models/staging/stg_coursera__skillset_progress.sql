@@ -15,7 +15,7 @@ renamed as (
 
         cast(progress_percentage as bigint) as progress_percent,
 
-        cast(latest_progress_made_at as timestamptz) as last_progress_at
+        {{ moment("latest_progress_made_at") }} as last_progress_at
     from current_rows
 )
 

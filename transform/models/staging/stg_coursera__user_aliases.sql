@@ -10,7 +10,7 @@ ranked as (
 
         _sdc_deleted_at is not null as is_removed,
 
-        cast(_sdc_extracted_at as timestamptz) as seen_at,
+        {{ moment("_sdc_extracted_at") }} as seen_at,
 
         row_number() over (
             partition by {{ learner_id() }}

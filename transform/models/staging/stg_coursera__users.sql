@@ -12,7 +12,7 @@ renamed as (
         membership_program_ids as member_program_ids,
         invitation_program_ids as invited_program_ids,
 
-        cast(_sdc_extracted_at as timestamptz) as extracted_at
+        {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coursera_connect import history as past
-from coursera_connect import screen
+from coursera_connect import moving, screen
 from coursera_connect.commands import options
 from coursera_connect.summary import summary as run_summary
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from coursera_connect.warehouse import Location
 
 
 @click.command(short_help="Show what the last run left.")
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     options.setting("--raw-schema", env="CONNECT_RAW_SCHEMA", default="coursera", help="Schema of the streams."),
     options.json_flag,
 )
-def summary(as_json: bool, database: Path, package: Path, raw_schema: str, wait: float) -> None:
+def summary(as_json: bool, database: Location, package: Path, raw_schema: str, wait: float) -> None:
     """Show what the last run left: rows per stream, and the package, or why the last publish was refused."""
     facts = run_summary(database, package, raw_schema, wait)
     if as_json:
@@ -37,7 +39,7 @@ def summary(as_json: bool, database: Path, package: Path, raw_schema: str, wait:
 @options.together(options.database, options.wait, options.json_flag)
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to show.")
 @click.pass_context
-def history(context: click.Context, as_json: bool, database: Path, wait: float, last: int) -> None:
+def history(context: click.Context, as_json: bool, database: Location, wait: float, last: int) -> None:
     """Show the runs of the ledger, newest first: outcome, rows added, changed, removed and held.
 
     \b
@@ -60,6 +62,19 @@ def history(context: click.Context, as_json: bool, database: Path, wait: float, 
 def show(above: dict[str, Any], run: int, as_json: bool) -> None:
     """Show a run: what happened per file and school, what was held, what was blocked and why, what was wrong."""
     _show(past.show(run=run, **above["where"]), as_json or above["json"], screen.run)
+
+
+@history.command(short_help="From a DuckDB file into PostgreSQL.")
+@click.argument("file", type=options.PATH)
+@options.json_flag
+@click.pass_obj
+def move(above: dict[str, Any], file: Path, as_json: bool) -> None:
+    """Copy the ledger, and what the transforms remember, from a DuckDB file into a new PostgreSQL database.
+
+    Before the first run there: its first publish is then compared with the last one from the file. The file stays.
+    """
+    moved = {"moved": moving.move(file, **above["where"])}
+    _show(moved, as_json or above["json"], screen.moved)
 
 
 @history.command(short_help="A learner, class or any other row over time.")

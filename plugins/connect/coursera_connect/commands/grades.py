@@ -18,6 +18,8 @@ from coursera_connect.text import plural, suggestion
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coursera_connect.warehouse import Location
+
 _MODES = "\n".join(f"    {mode:<18} {what}" for mode, what in grade_sync.MODES.items())
 
 
@@ -43,7 +45,7 @@ grades.help = (grades.help or "").replace("MODES", _MODES.strip())
 
 @grades.command(short_help="Show the mode, and line items and results per school.")
 @options.together(options.database, options.wait, options.json_flag)
-def show(database: Path, wait: float, as_json: bool) -> None:
+def show(database: Location, wait: float, as_json: bool) -> None:
     """Show the mode of the last run, and what it made: line items and results per school.
 
     \b
@@ -69,7 +71,7 @@ def show(database: Path, wait: float, as_json: bool) -> None:
 @click.option("--save", is_flag=True, help="Agree that it leaves; without it, only show what would leave.")
 @options.together(options.mapping, options.database, options.wait, options.json_flag)
 def change(  # noqa: PLR0913, PLR0917 - one value per option
-    mode: str, save: bool, mapping: Path, database: Path, wait: float, as_json: bool
+    mode: str, save: bool, mapping: Path, database: Location, wait: float, as_json: bool
 ) -> None:
     """Say which line items and results would leave if grades were synced by MODE.
 
@@ -122,7 +124,7 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
 
 
 def _leaving(
-    database: Path, wait: float, before: str | None, mode: str, choices: list[items.Choice]
+    database: Location, wait: float, before: str | None, mode: str, choices: list[items.Choice]
 ) -> list[grade_sync.School] | None:
     """What would leave; None when nothing is loaded yet."""
     if not grade_sync.is_there(database, wait):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from coursera_connect.items import Choice, Item
+    from coursera_connect.warehouse import Location
 
 _program = click.option("--program", default="", help="Id or name of a program; all when absent.")
 _course = click.option("--course", default="", help="Id or name of a course; all when absent.")
@@ -50,7 +51,7 @@ def items() -> None:
 @click.option("--chosen", "only_chosen", is_flag=True, help="Show only what is chosen.")
 @_shared
 def list_(  # noqa: PLR0913, PLR0917 - one value per option
-    program: str, course: str, only_chosen: bool, mapping: Path, database: Path, wait: float, as_json: bool
+    program: str, course: str, only_chosen: bool, mapping: Path, database: Location, wait: float, as_json: bool
 ) -> None:
     """Show every item with a weight or a grade, how many learners have a grade, and whether it is chosen.
 
@@ -94,7 +95,7 @@ def list_(  # noqa: PLR0913, PLR0917 - one value per option
 @_save
 @_shared
 def choose(  # noqa: PLR0913, PLR0917 - one value per option
-    pattern: str, program: str, course: str, save: bool, mapping: Path, database: Path, wait: float, as_json: bool
+    pattern: str, program: str, course: str, save: bool, mapping: Path, database: Location, wait: float, as_json: bool
 ) -> None:
     """Choose the items whose id or name is PATTERN, in any letter case; `*` stands for anything.
 
@@ -132,7 +133,7 @@ def choose(  # noqa: PLR0913, PLR0917 - one value per option
 @_save
 @_shared
 def unchoose(  # noqa: PLR0913, PLR0917 - one value per option
-    pattern: str, program: str, course: str, save: bool, mapping: Path, database: Path, wait: float, as_json: bool
+    pattern: str, program: str, course: str, save: bool, mapping: Path, database: Location, wait: float, as_json: bool
 ) -> None:
     """Take the line of chosen_items.csv with this PATTERN out, and with it the items that no other line chooses.
 
@@ -195,7 +196,7 @@ def _finish(  # noqa: PLR0913, PLR0917 - what the two verbs have in common
     after: Sequence[Choice] | None,
     concerned: Sequence[Item],
     warnings: Sequence[str],
-    where: tuple[Path, float],
+    where: tuple[Location, float],
     save: bool,
     as_json: bool,
 ) -> None:

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from coursera_connect.warehouse import Server
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coursera_connect.warehouse import Location
+
 PATH = click.Path(path_type=Path)
+_WAREHOUSE = "coursera_connect.warehouse"
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 
@@ -19,9 +24,43 @@ def setting(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command
     return click.option(*names, envvar=env, show_envvar=True, show_default="default" in more, **more)
 
 
+def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Apply options in the order in which the help is to show them."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-database = setting(
-    "--database", env="CONNECT_DATABASE", type=PATH, default="output/warehouse.duckdb", help="The DuckDB file."
+
+
+def _location(context: click.Context, _option: click.Parameter, path: Path) -> Location:
+    return Server() if context.meta[_WAREHOUSE] == "postgres" else path
+
+
+database = together(
+    setting(
+        "--database",
+        env="CONNECT_DATABASE",
+        type=PATH,
+        default="output/warehouse.duckdb",
+        callback=_location,
+        help="The DuckDB file.",
+    ),
+    setting(
+        "--warehouse",
+        env="CONNECT_WAREHOUSE",
+        type=click.Choice(["duckdb", "postgres"]),
+        default="duckdb",
+        is_eager=True,
+        expose_value=False,
+        callback=lambda context, _option, chosen: context.meta.__setitem__(_WAREHOUSE, chosen),
+        help="Where the tables are: that file, or the PostgreSQL of PGHOST, PGPORT, PGUSER and PGDATABASE.",
+    ),
 )
 package = setting("--package", env="CONNECT_PACKAGE", type=PATH, default="output/oneroster.zip", help="The package.")
 webhook = setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended.")
@@ -60,17 +99,6 @@ blackout = setting(
     default="",
     help="Days on which nothing is published: 2026-08-01..2026-08-20, 2026-12-24 (both ends included).",
 )
-
-
-def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """Apply options in the order in which the help is to show them."""
-
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 shape = together(

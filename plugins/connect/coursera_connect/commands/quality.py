@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from coursera_connect.warehouse import Location
+
 _SHOWN = 20
 
 
@@ -36,7 +38,7 @@ _SHOWN = 20
     options.json_flag,
 )
 def quality(  # noqa: PLR0913 - options are parameters
-    *, as_json: bool, strict: bool, database: Path, package: Path, wait: float, rule: str | None, lms: Path | None
+    *, as_json: bool, strict: bool, database: Location, package: Path, wait: float, rule: str | None, lms: Path | None
 ) -> None:
     """Show what is wrong with the data: what the transforms found, and what the last publish found.
 

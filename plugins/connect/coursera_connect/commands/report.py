@@ -16,6 +16,8 @@ from coursera_connect.report_data import Shield
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coursera_connect.warehouse import Location
+
 page = options.setting(
     "--page",
     env="CONNECT_REPORT",
@@ -33,7 +35,7 @@ names = options.setting(
 
 @click.command(short_help="Write the page to look at: one HTML file.")
 @options.together(options.database, options.package, page, names, options.wait, options.shape, options.json_flag)
-def report(*, as_json: bool, database: Path, package: Path, wait: float, **chosen: Any) -> None:
+def report(*, as_json: bool, database: Location, package: Path, wait: float, **chosen: Any) -> None:
     """Write one HTML file that shows how the sync is: it opens from disk, needs no network, and prints.
 
     Is it healthy, when did it last run, how old is the data, what changed since yesterday, which schools are mapped or

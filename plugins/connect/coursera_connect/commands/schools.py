@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from coursera_connect.leaving import Counts, Leaving
     from coursera_connect.schools import Plan, School
+    from coursera_connect.warehouse import Location
 
 EXIT_CODES = """
     \b
@@ -64,7 +65,7 @@ class WithIds(click.Command):
 class Where:
     """The options that all these commands share."""
 
-    database: Path
+    database: Location
     package: Path
     mapping: Path
     wait: float
@@ -83,7 +84,7 @@ class Where:
 def _shared(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def called(  # noqa: PLR0913 - one value per option
-        *, database: Path, package: Path, mapping: Path, wait: float, loaded: bool, as_json: bool, **more: Any
+        *, database: Location, package: Path, mapping: Path, wait: float, loaded: bool, as_json: bool, **more: Any
     ) -> None:
         command(Where(database, package, mapping, wait, loaded, as_json), **more)
 
