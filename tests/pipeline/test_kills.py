@@ -122,8 +122,15 @@ def undisturbed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> U
 
 
 def moments(seconds: dict[str, float], chance: random.Random) -> list[tuple[str, float]]:
-    """Phases in any order, with the seconds after the beginning of each at which it is to be killed."""
-    drawn = [(phase, chance.random() * seconds[phase]) for phase, count in KILLS.items() for _ in range(count)]
+    """Phases in any order, with the seconds after the beginning of each at which it is to be killed.
+
+    One of each phase comes early in it, and so is not too late where the machine is faster than it was before.
+    """
+    drawn = [
+        (phase, chance.random() * seconds[phase] * (0.3 if first else 1))
+        for phase, count in KILLS.items()
+        for first in [True, *[False] * (count - 1)]
+    ]
     chance.shuffle(drawn)
     return drawn
 
