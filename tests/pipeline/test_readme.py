@@ -114,7 +114,7 @@ def test_the_readme_shows_what_the_second_day_prints_and_only_what_changed_is_fe
 
 def test_an_unchanged_night_publishes_the_same_bytes(ran: Project) -> None:
     before = ran.package.read_bytes()
-    ran.meltano("run", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish")
+    ran.meltano("run", "tap-coursera", "target-warehouse", "dbt:build", "connect:publish")
     assert ran.package.read_bytes() == before
 
 
@@ -136,7 +136,7 @@ def test_the_scheduled_jobs_run_on_credentials_from_the_env_file_which_the_sandb
     assert of_prod.read_bytes() == ran.package.read_bytes()
 
     env_file.write_text("".join(f"TAP_COURSERA_{name}=of-somebody-real\n" for name in settings))
-    ran.meltano("run", "tap-coursera-roster", "target-duckdb")
+    ran.meltano("run", "tap-coursera-roster", "target-warehouse")
     env_file.unlink()
 
 
@@ -147,7 +147,7 @@ def test_a_wrong_secret_is_one_sentence_with_its_remedy_and_loses_nothing(ran: P
     page.write_text(
         good.replace("TAP_COURSERA_CLIENT_SECRET: sandbox-client-secret", "TAP_COURSERA_CLIENT_SECRET: wrong")
     )
-    failed = ran.meltano("run", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish", check=False)
+    failed = ran.meltano("run", "tap-coursera", "target-warehouse", "dbt:build", "connect:publish", check=False)
     page.write_text(good)
     assert failed.returncode != 0
     said = failed.stdout + failed.stderr
@@ -159,11 +159,11 @@ def test_a_wrong_secret_is_one_sentence_with_its_remedy_and_loses_nothing(ran: P
 def test_a_lost_file_is_not_filled_with_the_last_days_only(ran: Project) -> None:
     before = ran.package.read_bytes()
     ran.warehouse.unlink()
-    refused = ran.meltano("run", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish", check=False)
+    refused = ran.meltano("run", "tap-coursera", "target-warehouse", "dbt:build", "connect:publish", check=False)
     assert refused.returncode != 0
     assert "The tap goes on from a bookmark of stream" in refused.stdout + refused.stderr
     assert ran.package.read_bytes() == before
-    ran.meltano("run", "--full-refresh", "tap-coursera", "target-duckdb", "dbt:build", "connect:publish")
+    ran.meltano("run", "--full-refresh", "tap-coursera", "target-warehouse", "dbt:build", "connect:publish")
     assert ran.package.read_bytes() == before
 
 

@@ -140,7 +140,13 @@ def test_folders_that_hold_secrets_and_people_are_made_for_their_owner_only(tmp_
     (tmp_path / ".meltano").rmdir()
     for name in ("requirements.txt", "meltano.yml", "requirements-dev.txt"):
         (tmp_path / name).touch()
-    for part in ("tap-coursera", "plugins/target-duckdb", "plugins/connect", "plugins/coursera-sandbox"):
+    for part in (
+        "tap-coursera",
+        "plugins/target-duckdb",
+        "plugins/target-warehouse",
+        "plugins/connect",
+        "plugins/coursera-sandbox",
+    ):
         (tmp_path / part).mkdir(parents=True)
         (tmp_path / part / "pyproject.toml").touch()
     planned = run("make", "--dry-run", "setup", cwd=tmp_path).splitlines()

@@ -34,7 +34,7 @@ def lock(package: Path, lock_wait: float) -> None:
 
     \b
     Example, a job of your own in meltano.yml:
-      tasks: ["connect:lock tap-coursera target-duckdb dbt:build connect:publish"]
+      tasks: ["connect:lock tap-coursera target-warehouse dbt:build connect:publish"]
 
     \b
     Exit codes: 0 the job has the lock
