@@ -62,7 +62,11 @@ $(VENV)/.meltano-ready: requirements.txt
 	@$(BIN)/python -m pip install -qq -r requirements.txt
 	@touch $@
 
-$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS))
+# Credentials pass through the one, people through the other: nobody else looks in, unless somebody opens them on purpose.
+.meltano output:
+	@mkdir -m 700 $@
+
+$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
 	@echo "Setting up: Meltano installs the plugins (10 to 60 seconds, once) ..."
 	@$(BIN)/meltano --log-level=warning install
 	@touch $@
@@ -72,5 +76,6 @@ $(VENV)/.dev-ready: $(VENV)/.meltano-ready requirements-dev.txt $(addsuffix /pyp
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt
 	@touch $@
 
+# What can be made anew. The data, the ledger and the bookmarks of your organisation cannot.
 clean:
-	rm -rf $(VENV) .bench .meltano output transform/target transform/logs
+	rm -rf $(VENV) .bench $(addprefix .meltano/,extractors loaders utilities run) output/sandbox transform/target transform/logs

@@ -139,6 +139,9 @@ def run_job() -> int:
     ) as run:
         for plugin, _level, text in events(run):
             said.setdefault(plugin, []).append(text)
+            if plugin == "connect" and not screen.number:
+                sys.stdout.write(f"{text}\n")  # the job waits for another
+                continue
             step = "tap-coursera" if plugin == "target-duckdb" else plugin
             if step not in STEPS or (step == "coursera-sandbox" and screen.number > 1):
                 continue

@@ -134,4 +134,4 @@ def programs(raw: Raw) -> set[str]:
     """Ids of the programs that a row names; the vendor's example shows several in one text, with spaces in between."""
     named = [one.get("programId") for one in raw.get("programs") or [] if isinstance(one, dict)]
     listed = [one for text in raw.get("programIds") or [] for one in str(text).split()]
-    return {str(one) for one in [*named, *listed] if one}
+    return {str(one) for one in [raw.get("programId"), *named, *listed] if one}

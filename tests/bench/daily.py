@@ -2,8 +2,9 @@
 
     python -m tests.bench.daily --learners 20000
 
-A sandbox of its own serves the college; each step is a process, as Meltano starts them. Around 2028-10-12 nothing moves
-in the sandbox but the class that hands in on that day.
+A sandbox of its own serves the college; each step is a process, as Meltano starts them, and rows travel by file, as in
+meltano.yml. Around 2028-10-12 nothing moves in the sandbox but the class that hands in on that day. Told are time and
+memory of each step, the requests that the vendor got, and what lies on the disk.
 """
 
 from __future__ import annotations
@@ -14,26 +15,50 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import duckdb
 
 from coursera_sandbox.testing import RunningSandbox
 from tests.bench.steps import run, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.bench.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET, CLASS_DAY = "2028-10-10T06:00:00Z", "2028-10-12"
 BESIDE = Path(sys.executable).parent
 """Where the commands of the tap and the loader are installed."""
+COUNTED = ("users", "program_memberships", "enrollments", "course_grades", "item_grades")
+"""Streams whose rows tell how large the college is."""
+INTERVAL = 0.2
+"""Seconds between two looks at the folder of batches."""
+MB = 1e6
 
 
+@dataclass(frozen=True)
 class Night:
+    """What one run of the job cost: steps, requests by route of the vendor's API, bytes by what lies on the disk."""
+
+    name: str
+    steps: list[Step]
+    requests: dict[str, int]
+    disk: dict[str, int]
+
+
+class Job:
     """The steps of the job `grade-sync`, for one warehouse."""
 
     def __init__(self, folder: Path, sandbox: RunningSandbox, dbt: Path, grade_sync: str) -> None:
-        self.folder, self.dbt = folder, dbt
+        self.folder, self.sandbox, self.dbt = folder, sandbox, dbt
+        self.batches = folder / "batches"
+        self.most_in_batches = 0
         self.database = folder / "warehouse.duckdb"
         self.project = folder / "transform"
         shutil.copytree(ROOT / "transform", self.project, ignore=shutil.ignore_patterns("target", "logs"))
@@ -44,17 +69,45 @@ class Night:
             "CONNECT_GRADE_SYNC": grade_sync,
             "MELTANO_ENVIRONMENT": "sandbox",
         }
-        self._say("tap", {**sandbox.tap_config, "emit_activate_version_messages": True})
-        self._say(
-            "target", {"filepath": str(self.database), "default_target_schema": "coursera", "add_record_metadata": True}
-        )
+        batches = {"encoding": {"format": "jsonl"}, "storage": {"root": str(self.batches)}}
+        self._say("tap", {**sandbox.tap_config, "emit_activate_version_messages": True, "batch_config": batches})
+        target = {"filepath": str(self.database), "default_target_schema": "coursera"}
+        self._say("target", {**target, "add_record_metadata": True, "remove_batch_files": True})
 
     def _say(self, name: str, content: dict[str, Any]) -> None:
         (self.folder / f"{name}.json").write_text(json.dumps(content), "utf-8")
 
-    def steps(self, name: str) -> list[Step]:
+    def run(self, name: str) -> Night:
         """Run the job; `name` tells one night from another."""
-        return [self.discover(name), self.load(name), self.transform(name), self.publish(name)]
+        self.sandbox.reset_requests()
+        self.most_in_batches = 0
+        steps = [self.discover(name), self.load(name), self.transform(name), self.publish(name)]
+        disk = {one: (self.folder / one).stat().st_size for one in ("warehouse.duckdb", "oneroster.zip", "state.json")}
+        return Night(name, steps, self.sandbox.requests()["routes"], {**disk, "batches, at most": self.most_in_batches})
+
+    def rows(self) -> dict[str, int]:
+        """How many rows each of the large streams has."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            counts = {name: connection.execute(f"select count(*) from coursera.{name}").fetchone() for name in COUNTED}
+        return {name: count[0] for name, count in counts.items() if count}
+
+    @contextmanager
+    def _watching_batches(self) -> Iterator[None]:
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(INTERVAL):
+                with suppress(OSError):  # the loader removes files meanwhile
+                    size = sum(one.stat().st_size for one in self.batches.iterdir())
+                    self.most_in_batches = max(self.most_in_batches, size)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
 
     def discover(self, name: str) -> Step:
         """Make the catalog, as Meltano does before a run."""
@@ -78,7 +131,8 @@ class Night:
         if state.exists():
             tap += ["--state", str(state)]
         target = [str(BESIDE / "target-duckdb"), "--config", str(self.folder / "target.json")]
-        done = run(f"{name}, tap and target", tap, target, folder=self.folder, output="states.jsonl")
+        with self._watching_batches():
+            done = run(f"{name}, tap and target", tap, target, folder=self.folder, output="states.jsonl")
         state.write_text((self.folder / "states.jsonl").read_text("utf-8").splitlines()[-1], "utf-8")
         return done
 
@@ -101,19 +155,36 @@ class Night:
         return done
 
 
-def measure(folder: Path, dbt: Path, learners: int, grade_sync: str, quiet_days: int) -> list[Step]:
+def measure(folder: Path, dbt: Path, learners: int, grade_sync: str, quiet_days: int) -> tuple[list[Night], Job]:
     """Run a first night, then one for each quiet day, then that of the class day."""
     sandbox = RunningSandbox(folder / "sandbox", learners=learners, now=QUIET, class_day=CLASS_DAY)
     try:
-        night = Night(folder, sandbox, dbt, grade_sync)
-        steps = night.steps("first run")
+        job = Job(folder, sandbox, dbt, grade_sync)
+        nights = [job.run("first run")]
         for day in range(quiet_days):
             sandbox.advance(days=1)
-            steps += night.steps(f"quiet day {day + 1}")
+            nights.append(job.run(f"quiet day {day + 1}"))
         sandbox.advance(days=3 - quiet_days)  # the report tells what happened a day late
-        return steps + night.steps("class day")
+        return [*nights, job.run("class day")], job
     finally:
         sandbox.stop()
+
+
+def shown(nights: list[Night], rows: dict[str, int]) -> str:
+    """Return what was measured as Markdown: steps, requests, disk."""
+    names = [night.name for night in nights]
+    routes = sorted({route for night in nights for route in night.requests})
+    asked = [[route, *(f"{night.requests.get(route, 0):,}" for night in nights)] for route in routes]
+    asked.append(["all", *(f"{sum(night.requests.values()):,}" for night in nights)])
+    disk = [[what, *(f"{night.disk[what] / MB:.1f}" for night in nights)] for what in nights[0].disk]
+    return "\n\n".join(
+        [
+            ", ".join(f"{name} {count:,}" for name, count in rows.items()),
+            table(["step", "wall s", "CPU s", "peak MB"], [step.cells for night in nights for step in night.steps]),
+            table(["requests", *names], asked),
+            table(["MB on disk", *names], disk),
+        ]
+    )
 
 
 def main() -> None:
@@ -129,9 +200,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        steps = measure(folder, Path(options.dbt), options.learners, options.grade_sync, options.quiet_days)
-    rows = table(["step", "wall s", "CPU s", "peak MB"], [step.cells for step in steps])
-    sys.stdout.write(f"{options.learners:,} learners, grade sync {options.grade_sync}\n\n{rows}\n")
+        nights, job = measure(folder, Path(options.dbt), options.learners, options.grade_sync, options.quiet_days)
+        found = shown(nights, job.rows())
+    sys.stdout.write(f"{options.learners:,} learners, grade sync {options.grade_sync}\n\n{found}\n")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 from coursera_connect import notices
+from coursera_connect.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,3 +255,10 @@ def test_only_https_leaves_this_machine_unless_it_is_allowed(hook: Hook) -> None
     elsewhere = hook.url.replace("127.0.0.1", "127.0.0.2")  # another name for this machine that is not on the list
     assert "is not encrypted" in str(post(elsewhere))
     assert "could not be told" in str(post(elsewhere, allow_http=True, attempts=1))
+
+
+def test_a_schedule_that_failed_before_it_came_to_publish_is_told(hook: Hook) -> None:
+    hook.answers = [200]
+    told = CliRunner().invoke(main, ["schedule", "failed", "nightly", "--code", "3"], env={"CONNECT_WEBHOOK": hook.url})
+    assert (told.exit_code, told.output) == (0, "")
+    assert hook.bodies[0]["text"].endswith("The schedule nightly ended with exit code 3; the end of its log says why.")

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect import scheduled_run
 from tests.connect.box import CONNECT
 
 if TYPE_CHECKING:
@@ -35,15 +34,16 @@ mount --bind /run/none /etc/crontab
 echo ready
 exec sleep 600
 """
-PROJECT = """\
+PROJECT = f"""\
 project_id: 5d3f7c0e-6a0b-4a3e-9d57-3b9a0f0c5c12
 send_anonymous_usage_stats: false
-environments: [{name: prod}]
+environments: [{{name: prod}}]
 plugins:
   utilities:
-    - {name: tool, namespace: tool, executable: /bin/sh, commands: {say: {args: "-c 'echo $NIGHTLY in; pwd'"}}}
-jobs: [{name: tick, tasks: ["tool:say"]}]
-schedules: [{name: tick, interval: "* * * * *", job: tick, env: {NIGHTLY: it is on time}}]
+    - {{name: connect, namespace: connect, executable: {CONNECT}, commands: {{lock: {{args: lock}}}}}}
+    - {{name: tool, namespace: tool, executable: /bin/sh, commands: {{say: {{args: "-c 'echo $NIGHTLY in; pwd'"}}}}}}
+jobs: [{{name: tick, tasks: ["connect:lock tool:say"]}}]
+schedules: [{{name: tick, interval: "* * * * *", job: tick, env: {{NIGHTLY: it is on time}}}}]
 """
 
 
@@ -116,16 +116,16 @@ def test_cron_runs_meltano_through_the_installed_entry_one_run_at_a_time(apart: 
     assert apart.crontab() == installed
     assert installed.startswith(OTHERS)
     log = apart.project / "logs" / "tick.log"
-    lock = scheduled_run.Run("tick", apart.project, "prod", MELTANO, log.parent).lock
-    lock.parent.mkdir(parents=True)
+    lock = apart.project / "output" / ".job.lock"
+    lock.parent.mkdir()
     with lock.open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
-        holder.write("a run by hand")
+        holder.write('{"who": "a run by hand", "pid": 1, "born": 0, "run": ""}')
         holder.flush()
         bare = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}  # as at boot
         cron = subprocess.Popen(apart.command(str(CRON), "-f"), env=bare, stdin=subprocess.DEVNULL)
         try:
-            until("tick waits up to 60 minutes for a run by hand", log, 150)
+            until("Waiting up to 3600 seconds for a run by hand.", log, 150)
             assert "it is on time" not in log.read_text()
             fcntl.flock(holder, fcntl.LOCK_UN)
             until("tick ended with exit code 0", log, 100)

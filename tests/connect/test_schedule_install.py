@@ -35,7 +35,7 @@ def test_an_entry_names_everything_by_its_absolute_path(box: Box) -> None:
     (entry,) = box.entries
     assert entry == (
         f"30 2 * * * {CONNECT} schedule run nightly --project {box.project} --environment prod "
-        f"--meltano {box.programs / 'meltano'} --logs {box.logs} --wait-minutes 60 --umask 077"
+        f"--meltano {box.programs / 'meltano'} --logs {box.logs} --umask 077"
     )
 
 

@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import fcntl
 import os
-import signal
-import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect import scheduled_run
-from tests.connect.box import CONNECT, Box
+from tests.connect.box import Box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,23 +17,6 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
     before = os.umask(0o022)
     yield Box(tmp_path, monkeypatch)
     os.umask(before)
-
-
-def free(lock: Path) -> bool:
-    with lock.open() as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
-
-
-def until(text: str, log: Path) -> None:
-    for _ in range(600):
-        if log.is_file() and text in log.read_text():
-            return
-        time.sleep(0.05)
-    pytest.fail(f'no "{text}" in {log}')
 
 
 def test_a_run_calls_meltano_in_the_project_and_says_nothing(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,46 +40,14 @@ def test_a_run_that_fails_has_its_exit_code_and_tells_the_end_of_its_log(box: Bo
     (box.project / "fails").touch()
     done = box.connect("run", "nightly")
     assert done.exit_code == 3
+    call = f"--environment=prod invoke connect schedule failed nightly --code 3 in {box.project}"
+    assert call in (box.logs / "nightly.log").read_text().splitlines()
     assert done.output.splitlines() == [
         f"Error: nightly of prod failed (exit code 3); {box.logs / 'nightly.log'} ends:",
         *map(str, range(26, 41)),
     ]
     box.program("meltano", "kill -9 $$")
     assert box.connect("run", "nightly").exit_code == 128 + 9
-
-
-def test_a_run_of_the_same_environment_waits_and_tells_for_whom(box: Box) -> None:
-    box.program("meltano", f"[ $4 != slow ] || {{ echo begun; while [ ! -e {box.folder}/go ]; do sleep 0.05; done; }}")
-    slow = subprocess.Popen([CONNECT, "schedule", "run", "slow"], stderr=subprocess.PIPE, text=True)
-    until("begun", box.logs / "slow.log")
-    done = box.connect("run", "nightly", "--wait-minutes", "0")
-    assert done.exit_code == 4
-    assert f"nightly was not run: slow (process {slow.pid}, since 20" in done.output
-    assert "still ran after 0 minutes of waiting" in (box.logs / "nightly.log").read_text()
-    box.good("run", "nightly", "--environment", "trial")
-    waiting = subprocess.Popen([CONNECT, "schedule", "run", "nightly"])
-    until(f"nightly waits up to 60 minutes for slow (process {slow.pid}", box.logs / "nightly.log")
-    (box.folder / "go").touch()
-    assert (slow.communicate()[1], slow.returncode, waiting.wait()) == ("", 0, 0)
-    assert "nightly ended with exit code 0" in (box.logs / "nightly.log").read_text().splitlines()[-1]
-
-
-def test_a_run_that_is_killed_holds_the_lock_until_its_last_process_has_ended(box: Box) -> None:
-    box.program("meltano", "echo me $$; exec sleep 60")
-    run = subprocess.Popen([CONNECT, "schedule", "run", "nightly"])
-    until("me ", box.logs / "nightly.log")
-    lock = scheduled_run.Run("nightly", box.project, "prod", box.project, box.logs).lock
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert not free(lock)
-    (meltano,) = (line[3:] for line in (box.logs / "nightly.log").read_text().splitlines() if line.startswith("me "))
-    os.kill(int(meltano), signal.SIGKILL)
-    for _ in range(600):
-        if free(lock):
-            break
-        time.sleep(0.05)
-    box.program("meltano", "")
-    box.good("run", "nightly", "--wait-minutes", "0")
 
 
 def test_logs_of_a_schedule_never_take_more_than_5_mb(box: Box) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from coursera_connect.summary import STREAMS
+
 if TYPE_CHECKING:
     from tests.connect.warehouse import Place
 
@@ -11,7 +13,7 @@ def test_before_the_first_load_it_says_so(place: Place) -> None:
     place.database.unlink()
     result = place.call("summary")
     assert result.returncode == 0
-    assert result.stdout.count("not loaded") == 14
+    assert result.stdout.count("not loaded") == len(STREAMS)
     assert "not published yet" in result.stdout
 
 

@@ -34,9 +34,8 @@ def plugins() -> Path:
     return installed
 
 
-@pytest.fixture(scope="module")
-def project(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    root = tmp_path_factory.mktemp("project") / "copy"
+def a_copy(root: Path, plugins: Path, port: int) -> Project:
+    """Copy the project into a folder that is not there yet; its sandbox has the port."""
     (root / ".meltano").mkdir(parents=True)
     for part in PARTS:
         if (ROOT / part).is_dir():
@@ -45,9 +44,13 @@ def project(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             shutil.copy(ROOT / part, root / part)
     for kind in ("extractors", "loaders", "utilities"):
         (root / ".meltano" / kind).symlink_to(plugins / kind)
-    port = free_port()
     page = root / "meltano.yml"
     page.write_text(page.read_text().replace('COURSERA_SANDBOX_PORT: "8737"', f'COURSERA_SANDBOX_PORT: "{port}"'))
-    copy = Project(root, port)
+    return Project(root, port)
+
+
+@pytest.fixture(scope="module")
+def project(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    copy = a_copy(tmp_path_factory.mktemp("project") / "copy", plugins, free_port())
     yield copy
     copy.stop()

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 import yaml
 
-from coursera_connect import ledger, warehouse
+from coursera_connect import ledger, report_words, warehouse
 from coursera_connect.cli import main
 from coursera_connect.mapping import FILES, columns
 
@@ -26,16 +26,14 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in sorted(
         [
-            ROOT / "README.md",
+            *ROOT.glob("*.md"),
             *ROOT.glob("docs/*.md"),
             *ROOT.glob("plugins/*/README.md"),
             ROOT / "tap-coursera/README.md",
         ]
     )
 }
-OURS = {
-    name: text for name, text in PAGES.items() if name == "README.md" or name.startswith(("docs/", "plugins/connect"))
-}
+OURS = {name: text for name, text in PAGES.items() if "/" not in name or name.startswith(("docs/", "plugins/connect"))}
 FEATURES = [
     [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
     for line in PAGES["docs/connect-features.md"].splitlines()
@@ -177,6 +175,20 @@ def test_every_page_is_found_from_the_readme() -> None:
         }
         new = linked & set(PAGES) - found
     assert set(PAGES) <= found
+
+
+def test_the_page_for_administrators_explains_every_sentence_of_the_report() -> None:
+    found = set()
+    for node in ast.walk(ast.parse(Path(report_words.__file__).read_text(encoding="utf-8"))):
+        parts: list[ast.AST] = list(node.values) if isinstance(node, ast.JoinedStr) else [node]
+        texts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts]
+        found.add("".join(texts))
+    verdicts = {
+        text for text in found if re.match(r"(The sync|The last (run|publish)|The package was|Nothing has) .*\.$", text)
+    }
+    assert len(verdicts) >= 10
+    listed = {row[0] for row in table("docs/administrators.md", "What the page says, and what to do")}
+    assert verdicts <= listed
 
 
 def test_every_verb_is_in_the_readme_of_connect() -> None:

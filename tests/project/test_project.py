@@ -115,6 +115,10 @@ def test_every_job_step_is_a_plugin_or_a_command_of_one() -> None:
             assert not command or command in plugins[name]["commands"]
 
 
+def test_every_job_runs_alone() -> None:
+    assert all(job["tasks"][0].startswith("connect:lock ") for job in MELTANO["jobs"])
+
+
 def test_statistics_are_off_and_no_plugin_needs_the_hub() -> None:
     assert MELTANO["send_anonymous_usage_stats"] is False
     for entries in MELTANO["plugins"].values():
@@ -135,6 +139,22 @@ def test_every_pip_url_and_requirement_is_ours_or_pinned() -> None:
             assert url.startswith("-e .") or all("==" in requirement for requirement in url.split())
     dbt = plugin("utilities", "dbt")["pip_url"]
     assert re.search(r"dbt-core==1\.11\.", dbt)
+
+
+@pytest.mark.parametrize(
+    "part", ["tap-coursera", "plugins/target-duckdb", "plugins/connect", "plugins/coursera-sandbox"]
+)
+def test_every_part_that_can_be_given_away_bears_the_licence(part: str) -> None:
+    assert (ROOT / part / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    named = (ROOT / part / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'license = "Apache-2.0"\nlicense-files = ["LICENSE"]\n' in named
+    assert 'readme = "README.md"\n' in named
+
+
+def test_meltano_yml_fits_on_a_page() -> None:
+    lines = (ROOT / "meltano.yml").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 200, "as many as two columns of print hold"
+    assert max(map(len, lines)) <= 180
 
 
 def test_the_readme_fits_and_has_no_template_left_in_it() -> None:

@@ -17,6 +17,7 @@ from tap_coursera.ahead import Workers
 from tap_coursera.client import Client
 from tap_coursera.errors import TapError
 from tap_coursera.paging import read
+from tap_coursera.tap import STREAMS
 from tests.tap.conftest import Output
 from tests.tap.test_ahead import LIMIT, PATIENCE, Api, lists
 
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from tap_coursera.agenda import Agenda, Turns
     from tests.tap.conftest import Json, ReadTap
 
-ALL = ["contents", "course_grades", "curriculum_collections", "enrollments", "item_grades", "organizations"]
-ALL += ["program_contents", "program_invitations", "program_memberships", "programs", "skillset_progress", "skillsets"]
-ALL += ["users"]
+ALL = [stream.name for stream in STREAMS if stream.selected_by_default]
 
 
 @dataclass

@@ -15,6 +15,7 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_coursera.tap import STREAMS, TapCoursera
+from tests.tap import catalog
 
 if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
@@ -42,19 +43,7 @@ def stored(path: Path, value: Json) -> Path:
 def test_discovery_is_the_reviewed_catalog_and_needs_no_settings() -> None:
     found = run("--discover")
     assert found.returncode == 0
-    catalog = {
-        stream["tap_stream_id"]: {
-            "keys": stream["key_properties"],
-            "replication_key": stream.get("replication_key"),
-            "replication_method": stream["replication_method"],
-            "properties": {
-                name: "/".join([*spec["type"], *([spec["format"]] if "format" in spec else [])])
-                for name, spec in stream["schema"]["properties"].items()
-            },
-        }
-        for stream in json.loads(found.stdout)["streams"]
-    }
-    assert catalog == json.loads((HERE / "catalog.json").read_text())
+    assert catalog.short(json.loads(found.stdout)) == json.loads(catalog.FILE.read_text()), catalog.__doc__
 
 
 def test_about_is_the_reviewed_list_of_settings() -> None:

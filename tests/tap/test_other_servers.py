@@ -33,7 +33,10 @@ T = 1769850900000
 
 
 class Other:
-    """Two programs with three learners each, who are in one course; `manner` says what is unusual."""
+    """Two programs with three learners each, who are in one course; `manner` says what is unusual.
+
+    Lists that are not known here are empty.
+    """
 
     documented: ClassVar[dict[str, set[str]]] = {
         "org1": set(),
@@ -59,6 +62,7 @@ class Other:
         self.asked: Counter[tuple[str, bool]] = Counter()
         mock.post(CONFIG["auth_url"], json={"access_token": "t"})
         mock.get(re.compile(f"{API}/api/businesses.v1/org1"), json=self.answer)
+        mock.get(re.compile(f"{API}/api/rest/v1/enterprise"), json={"elements": [], "pagination": {}})
         mock.get(re.compile(f"{API}/api/rest/v1/enterprise/organizations/org1"), json=self.skills)
 
     def answer(self, request: Any, context: Any) -> Json:
@@ -69,6 +73,8 @@ class Other:
                 context.status_code = 404
                 return {"errorCode": self.manner, "message": "Course c1 ...", "details": None}
             return {"elements": [{"id": kind, "modules": []}], "paging": {}}
+        if kind not in self.documented:
+            return {"elements": [], "paging": {}}
         pairs = parse_qsl(parts.query)
         params = dict(pairs)
         if len(params) < len(pairs) or params.keys() - self.documented[kind]:

@@ -18,47 +18,27 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = REPOSITORY / "transform"
 
-_TYPES = {"t": "TIMESTAMPTZ", "n": "DOUBLE", "i": "BIGINT", "b": "BOOLEAN", "j": "JSON"}
-# column, or column:type with t(ime), n(umber), i(nteger), b(oolean), j(son)
-RAW_COLUMNS = {
-    "organizations": "id name slug",
-    "programs": "id name tagline url",
-    "program_contents": "program_id content_type content_id",
-    "users": "id email external_id full_name membership_program_ids:j invitation_program_ids:j",
-    "program_memberships": "id program_id external_id full_name email joined_at:t",
-    "program_invitations": "id program_id external_id full_name email created_at:t",
-    "contents": (
-        "id content_id content_type name description slug language_code subtitle_language_codes:j difficulty_level"
-        " last_updated_at:t instructors:j partners:j programs:j extra_metadata:j changes:j is_removed:b"
-    ),
-    "course_materials": "program_id id modules:j",
-    "curriculum_collections": "id program_id collection_id title description contents:j",
-    "enrollments": (
-        "id external_id program_id content_id content_type content_name content_slug program_name program_slug"
-        " full_name email partner_names:j is_completed:b completed_at:t grade:n overall_progress:i"
-        " approx_total_course_hrs:n last_activity_at:t enrolled_at:t membership_state deleted_at:t updated_at:t"
-        " collection_id collection_name content_certificate_url contract_id contract_name course_type"
-        " num_courses_in_specialization:i learner_profile_standard_fields:j changed_at:t"
-    ),
-    "course_grades": (
-        "id external_id full_name program_id course_id course_name enrolled_at:t last_activity_at:t completed_at:t"
-        " is_completed:b overall_progress:i overall_course_grade:n approx_total_learning_hrs:n risk_flags:j"
-        " changed_at:t"
-    ),
-    "item_grades": (
-        "program_id external_id course_id item_id item_name item_type item_order:i item_weight:n item_grade:n"
-        " is_item_passed:b item_deadline:t module_id module_name lesson_id lesson_name item_risk_flags:j changed_at:t"
-    ),
-    "skillsets": "skillset_id skillset_name skillset_description programs:j skills:j",
-    "skillset_progress": (
-        "user_name user_email organization_id skillset_id progress_percentage:i latest_progress_made_at:t program_ids:j"
-        " enterprise_user_skill_list:j skillset_target_skill_scores:j"
-    ),
+SCHEMAS = REPOSITORY / "tap-coursera" / "tap_coursera" / "schemas"
+_TYPES = {
+    "date-time": "TIMESTAMPTZ",
+    "number": "DOUBLE",
+    "integer": "BIGINT",
+    "boolean": "BOOLEAN",
+    "array": "JSON",
+    "object": "JSON",
+    "string": "VARCHAR",
 }
-_METADATA = (
-    "_sdc_extracted_at:t _sdc_received_at:t _sdc_batched_at:t _sdc_deleted_at:t _sdc_sequence:i _sdc_table_version:i"
-    " _sdc_sync_started_at:i"
-)
+
+
+def _columns(schema: dict[str, Any]) -> dict[str, str]:
+    """The columns that the loader makes of a stream, with their types."""
+    return {name: _TYPES[one.get("format") or one["type"][0]] for name, one in schema["properties"].items()}
+
+
+RAW_COLUMNS = {path.stem: _columns(json.loads(path.read_text("utf-8"))) for path in sorted(SCHEMAS.glob("*.json"))}
+_TIMES = ["_sdc_extracted_at", "_sdc_received_at", "_sdc_batched_at", "_sdc_deleted_at"]
+_NUMBERS = ["_sdc_sequence", "_sdc_table_version", "_sdc_sync_started_at"]
+_METADATA = dict.fromkeys(_TIMES, "TIMESTAMPTZ") | dict.fromkeys(_NUMBERS, "BIGINT")
 # An empty folder of mapping files: every file has its header and no row.
 MAPPING = {path.stem: path.read_text("utf-8").strip() for path in (PROJECT / "mapping" / "sandbox").glob("*.csv")}
 
@@ -155,20 +135,21 @@ class Warehouse:
         """
         with duckdb.connect(str(self.path)) as database:
             for stream, rows in streams.items():
-                columns = [column.partition(":") for column in f"{RAW_COLUMNS[stream]} {_METADATA}".split()]
-                names = [name for name, _, _ in columns]
+                columns = RAW_COLUMNS[stream] | _METADATA
                 table = f"coursera.{stream}"
-                declared = ", ".join(f"{name} {_TYPES.get(kind, 'VARCHAR')}" for name, _, kind in columns)
+                declared = ", ".join(map(" ".join, columns.items()))
                 database.execute("CREATE SCHEMA IF NOT EXISTS coursera")
                 if rows is None:
                     database.execute(f"DROP TABLE IF EXISTS {table}")
                     continue
                 database.execute(f"CREATE OR REPLACE TABLE {table} ({declared})")
                 stamped = [_stamped(row, read_at) for row in rows]
-                assert not {name for row in stamped for name in row} - set(names), "a column the loader would not have"
+                assert not {name for row in stamped for name in row} - set(columns), (
+                    "a column the loader would not have"
+                )
                 if stamped:
                     # As one parameter: each parameter costs more than a row.
-                    form = json.dumps([{name: _TYPES.get(kind, "VARCHAR") for name, _, kind in columns}])
+                    form = json.dumps([columns])
                     rows_of = f"SELECT unnest(from_json(?, '{form}'), max_depth := 2)"
                     database.execute(f"INSERT INTO {table} BY NAME {rows_of}", [json.dumps(stamped)])
 

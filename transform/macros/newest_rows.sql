@@ -2,14 +2,15 @@
   The newest raw row per key, unless the loader has marked it as removed upstream.
 
   optional: the stream may never have been loaded, as where nobody syncs grades or there is no program yet; it has no rows then.
-  newer: columns that a table lacks when an earlier release loaded it; they are null then.
+
+  A column that the source declares and an earlier release did not load yet is null, until the stream is loaded again.
 -#}
-{% macro newest_rows(relation, key, removed=false, optional=false, newer=[]) %}
+{% macro newest_rows(relation, key, removed=false, optional=false) %}
   {%- if optional and execute and not relation.is_cte and load_relation(relation) is none -%}
     {{ no_rows(relation) }}
   {%- else -%}
     {%- set more -%}
-      {%- for column in lacking(relation, newer) %}cast(null as text) as {{ column }}, {% endfor -%}
+      {%- for column in lacking(relation) %}cast(null as text) as {{ column }}, {% endfor -%}
     {%- endset %}
     select * from (
       {{ ranked(relation, key, "_sdc_sequence desc, _sdc_extracted_at desc", more) }}
@@ -47,18 +48,23 @@
 
 {#- The columns the source declares, and not a single row. -#}
 {% macro no_rows(relation) %}
-  {%- set declared = graph.sources.values() | selectattr("schema", "equalto", relation.schema)
-    | selectattr("identifier", "equalto", relation.identifier) | first -%}
   select
-    {% for column in declared.columns %}cast(null as text) as {{ column }}, {% endfor %}
+    {% for column in declared(relation) %}cast(null as text) as {{ column }}, {% endfor %}
     cast(null as timestamptz) as _sdc_extracted_at
   where false
 {%- endmacro %}
 
-{#- Those of the columns that the table does not have. -#}
-{% macro lacking(relation, columns) %}
-  {%- if not columns or not execute or relation.is_cte -%}
+{#- Names of the columns that the source of a table declares. -#}
+{% macro declared(relation) %}
+  {%- set entry = graph.sources.values() | selectattr("schema", "equalto", relation.schema)
+    | selectattr("identifier", "equalto", relation.identifier) | first -%}
+  {{- return(entry.columns | list) -}}
+{% endmacro %}
+
+{#- Those of them that the table does not have. -#}
+{% macro lacking(relation) %}
+  {%- if not execute or relation.is_cte -%}
     {{- return([]) -}}
   {%- endif -%}
-  {{- return(columns | reject("in", adapter.get_columns_in_relation(relation) | map(attribute="name") | list) | list) -}}
+  {{- return(declared(relation) | reject("in", adapter.get_columns_in_relation(relation) | map(attribute="name") | list) | list) -}}
 {% endmacro %}

@@ -10,6 +10,7 @@ from coursera_connect.commands import (
     afterwards,
     checking,
     delivering,
+    locking,
     publishing,
     quality,
     report,
@@ -64,6 +65,7 @@ def main(debug: bool) -> None:
 for _command in (
     *setup.COMMANDS,
     scheduling.schedule,
+    locking.lock,
     publishing.preview,
     publishing.publish,
     delivering.deliver,

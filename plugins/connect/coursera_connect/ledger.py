@@ -79,10 +79,10 @@ def prepare(database: Warehouse) -> None:
     for name, columns in _TABLES.items():
         database.do(f"create table if not exists {table(name)} ({columns})")
     known = database.columns(SCHEMA)
-    for name, columns in _TABLES.items():
-        for column in columns.split(", "):
-            if column.split()[0] not in known[name]:  # an earlier release did not have it yet
-                database.do(f"alter table {table(name)} add column {column}")
+    for name in _TABLES:
+        for column, kind in _columns(name).items():
+            if column not in known[name]:  # an earlier release did not have it yet
+                database.do(f"alter table {table(name)} add column {column} {kind}")
     if not database.row(f"select count(*) from {table('identity')}")[0]:
         record(database, "identity", [{"ledger_id": str(uuid.uuid4())}])
 
@@ -101,19 +101,29 @@ def last_run(database: Warehouse, where: str = "true") -> dict[str, Any] | None:
 def read(  # noqa: PLR0913 - one word per clause
     database: Warehouse, name: str, where: str = "true", values: Iterable[Any] = (), *, order: str = "1", limit: int = 0
 ) -> list[dict[str, Any]]:
-    """Return rows of a table of the ledger by column name, none where nothing was ever recorded."""
+    """Return rows of a table of the ledger by column name, none where nothing was ever recorded.
+
+    A column that an earlier release did not have yet is null.
+    """
     names = database.columns(SCHEMA).get(name)
     if not names:
         return []
-    query = f"select {', '.join(map(quoted, names))} from {table(name)} where {where} order by {order}"
+    later = {column: kind for column, kind in _columns(name).items() if column not in names}
+    shown = [*map(quoted, names), *(f"cast(null as {kind}) as {quoted(column)}" for column, kind in later.items())]
+    names = [*names, *later]
+    query = f"select * from (select {', '.join(shown)} from {table(name)}) as known where {where} order by {order}"
     found = database.rows(query + (f" limit {limit}" if limit else ""), list(values))
     return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def record(database: Warehouse, name: str, rows: Iterable[dict[str, Any]]) -> None:
     """Write rows; every column of the table has to be in each of them."""
-    columns = dict(column.split() for column in _TABLES[name].split(", "))
-    database.insert(table(name), columns, list(rows))
+    database.insert(table(name), _columns(name), list(rows))
+
+
+def _columns(name: str) -> dict[str, str]:
+    """Columns and types of a table as this release has it; none of a table of published rows."""
+    return dict(column.split() for column in _TABLES[name].split(", ")) if name in _TABLES else {}
 
 
 def agree(database: Path, wait: float, kind: str, subject: str, detail: dict[str, Any]) -> None:

@@ -59,6 +59,10 @@ _OWN_SCHEMA = {"1.1": "", "1.2": "_1_2"}
 
 _GRADES = ("lineItems", "results", "categories")
 _ROWS_LISTED = 1000
+_ANOTHER_WAREHOUSE = (
+    "The warehouse does not know the last package, so it is a new one or a restored copy: if the saved state was ahead "
+    "of it, rows are missing that no usual run brings; `meltano run --full-refresh` reads everything again."
+)
 _NEEDED = Rule("reader-needs", "A file without which the reader takes nothing has no rows.", "Load all streams first.")
 
 
@@ -270,6 +274,8 @@ class _Run:
         report["mode"] = self.mode
         if reason:
             report["warnings"].append(f"A bulk file instead of a delta: {reason}.")
+        if self.before.get("placed") and not self.trusted:
+            report["warnings"].append(_ANOTHER_WAREHOUSE)
         with self.timed("check"):
             self._present(database, "now")
             outcome = checks.check(

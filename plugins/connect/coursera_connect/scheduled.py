@@ -62,14 +62,13 @@ class Timed:
 
 @dataclass(frozen=True)
 class Settings:
-    """How runs are started; `wait_minutes` for another run of the environment, `umask` of the files, octal.
+    """How runs are started; `umask` of the files, octal.
 
     A blank `time_zone` is the machine's.
     """
 
     logs: Path
     meltano: Path | None = None
-    wait_minutes: float = 60.0
     umask: str = "077"
     time_zone: str = ""
 
@@ -97,7 +96,7 @@ class Plan:
             *(str(Path(sys.executable).with_name(_CONNECT)), "schedule", "run", name),
             *("--project", str(self.owner.project), "--environment", self.owner.environment),
             *("--meltano", str(self.meltano), "--logs", str(self.settings.logs)),
-            *("--wait-minutes", f"{self.settings.wait_minutes:g}", "--umask", self.settings.umask),
+            *("--umask", self.settings.umask),
             *more,
         ]
         for word in words:

@@ -1,12 +1,10 @@
-"""One run of a schedule, as cron or systemd starts it: one at a time, into a log of its own, quiet unless it fails.
+"""One run of a schedule, as cron or systemd starts it: into a log of its own, quiet unless it fails.
 
-The lock is the environment's, since its jobs share one DuckDB file. Meltano inherits it, so that it is free as soon as
-the last process of a run has ended, however that ended.
+That jobs do not overlap is their own doing: each begins with `connect lock`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import subprocess
@@ -16,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from logging.handlers import RotatingFileHandler
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from typing_extensions import override
@@ -41,14 +39,13 @@ _SIGNALLED = 128
 
 @dataclass(frozen=True)
 class Run:
-    """What is run, and how; `wait_minutes` for another run of the environment, `umask` of the files it writes."""
+    """What is run, and how; `umask` is of the files it writes."""
 
     name: str
     project: Path
     environment: str
     meltano: Path
     logs: Path
-    wait_minutes: float = 60.0
     umask: int = 0o077
 
     @property
@@ -56,18 +53,11 @@ class Run:
         """Return where its output goes."""
         return self.logs / f"{quote(self.name, safe=' ')}.log"
 
-    def _place(self, name: str) -> Path:
-        return self.project / ".meltano" / "run" / "connect" / quote(f"{self.environment}.{name}", safe=" ")
-
-    @property
-    def lock(self) -> Path:
-        """Return the file that a run holds locked."""
-        return self._place("lock")
-
     @property
     def looked(self) -> Path:
         """Return the file that is as old as the last look at the clock of another zone."""
-        return self._place(f"{self.name}.looked")
+        name = quote(f"{self.environment}.{self.name}.looked", safe=" ")
+        return self.project / ".meltano" / "run" / "connect" / name
 
 
 def due(run: Run, cron: str, zone: ZoneInfo, now: datetime) -> bool:
@@ -84,21 +74,23 @@ def due(run: Run, cron: str, zone: ZoneInfo, now: datetime) -> bool:
 
 
 def execute(run: Run) -> tuple[int, list[str]]:
-    """Run the schedule once no other run holds the environment; return Meltano's exit code and its last lines."""
+    """Run the schedule; return Meltano's exit code and its last lines. Have a failure told to the webhook."""
     os.umask(run.umask)
     with _written(run.log):
         run.logs.mkdir(parents=True, exist_ok=True)
         log = _Log(run.log)
-    with closing(log), _alone(run, log) as lock:
+    with closing(log):
         began = time.monotonic()
         log.note(f"{run.name} of {run.environment} starts")
-        code, last = _meltano(run, log, lock)
+        code, last = _meltano(run, log, "schedule", "run", run.name)
         log.note(f"{run.name} ended with exit code {code} after {time.monotonic() - began:.0f} s")
+        if code:  # by Meltano, which knows the settings of .env
+            _meltano(run, log, "invoke", "connect", "schedule", "failed", run.name, "--code", str(code))
         return code, last
 
 
-def _meltano(run: Run, log: _Log, lock: IO[str]) -> tuple[int, list[str]]:
-    command = [str(run.meltano), f"--environment={run.environment}", "schedule", "run", run.name]
+def _meltano(run: Run, log: _Log, *words: str) -> tuple[int, list[str]]:
+    command = [str(run.meltano), f"--environment={run.environment}", *words]
     path = os.pathsep.join(filter(None, (str(run.meltano.parent), os.environ.get("PATH"), _PATH)))
     last: deque[str] = deque(maxlen=_TAIL)
     try:
@@ -109,7 +101,6 @@ def _meltano(run: Run, log: _Log, lock: IO[str]) -> tuple[int, list[str]]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=[lock.fileno()],
         )
     except OSError as error:
         raise OutputError(
@@ -122,36 +113,6 @@ def _meltano(run: Run, log: _Log, lock: IO[str]) -> tuple[int, list[str]]:
             log.line(last[-1])
     code = process.returncode
     return (code if code >= 0 else _SIGNALLED - code), list(last)
-
-
-@contextmanager
-def _alone(run: Run, log: _Log) -> Iterator[IO[str]]:
-    with _written(run.lock):
-        run.lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = run.lock.open("a+")
-    with handle:
-        deadline = time.monotonic() + 60 * run.wait_minutes
-        waits = False
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                handle.seek(0)
-                holder = handle.read().strip() or "another run"
-                if time.monotonic() >= deadline:
-                    told = f"{run.name} was not run: {holder} still ran after {run.wait_minutes:g} minutes of waiting"
-                    log.note(told)
-                    raise OutputError(f"{told}. The next run comes at its time; see {run.logs}.") from error
-                if not waits:
-                    log.note(f"{run.name} waits up to {run.wait_minutes:g} minutes for {holder}")
-                waits = True
-                time.sleep(0.5)
-        handle.seek(0)
-        handle.truncate()
-        handle.write(f"{run.name} (process {os.getpid()}, since {_now()})")
-        handle.flush()
-        yield handle
 
 
 class _Log(RotatingFileHandler):

@@ -4,33 +4,22 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import warehouse
 from coursera_connect.errors import DatabaseError
 from coursera_connect.publish import REPORT
 from coursera_connect.warehouse import quoted
+from tap_coursera import schemas
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-STREAMS = (
-    "organizations",
-    "programs",
-    "program_contents",
-    "users",
-    "program_memberships",
-    "program_invitations",
-    "contents",
-    "curriculum_collections",
-    "course_materials",
-    "enrollments",
-    "course_grades",
-    "item_grades",
-    "skillsets",
-    "skillset_progress",
+STREAMS = tuple(
+    sorted(file.name.removesuffix(".json") for file in files(schemas).iterdir() if file.name.endswith(".json"))
 )
-"""The streams of the tap, from what there is to what was done with it."""
+"""The streams of the tap: a schema each."""
 
 
 def summary(database: Path, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:

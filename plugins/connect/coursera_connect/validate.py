@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import csv
 import struct
-import tempfile
 import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import binding as bindings
 from coursera_connect import checks, warehouse
 from coursera_connect.checks import Outcome
 from coursera_connect.errors import PackageError
+from coursera_connect.scratch_folder import scratch_folder
 from coursera_connect.strict_csv import BrokenError, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from coursera_connect.binding import Binding
     from coursera_connect.warehouse import Scratch
@@ -74,10 +74,10 @@ def package(
         files = _manifest(outcome, binding, properties, entries)
         small = sum(entry.file_size for entry in entries.values()) < _FEW_BYTES
         with (
-            tempfile.TemporaryDirectory(prefix="connect-") as folder,
-            warehouse.scratch(Path(folder) / "spill", small=small) as base,
+            scratch_folder() as folder,
+            warehouse.scratch(folder / "spill", small=small) as base,
         ):
-            loading = _Loading(outcome, binding, base, Path(folder) / "rows.csv", empty, frozenset(takes))
+            loading = _Loading(outcome, binding, base, folder / "rows.csv", empty, frozenset(takes))
             for file in files:
                 step(file)
                 with archive.open(entries[f"{file}.csv"]) as raw:

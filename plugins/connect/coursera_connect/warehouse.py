@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from coursera_connect.errors import DatabaseError, PackageError
+from coursera_connect.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,7 +189,7 @@ class Warehouse:
         self._connection.execute(statement, parameters or [])
 
     def insert(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
-        """Insert a few rows, what is many comes from a query; `columns` has the type of each in the order of the table.
+        """Insert a few rows, what is many comes from a query; `columns` has the type of each.
 
         All rows are one parameter: DuckDB's client takes a third of a millisecond for each it converts.
         """
@@ -197,7 +197,9 @@ class Warehouse:
             cells = [{name: row[name] for name in columns} for row in rows]
             kinds = literal(json.dumps([columns]))
             self._connection.execute(
-                f"insert into {table} select unnest(from_json(?, {kinds}), recursive := true)", [json.dumps(cells)]
+                f"insert into {table} ({', '.join(map(quoted, columns))}) "
+                f"select unnest(from_json(?, {kinds}), recursive := true)",
+                [json.dumps(cells)],
             )
 
     @contextmanager
@@ -268,8 +270,8 @@ def opened(path: Path, wait: float = 5.0, *, write: bool = False) -> Iterator[Wa
     """Open a DuckDB file, read-only unless told; a lock of another process is waited for, `wait` seconds at most."""
     if not path.is_file():
         raise DatabaseError(f"There is no database at {path}: run a job first, or set CONNECT_DATABASE.")
-    with tempfile.TemporaryDirectory(prefix="connect-") as spill:
-        connection = _connect(path, spill, time.monotonic() + wait, write=write)
+    with scratch_folder() as spill:
+        connection = _connect(path, str(spill), time.monotonic() + wait, write=write)
         try:
             yield Warehouse(connection)
         except duckdb.Error as error:

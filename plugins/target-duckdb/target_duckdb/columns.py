@@ -154,16 +154,16 @@ def _decimal_text(value: Any) -> str:
     return f"{number:f}" if written_out else str(value)
 
 
-# What a column that exists may become when the schema asks for more. Each step keeps every value (BIGINT to DOUBLE is
-# checked row by row); what is not listed is refused.
+# What a column that exists may become when the schema asks for more, since each step keeps every value. From a number
+# to another one also goes what is not listed, where each stored value survives it; the rest is refused.
 _GROWS_INTO = {
     "INTEGER": {BIGINT, HUGEINT, DOUBLE, VARCHAR, JSON},
-    BIGINT: {HUGEINT, DOUBLE, VARCHAR, JSON},
+    BIGINT: {HUGEINT, VARCHAR, JSON},
     HUGEINT: {VARCHAR, JSON},
     "FLOAT": {DOUBLE, VARCHAR, JSON},
     DOUBLE: {VARCHAR, JSON},
     BOOLEAN: {VARCHAR, JSON},
-    DATE: {VARCHAR, JSON},
+    DATE: {TIMESTAMPTZ, VARCHAR, JSON},
     TIME: {VARCHAR, JSON},
     "TIMESTAMP": {TIMESTAMPTZ, VARCHAR, JSON},
     TIMESTAMPTZ: {VARCHAR, JSON},
@@ -185,6 +185,11 @@ def grows_into(existing: str, wanted: str) -> bool:
     if _DECIMAL.fullmatch(existing):
         return wanted in {VARCHAR, JSON} or _decimal_within(existing, wanted)
     return wanted in _GROWS_INTO.get(existing, set())
+
+
+def is_number(kind: str) -> bool:
+    """Tell whether a type is one of numbers."""
+    return kind in {"INTEGER", BIGINT, HUGEINT, "FLOAT", DOUBLE} or _DECIMAL.fullmatch(kind) is not None
 
 
 def _decimal_within(inner: str, outer: str) -> bool:

@@ -56,7 +56,9 @@ class DuckDBSink(BatchSink):
             key=list(self.key_properties),
             method=TargetLoadMethods(target.config["load_method"]),
         )
-        self._table.prepare(resumed=self.stream_name in self._target.resumed)
+        given = target.resumed.get(stream_name, {})
+        new = self._table.prepare(resumed=bool(given))
+        target.bookmarks.begin(stream_name, given, new=new)
         self._versioned = False
         self._new_spool()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import duckdb
 from singer_sdk.helpers.capabilities import TargetLoadMethods
 
-from target_duckdb.columns import BIGINT, DOUBLE, TIMESTAMPTZ, VARCHAR, Column, converted, grows_into, holds
+from target_duckdb.columns import BIGINT, TIMESTAMPTZ, VARCHAR, Column, converted, grows_into, holds, is_number
 from target_duckdb.errors import LoadError
 from target_duckdb.sql import escape_glob, literal, quote
 
@@ -90,14 +90,15 @@ class Table:
                 "correct the tap's key_properties."
             )
 
-    def prepare(self, *, resumed: bool = False) -> None:
-        """Create the table, or bring the one that is there up to the stream's schema.
+    def prepare(self, *, resumed: bool = False) -> bool:
+        """Create the table, or bring the one that is there up to the stream's schema, and tell whether it is new.
 
         `resumed` says that the tap goes on from a bookmark, so that there has to be a table with what came before it.
         """
         with self.database.transaction(f"prepare the table of stream {self.stream}"):
             self.database.fetch(f"CREATE SCHEMA IF NOT EXISTS {quote(self.database.catalog, self.schema)}")
-            if not self._exists():
+            exists = self._exists()
+            if not exists:
                 if resumed:
                     raise LoadError(
                         f"The tap goes on from a bookmark of stream {self.stream}, but {self.database.path} has no "
@@ -108,6 +109,7 @@ class Table:
             elif not self._overwrites:
                 self._check_key()
                 self._grow()
+        return not exists
 
     @property
     def _overwrites(self) -> bool:
@@ -185,11 +187,11 @@ class Table:
         name, existing, wanted = column.name, self.stored[column.name], column.type
         value = converted(name, existing, wanted)
         lossless = grows_into(existing, wanted)
-        if lossless and existing == BIGINT and wanted == DOUBLE:
-            # Above 2^53 a DOUBLE skips integers.
+        if not lossless and is_number(existing) and is_number(wanted):
+            there_and_back = f"TRY_CAST(TRY_CAST({quote(name)} AS {wanted}) AS {existing})"
             lossless = not self.database.fetch(
                 f"SELECT 1 FROM {self._table} "  # noqa: S608 - quoted
-                f"WHERE TRY_CAST({value} AS HUGEINT) IS DISTINCT FROM {quote(name)} LIMIT 1"
+                f"WHERE {there_and_back} IS DISTINCT FROM {quote(name)} LIMIT 1"
             )
         if not lossless:
             raise LoadError(

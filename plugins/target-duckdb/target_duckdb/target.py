@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from target_duckdb.background import Background
 from target_duckdb.batches import batch_records, local_files
+from target_duckdb.bookmarks import Bookmarks, bookmarks_of
 from target_duckdb.database import Database
 from target_duckdb.errors import LoadError
 from target_duckdb.lane import open_lane, stream_of_record
@@ -120,14 +121,14 @@ class TargetDuckDB(Target):
 
     rows_since_state = 0
     """Records taken in since it was last arranged that a state is passed on."""
-    resumed: frozenset[str] = frozenset()
-    """Streams that the tap goes on with from a bookmark, as far as the state says that it begins with."""
 
     def __init__(self, *, config: dict[str, Any] | None = None, **options: Any) -> None:
         # A setting given as null means its default.
         super().__init__(config={k: v for k, v in (config or {}).items() if v is not None}, **options)
         self.max_parallelism = 1  # one file, one connection, one transaction at a time
         self.background = Background()
+        self.resumed: dict[str, dict[str, Any]] = {}
+        """Bookmarks that the tap goes on from, by stream and partition, as far as it tells its state before all."""
         self._done_with: list[Path] = []
         self._promised: Any = None
         self._rows_after_latest = self._rows_after_promised = 0
@@ -140,6 +141,11 @@ class TargetDuckDB(Target):
     def database(self) -> Database:
         """The file, opened when the first stream announces itself."""
         return Database(Path(self.config["filepath"]).expanduser(), float(self.config["lock_timeout"]), self.background)
+
+    @cached_property
+    def bookmarks(self) -> Bookmarks:
+        """How far the rows in the file go."""
+        return Bookmarks(self.database, self.config["default_target_schema"])
 
     @override
     def get_sink(
@@ -201,7 +207,7 @@ class TargetDuckDB(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         if not self._sinks_active:
             # What comes ahead of any schema is the state that the tap was given.
-            self.resumed = bookmarked(message_dict.get("value"))
+            self.resumed = bookmarks_of(message_dict.get("value"))
         # Passing the state on at every batch, not only at the end, is what lets a killed run resume.
         super()._process_state_message(message_dict)
         self._rows_after_latest = 0
@@ -225,6 +231,8 @@ class TargetDuckDB(Target):
 
     def _pass_on(self, state: dict[str, Any], files: list[Path]) -> None:
         """Tell that all rows before a state are committed, those of these files among them."""
+        if "database" in self.__dict__:
+            self.bookmarks.remember(state)
         self._remove_batch_files(files)
         sys.stdout.write(f"{serialize_json(state)}\n")
         sys.stdout.flush()
@@ -294,19 +302,3 @@ class TargetDuckDB(Target):
             sentence = " ".join(str(error.args[0] if error.args else type(error).__name__).split())
             cls.logger.error(sentence, exc_info=cls.logger.isEnabledFor(logging.DEBUG))  # noqa: TRY400
             sys.exit(1)
-
-
-def bookmarked(state: Any) -> frozenset[str]:
-    """Streams for which a state of an SDK tap holds a replication key's value, of the stream or of a partition."""
-    bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
-    if not isinstance(bookmarks, dict):
-        return frozenset()
-    return frozenset(
-        stream
-        for stream, bookmark in bookmarks.items()
-        if isinstance(bookmark, dict)
-        and any(
-            isinstance(part, dict) and part.get("replication_key_value") is not None
-            for part in (bookmark, *(bookmark.get("partitions") or []))
-        )
-    )

@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "contents"), ["id"], newer=["changes", "is_removed"]) }}
+    {{ newest_rows(source("coursera", "contents"), ["id"]) }}
 ),
 
 renamed as (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import crontab, meltano_schedules, scheduled, scheduled_run, user_timers, zones
+from coursera_connect import crontab, meltano_schedules, notices, scheduled, scheduled_run, user_timers, zones
 from coursera_connect import schedule as schedules
 from coursera_connect.commands import options
 from coursera_connect.errors import RefusedError, UsageError
@@ -50,13 +50,6 @@ _how = options.together(
     ),
     options.setting(
         "--logs", env="CONNECT_SCHEDULE_LOGS", type=options.PATH, default="output/logs", help="Folder of the logs."
-    ),
-    options.setting(
-        "--wait-minutes",
-        env="CONNECT_SCHEDULE_WAIT_MINUTES",
-        type=click.FloatRange(min=0),
-        default=60.0,
-        help="Minutes a run waits for another one of the environment to end.",
     ),
     options.setting(
         "--umask",
@@ -107,8 +100,8 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
     """Have this machine run each schedule of meltano.yml that has a time, as the user who calls this.
 
     Entries go into the user's crontab, or unit files into ~/.config/systemd/user; what others have there stays as it
-    is. Calling it again brings them up to date. A run waits for another one of the same environment, writes into a log
-    of its own (5 MB at most) and says nothing unless it fails: then cron mails it.
+    is. Calling it again brings them up to date. A run writes into a log of its own (5 MB at most) and says nothing
+    unless it fails: then cron mails it.
 
     \b
     Examples:
@@ -214,9 +207,9 @@ def _difference(found: str, wanted: str) -> list[str]:
     click.option("--time-zone", default="UTC", help="IANA time zone of --interval."),
 )
 def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen: Any) -> None:
-    """Run a schedule of meltano.yml, alone and into its log; this is what the installed entries call.
+    """Run a schedule of meltano.yml into its log; this is what the installed entries call.
 
-    The last lines of the log are repeated if it fails.
+    If it fails, the last lines of the log are repeated, and the webhook is told.
 
     \b
     Example:
@@ -225,15 +218,13 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
     \b
     Exit codes: 0 done, or its time has not come
                 2 an option is wrong
-                4 another run did not end in time, or the log cannot be written
+                4 the log cannot be written
                 others: those of the job
     """  # noqa: D301 - the escape is what keeps the lines apart
     owner = _owner(chosen)
     logs: Path = chosen["logs"].absolute()
     meltano = scheduled.meltano(owner, chosen["meltano"])
-    one = scheduled_run.Run(
-        name, owner.project, owner.environment, meltano, logs, chosen["wait_minutes"], _umask(umask)
-    )
+    one = scheduled_run.Run(name, owner.project, owner.environment, meltano, logs, _umask(umask))
     if interval and not scheduled_run.due(
         one, interval, zones.zone(time_zone, "--time-zone"), datetime.now(timezone.utc)
     ):
@@ -245,4 +236,16 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
         sys.exit(code)
 
 
-COMMANDS = (install, remove, status, run)
+@click.command(hidden=True)
+@click.argument("name")
+@click.option("--code", type=int, required=True, help="Its exit code.")
+@options.webhook
+def failed(name: str, code: int, webhook: str) -> None:
+    """Tell the webhook, if there is one, that a run of a schedule failed; `run` calls it through Meltano."""
+    if webhook:
+        why = f"The schedule {name} ended with exit code {code}; the end of its log says why."
+        if warning := notices.post(webhook, {"outcome": "failed", "why": why}):
+            click.echo(f"Warning: {warning}", err=True)
+
+
+COMMANDS = (install, remove, status, run, failed)

@@ -24,6 +24,7 @@ database = setting(
     "--database", env="CONNECT_DATABASE", type=PATH, default="output/warehouse.duckdb", help="The DuckDB file."
 )
 package = setting("--package", env="CONNECT_PACKAGE", type=PATH, default="output/oneroster.zip", help="The package.")
+webhook = setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended.")
 wait = setting(
     "--wait",
     env="CONNECT_WAIT",

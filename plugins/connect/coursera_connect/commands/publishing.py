@@ -95,7 +95,7 @@ def _receiver(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 @options.together(
     options.blackout,
     receiver_options,
-    options.setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended."),
+    options.webhook,
     pages.page,
     pages.names,
 )

@@ -1,0 +1,52 @@
+"""`connect lock`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from coursera_connect import job_lock, meltano_runs
+from coursera_connect.commands import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command(short_help="Let the job that begins with it run alone.")
+@options.together(
+    options.package,
+    options.setting(
+        "--lock-wait",
+        env="CONNECT_LOCK_WAIT",
+        type=click.FloatRange(min=0),
+        default=3600.0,
+        help="Seconds to wait for another job.",
+    ),
+)
+def lock(package: Path, lock_wait: float) -> None:
+    """Wait until no other job is at work, and keep others waiting until the job that called this is gone.
+
+    The first step of each job of meltano.yml. The lock is a file beside the package, so one for each environment. Who
+    dies loses it, and steps that outlive their job keep it till they end. Runs that Meltano still takes for running
+    although they were killed are noted as failed, so that it does not refuse the next.
+
+    \b
+    Example, a job of your own in meltano.yml:
+      tasks: ["connect:lock tap-coursera target-duckdb dbt:build connect:publish"]
+
+    \b
+    Exit codes: 0 the job has the lock
+                2 an option is wrong
+                3 another job had it all the time; who, stands in the message
+                4 the file beside the package cannot be written
+    """  # noqa: D301 - the escape is what keeps the lines apart
+
+    def say(sentence: str) -> None:
+        click.echo(sentence, err=True)
+
+    job_lock.take(package.with_name(".job.lock"), lock_wait, say)
+    if environment := os.environ.get("MELTANO_ENVIRONMENT"):
+        meltano_runs.end_dead(environment, say)
+        meltano_runs.remove_settings()

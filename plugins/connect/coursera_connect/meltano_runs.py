@@ -1,0 +1,105 @@
+"""What a run that was killed leaves in Meltano: a record that calls it running, and the settings of its plugins.
+
+Meltano refuses a second run with the same state id until the first has ended, or has not said for five minutes that it
+is alive, which it does every second. A job that was killed and is started again should not have to wait so long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DATABASE = "MELTANO_DATABASE_URI"
+FOLDER = "MELTANO_SYS_DIR_ROOT"
+_STILL = timedelta(seconds=5)
+"""For how long a heart has to stand still that beats every second."""
+_LOOK_SECONDS = 0.25
+_LONG_AGO = 86_400
+"""Seconds in which every run ends, also one by hand that has no lock."""
+_RUNNING = (
+    "select id, job_name, last_heartbeat_at, payload from runs "
+    "where state = 'RUNNING' and last_heartbeat_at is not null order by id"
+)
+_FAIL = "update runs set state = 'FAIL', ended_at = ?, payload = ? where id = ? and last_heartbeat_at = ?"
+
+
+def end_dead(environment: str, say: Callable[[str], None]) -> None:
+    """Note runs of an environment as failed whose process is dead; those that are alive stay.
+
+    A record that cannot be read is as Meltano left it.
+
+    Args:
+        environment: The Meltano environment, with which state ids begin.
+        say: Is told of each run that is noted as failed.
+    """
+    try:
+        database = _opened(os.path.expandvars(os.environ.get(DATABASE, f"sqlite:///${FOLDER}/meltano.db")))
+        if database is not None:
+            with closing(database):
+                for state_id in _end_dead(database, f"{environment}:"):
+                    say(f"A run of {state_id} that was killed is noted as failed.")
+    except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+        say(f"Meltano's runs could not be looked at ({type(error).__name__}): it may refuse to run for 5 minutes.")
+
+
+def _opened(uri: str) -> Any:
+    """Open the database that SQLAlchemy would open, committing each statement; None where there is nothing to see."""
+    dialect, _, place = uri.partition("://")
+    if dialect == "sqlite":
+        file = Path(place[1:])
+        return sqlite3.connect(file, timeout=30, isolation_level=None) if file.is_file() else None
+    if dialect.partition("+")[0] == "postgresql":
+        import psycopg  # noqa: PLC0415 - only few need it
+
+        return psycopg.connect(f"postgresql://{place}", autocommit=True, connect_timeout=30)
+    return None
+
+
+def _end_dead(database: Any, prefix: str) -> list[str]:
+    of_this_machine = isinstance(database, sqlite3.Connection)
+    fail = _FAIL if of_this_machine else _FAIL.replace("?", "%s")
+    ended: list[str] = []
+    first: dict[int, Any] = {}
+    began = time.monotonic()
+    while True:
+        undecided = False
+        for number, state_id, beat, payload in database.execute(_RUNNING).fetchall():
+            if not state_id.startswith(prefix) or first.setdefault(number, beat) != beat:
+                continue  # another environment's, or alive
+            still = timedelta(seconds=time.monotonic() - began)
+            if of_this_machine:  # so is its clock
+                still = max(still, _since(beat))
+            if still < _STILL:
+                undecided = True
+                continue
+            told = {**json.loads(payload or "{}"), "error": "The process was killed."}
+            ending = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(" ")
+            if database.execute(fail, [ending, json.dumps(told), number, beat]).rowcount:
+                ended.append(state_id)
+        if not undecided:
+            return ended
+        time.sleep(_LOOK_SECONDS)
+
+
+def _since(beat: str) -> timedelta:
+    return datetime.now(timezone.utc) - datetime.fromisoformat(beat).replace(tzinfo=timezone.utc)
+
+
+def remove_settings() -> None:
+    """Remove the files in which Meltano told plugins their settings, secrets among them, for runs of long ago.
+
+    It writes them for everybody to read, and removes them at the end of a run that has one.
+    """
+    for file in Path(os.environ.get(FOLDER, ".meltano"), "run").glob("*/*.*.config.json"):
+        with suppress(OSError):  # another run may remove it as well
+            if time.time() - file.stat().st_mtime > _LONG_AGO:
+                file.unlink()

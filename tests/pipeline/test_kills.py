@@ -1,0 +1,205 @@
+"""kill -9 at twenty moments of a job, drawn at random: nothing is lost, nothing is half, nothing stands in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coursera_connect import validate, warehouse
+from tests.pipeline.project import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.pipeline.project import Project
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
+
+PHASES = ("lock", "load", "dbt", "publish")
+KILLS = {"lock": 2, "load": 11, "dbt": 4, "publish": 3}
+
+
+@dataclass
+class Run:
+    """A job under way, in a process group of its own, and its log."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def seconds(self) -> list[float]:
+        """How long each phase that has ended took."""
+        whole = [line for line in self.text.splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
+        events = map(json.loads, whole)
+        return [one["duration_seconds"] for one in events if one.get("event") == "Block run completed"]
+
+    def wait_for(self, phase: str) -> None:
+        while len(self.seconds) < PHASES.index(phase):
+            assert self.process.poll() is None, self.text[-3000:]
+            time.sleep(0.05)
+
+    def end(self) -> int:
+        return self.process.wait(timeout=240)
+
+
+@contextmanager
+def running(project: Project, job: str, log: Path) -> Iterator[Run]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*project.command("--log-format=json"), "run", job],
+            cwd=project.root,
+            env=project.env(CONNECT_REPORT="off", MELTANO_AUTO_INSTALL="false"),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Run(process, log)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@dataclass
+class Undisturbed:
+    """The second day of a college as it ends when nobody dies."""
+
+    before: Path
+    """A copy of what the first day left."""
+    old: bytes
+    new: bytes
+    tables: dict[str, list[str]]
+    seconds: dict[str, float]
+
+
+def keep(project: Project, place: Path) -> None:
+    shutil.copytree(project.root / "output", place / "output")
+    for file in (project.root / ".meltano").glob("meltano.db*"):
+        shutil.copy(file, place)
+
+
+def bring_back(project: Project, place: Path) -> None:
+    project.fresh_warehouse()
+    shutil.copytree(place / "output", project.root / "output")
+    for file in place.glob("meltano.db*"):
+        shutil.copy(file, project.root / ".meltano")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    project.start("--learners", "40")
+    # Two that take the lock, in one run: it does not wait for itself.
+    project.meltano("run", "connect:lock", "tap-coursera-roster", "target-duckdb", "grade-sync", CONNECT_REPORT="off")
+    old = project.package.read_bytes()
+    keep(project, folder)
+    project.advance(days=1)
+    with running(project, "grade-sync", folder / "log") as run:
+        assert run.end() == 0, run.text[-3000:]
+        seconds = dict(zip(PHASES, run.seconds, strict=True))
+    new = project.package.read_bytes()
+    assert new != old
+    return Undisturbed(folder, old, new, tables(project), seconds)
+
+
+def moments(seconds: dict[str, float], chance: random.Random) -> list[tuple[str, float]]:
+    """Phases in any order, with the seconds after the beginning of each at which it is to be killed."""
+    drawn = [(phase, chance.random() * seconds[phase]) for phase, count in KILLS.items() for _ in range(count)]
+    chance.shuffle(drawn)
+    return drawn
+
+
+def look(project: Project, day: Undisturbed, valid: set[bytes]) -> None:
+    """Whatever the moment was: the old package or the new one, and a warehouse that has what the state speaks for."""
+    package = project.package.read_bytes()
+    assert package in (day.old, day.new)
+    if package not in valid:
+        found = validate.package(project.package)
+        assert not [one for one in found.findings if found.rules[one.rule].refuses]
+        valid.add(package)
+    with warehouse.opened(project.warehouse, 60) as opened:  # a process that was killed may take its time to go
+        marks = list(bookmarks(project))
+        assert {"contents", "enrollments", "item_grades"} <= {stream for stream, _, _ in marks}
+        for stream, context, mark in marks:
+            there = " and ".join(f"{name} = '{value}'" for name, value in context.items())
+            reached = f"{mark['replication_key']} >= cast('{mark['replication_key_value']}' as timestamptz)"
+            (rows,) = opened.row(f"select count(*) from coursera.{stream} where {reached} and {there or 'true'}")
+            assert rows, (stream, context)
+
+
+def bookmarks(project: Project) -> Iterator[tuple[str, dict[str, str], dict[str, str]]]:
+    """Stream, context and mark of whatever the states say has been reached."""
+    with closing(sqlite3.connect(project.root / ".meltano" / "meltano.db")) as system:
+        rows = system.execute("select partial_state, completed_state from state").fetchall()
+    for text in (text for row in rows for text in row if text):
+        for stream, mark in json.loads(text).get("singer_state", {}).get("bookmarks", {}).items():
+            for part in (mark, *mark.get("partitions", [])):
+                if "replication_key_value" in part:
+                    yield stream, part.get("context", {}), part
+
+
+def test_twenty_kills_and_then_two_jobs_at_once_end_like_a_day_on_which_nobody_died(
+    undisturbed: Undisturbed, project: Project, tmp_path: Path
+) -> None:
+    seed = int(os.environ.get("KILLS_SEED", random.SystemRandom().randrange(1_000_000)))
+    sys.stdout.write(f"KILLS_SEED={seed}\n")
+    bring_back(project, undisturbed.before)
+    valid: set[bytes] = set()
+    met = []
+    chance = random.Random(seed)
+    for number, (phase, later) in enumerate(moments(undisturbed.seconds, chance)):
+        with running(project, "grade-sync", tmp_path / f"{number}.log") as run:
+            run.wait_for(phase)
+            time.sleep(later)
+            os.killpg(run.process.pid, signal.SIGKILL)
+            run.process.wait()
+            met.append(PHASES[len(run.seconds)] if len(run.seconds) < len(PHASES) else "end")
+            sys.stdout.write(f"{number}: killed {later:.2f} s after the beginning of {phase}, in {met[-1]}\n")
+            assert "already running" not in run.text
+        look(project, undisturbed, valid)
+        if project.package.read_bytes() == undisturbed.new:
+            bring_back(project, undisturbed.before)  # the others are to find work as well
+    assert {"load", "dbt", "publish"} <= set(met)
+
+    # Only Meltano dies, its steps live on: the next jobs wait for these, too, and the second of them for the first.
+    phase = chance.choice(PHASES[1:])
+    sys.stdout.write(f"killed Meltano alone in {phase}\n")
+    with running(project, "grade-sync", tmp_path / "left.log") as run:
+        run.wait_for(phase)
+        time.sleep(chance.random() * undisturbed.seconds[phase])
+        run.process.kill()
+        run.process.wait()
+    with (
+        running(project, "roster-sync", tmp_path / "roster.log") as roster,
+        running(project, "grade-sync", tmp_path / "grade.log") as grade,
+    ):
+        assert (roster.end(), grade.end()) == (0, 0), roster.text[-3000:] + grade.text[-3000:]
+    assert "Waiting up to 3600 seconds for " in roster.text + grade.text
+    assert "already running" not in roster.text + grade.text
+
+    assert project.package.read_bytes() == undisturbed.new
+    ended = tables(project)
+    assert ended.keys() == undisturbed.tables.keys()
+    for name, rows in ended.items():
+        assert rows == undisturbed.tables[name], f"{name} differs"
+    left = {path.name for path in project.package.parent.iterdir() if "loading" in path.name or "partial" in path.name}
+    assert left == set()

@@ -1,0 +1,72 @@
+"""This project with a warehouse's definition included, as its page says, and the loader that Meltano installs of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.package.commands import ROOT, environment, install, run
+
+MELTANO = Path(sys.executable).with_name("meltano")
+Json = dict[str, Any]
+
+
+def definition(warehouse: str) -> Json:
+    """What `plugins/<warehouse>.meltano.yml` says of the loader."""
+    found: Json = yaml.safe_load((ROOT / f"plugins/{warehouse}.meltano.yml").read_text("utf-8"))
+    (loader,) = found["plugins"]["loaders"]
+    return dict(loader)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with meltano.yml and the definition in it."""
+
+    folder: Path
+    loader: str
+
+    @property
+    def commands(self) -> Path:
+        """Where the loader is installed."""
+        return self.folder / ".meltano/loaders" / self.loader / "venv/bin"
+
+    def meltano(self, *words: str, **more: str) -> str:
+        return run(
+            MELTANO, "--environment=prod", "--log-level=error", *words, env=_environment(**more), cwd=self.folder
+        )
+
+    def config(self, plugin: str, **more: str) -> Json:
+        """What Meltano would hand to a plugin, secrets masked."""
+        found: Json = json.loads(self.meltano("config", "print", plugin, "--format=json", **more))
+        return found
+
+    def about(self) -> Json:
+        """What the loader says of itself."""
+        said: Json = json.loads(run(self.commands / self.loader, "--about", "--format=json", env=_environment()))
+        return said
+
+
+def installed(folder: Path, warehouse: str) -> Project:
+    """Include a definition in a copy of meltano.yml, by the line that its page shows, and let Meltano install it."""
+    project = Project(folder, definition(warehouse)["name"])
+    (folder / "plugins").mkdir()
+    shutil.copy(ROOT / f"plugins/{warehouse}.meltano.yml", folder / "plugins")
+    line = f"include_paths: [plugins/{warehouse}.meltano.yml]\n"
+    assert line in (ROOT / f"docs/{warehouse}.md").read_text("utf-8")
+    (folder / "meltano.yml").write_text(line + (ROOT / "meltano.yml").read_text("utf-8"), "utf-8")
+    command = (MELTANO, "--environment=prod", "--log-level=error", "install", "loader", project.loader)
+    install(*command, env=_environment(), cwd=folder)
+    return project
+
+
+def _environment(**more: str) -> dict[str, str]:
+    kept = environment(**more)
+    return {
+        name: value for name, value in kept.items() if name in more or not name.startswith(("MELTANO_", "CONNECT_"))
+    }
