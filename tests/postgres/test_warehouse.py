@@ -146,6 +146,16 @@ def test_a_publish_reads_one_moment_while_tables_are_made_anew() -> None:
         sql("set lock_timeout = '5s'", "alter table oneroster.users rename to old_users")
 
 
+def test_a_publish_refuses_tables_of_two_runs(tmp_path: Path) -> None:
+    college = College(tmp_path)
+    copied(college)
+    sql("create table connect.build as select false as is_complete")
+    with pytest.raises(DatabaseError, match="ended before all tables were made: run dbt:build and publish then"):
+        publishing(college)
+    sql("update connect.build set is_complete = true")
+    assert publishing(college)["outcome"] == "published"
+
+
 def test_a_publish_is_the_same_bytes_as_from_the_file_and_the_ledger_says_the_same(tmp_path: Path) -> None:
     college = College(tmp_path)
     copied(college)

@@ -31,8 +31,13 @@ if TYPE_CHECKING:
     from coursera_connect.warehouse import Server
 
 _LOCK = 0x6C6564676572  # "ledger": whoever writes it holds this advisory lock of the database
+_BUILD = "build"
+"""The table of the schema `connect` in which dbt says whether it has made all tables; see transform/macros."""
+
 _CONNECT_SECONDS = 10
 _LONGEST_NAME = 63
+_UNREACHABLE = ("08", "28", "3D", "57")
+"""Classes of errors: no connection, not let in, no such database, the operator's intervention."""
 _TABLES = """
     select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
     from pg_catalog.pg_attribute as a
@@ -115,6 +120,13 @@ class Copied(Warehouse):
             self._server.execute("set transaction isolation level repeatable read")
             if names:
                 self._server.execute(f"lock table {', '.join(names)} in access share mode")
+            if (
+                _BUILD in self.columns("connect")
+                and not self.row(f"select bool_and(is_complete) from connect.{_BUILD}")[0]
+            ):
+                raise DatabaseError(
+                    "The transforms are at work, or ended before all tables were made: run dbt:build and publish then."
+                )
             yield
 
     @override
@@ -217,20 +229,23 @@ def _connected(location: Server, wait: float, *, write: bool) -> Iterator[psycop
             else:
                 server.read_only = True
             yield server
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
+        raise DatabaseError(_sentence(error, location, write=write)) from error
+
+
+def _sentence(error: psycopg.Error, location: Server, *, write: bool) -> str:
+    """What is wrong and what to do; of the server's own words only those about connecting, others may hold a row."""
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return f"The tables of {location} are being changed by another process: wait until it ends and run again."
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        todo = "written" if write else "read"
+        return f"The database {location} may not be {todo} by this role: grant it what docs/postgresql.md says."
+    if error.sqlstate is None or error.sqlstate[:2] in _UNREACHABLE:
         reason = _first_line(error) if error.sqlstate is None else type(error).__name__
-        raise DatabaseError(
+        return (
             f"The database {location} does not answer ({reason}): check PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE."
-        ) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseError(
-            f"The database {location} may not be {'written' if write else 'read'} by this role: "
-            "grant it what docs/postgresql.md says."
-        ) from error
-    except psycopg.Error as error:  # its text may hold a row
-        raise DatabaseError(
-            f"The database {location} could not do what was asked ({type(error).__name__}): run the job again."
-        ) from error
+        )
+    return f"The database {location} could not do what was asked ({type(error).__name__}): run the job again."
 
 
 def _connection(wait: float) -> psycopg.Connection:
