@@ -244,7 +244,14 @@ def test_one_runs_to_success_and_one_fails_is_tried_again_and_told_and_never_do_
     assert log.startswith(f"{airflow.url}/dags/coursera-connect-fails/runs/")
     assert alert == {
         "text": f"coursera-connect-fails failed (task_failure) at try 2, run {run}: {log}",
-        "report": {"dag": "coursera-connect-fails", "run": run, "task": "meltano", "try": 2, "reason": "task_failure"},
+        "report": {
+            "outcome": "failed",
+            "dag": "coursera-connect-fails",
+            "run": run,
+            "task": "meltano",
+            "try": 2,
+            "reason": "task_failure",
+        },
     }
     assert SECRET not in airflow.logs()
     # Airflow has imported the DAGs over and over meanwhile, and Meltano was not asked again.

@@ -44,6 +44,7 @@ def alert(context: Context) -> None:
     """
     ti = context.get("ti")
     failed = {
+        "outcome": "failed",  # in the words in which `connect publish` tells of its runs
         "dag": context["dag"].dag_id,
         "run": context["run_id"],
         "task": getattr(ti, "task_id", ""),
