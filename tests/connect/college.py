@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from coursera_connect.publish import Settings, publish
+from coursera_connect.publishing.publish import Settings, publish
 from tests.connect.warehouse import Place
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import vl_convert
 from click.testing import CliRunner
 
-from coursera_connect import report
 from coursera_connect.cli import main
+from coursera_connect.telling import report
 from tests.connect.college import College
 
 if TYPE_CHECKING:

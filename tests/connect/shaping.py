@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from coursera_connect import binding as bindings
-from coursera_connect import shape as shapes
-from coursera_connect.warehouse import Warehouse, quoted
+from coursera_connect.database.warehouse import Warehouse, quoted
+from coursera_connect.publishing import binding as bindings
+from coursera_connect.publishing import shape as shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from coursera_connect.shape import Shape
+    from coursera_connect.publishing.shape import Shape
 
 KEY = "a key that only this test knows"
 DISTRICT = "org.Blue_Hills"

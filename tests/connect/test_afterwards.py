@@ -14,8 +14,8 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect import warehouse
 from coursera_connect.cli import main
+from coursera_connect.database import warehouse
 from coursera_connect.errors import DatabaseError
 from tests.connect.college import College
 

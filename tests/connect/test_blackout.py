@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from coursera_connect import blackout
 from coursera_connect.errors import UsageError
+from coursera_connect.scheduling import blackout
 
 SUMMER = blackout.Range(date(2026, 8, 1), date(2026, 8, 20))
 

@@ -17,7 +17,7 @@ import fsspec  # type: ignore[import-untyped]
 import pytest
 from asyncssh.sftp import SFTPServerHandler
 
-from coursera_connect import delivery
+from coursera_connect.delivering import delivery
 from coursera_connect.errors import DeliveryError
 from tests.connect import sshd as server
 from tests.connect.sshd import PASSWORD

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from coursera_connect.database.history import runs
 from coursera_connect.errors import DeliveryError, OutputError
-from coursera_connect.history import runs
-from coursera_connect.publish import preview
+from coursera_connect.publishing.publish import preview
 from tests.connect.college import College
 from tests.connect.reader import Reader
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect import publish
 from coursera_connect.errors import DeliveryError
+from coursera_connect.publishing import publish
 from tests.connect.test_delta import Received, modes
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect import binding as bindings
-from coursera_connect import ledger
 from coursera_connect.cli import main
+from coursera_connect.database import ledger
+from coursera_connect.publishing import binding as bindings
 from tests.connect.college import SETTINGS, College
 
 if TYPE_CHECKING:

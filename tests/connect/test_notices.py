@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect import notices
 from coursera_connect.cli import main
+from coursera_connect.telling import notices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

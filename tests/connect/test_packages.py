@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect import checks, screen, validate
+from coursera_connect import screen
 from coursera_connect.cli import main
 from coursera_connect.errors import PackageError
-from coursera_connect.rules import RULES
+from coursera_connect.publishing import checks, validate
+from coursera_connect.publishing.rules import RULES
 from tests.connect.packages import ORDER, Package
 
 if TYPE_CHECKING:

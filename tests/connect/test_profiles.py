@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coursera_connect import binding as bindings
-from coursera_connect import profile as profiles
-from coursera_connect import shape as shapes
 from coursera_connect.errors import UsageError
+from coursera_connect.publishing import binding as bindings
+from coursera_connect.publishing import profile as profiles
+from coursera_connect.publishing import shape as shapes
 from tests.connect.shaping import ADA, ZOE, broken, columns_of, connection, fill, shape, written
 
 ROSTER = ("academicSessions", "classes", "courses", "demographics", "enrollments", "orgs", "users")

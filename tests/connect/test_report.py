@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect import report, report_data, report_words, warehouse
+from coursera_connect.database import warehouse
+from coursera_connect.telling import report, report_data, report_words
 from tests.connect.looked import BITE, NAMES, Looked, Page, script
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect import binding, checks, screen, stages, warehouse
-from coursera_connect.publish import Settings, publish
-from coursera_connect.rules import RULES
+from coursera_connect import screen
+from coursera_connect.database import warehouse
+from coursera_connect.publishing import binding, checks, stages
+from coursera_connect.publishing.publish import Settings, publish
+from coursera_connect.publishing.rules import RULES
 from tests.connect.warehouse import ROWS
 
 if TYPE_CHECKING:

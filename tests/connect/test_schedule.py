@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 from cronsim import CronSimError
 
-from coursera_connect import cron_times, meltano_schedules, schedule
 from coursera_connect.cli import main
 from coursera_connect.errors import UsageError
+from coursera_connect.scheduling import cron_times, meltano_schedules, schedule
 
 if TYPE_CHECKING:
     from pathlib import Path

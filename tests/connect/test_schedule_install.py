@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import tzlocal
 
-from coursera_connect import cron_times, crontab, scheduled_run, zones
+from coursera_connect.scheduling import cron_times, crontab, scheduled_run, zones
 from tests.connect.box import CONNECT, Box
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from coursera_connect import cron_times, scheduled, user_timers
+from coursera_connect.scheduling import cron_times, scheduled, user_timers
 from tests.connect.box import CONNECT, Box
 
 if TYPE_CHECKING:

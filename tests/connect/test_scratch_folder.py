@@ -5,7 +5,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from coursera_connect.scratch_folder import scratch_folder
+from coursera_connect.database.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DIE = """
 import os, signal
-from coursera_connect.scratch_folder import scratch_folder
+from coursera_connect.database.scratch_folder import scratch_folder
 held = scratch_folder()
 (held.__enter__() / "rows").write_text("Zoe")
 os.kill(os.getpid(), signal.SIGKILL)

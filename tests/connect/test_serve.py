@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from coursera_connect.cli import main
 from coursera_connect.errors import UsageError
-from coursera_connect.serve import Server
+from coursera_connect.telling.serve import Server
 from tests.connect.warehouse import Place
 
 if TYPE_CHECKING:

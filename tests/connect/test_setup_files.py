@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coursera_connect import mapping
+from coursera_connect.deciding import mapping
 from coursera_connect.errors import OutputError, RefusedError, UsageError
 from tests.connect.desk import HEADERS, Desk
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect import connection, ledger
+from coursera_connect.database import ledger
+from coursera_connect.deciding import connection
 from coursera_sandbox.testing import RunningSandbox
 from tap_coursera import client
 from tests.connect.desk import Desk

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from coursera_connect import binding as bindings
-from coursera_connect import profile as profiles
-from coursera_connect import shape as shapes
-from coursera_connect import shield
+from coursera_connect.database.warehouse import keyed_digest
 from coursera_connect.errors import UsageError
-from coursera_connect.warehouse import keyed_digest
+from coursera_connect.publishing import binding as bindings
+from coursera_connect.publishing import profile as profiles
+from coursera_connect.publishing import shape as shapes
+from coursera_connect.publishing import shield
 from tests.connect.shaping import ADA, DISTRICT, KEY, ZOE, columns_of, connection, fill, shape, written
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect import validate, warehouse
+from coursera_connect.database import warehouse
+from coursera_connect.publishing import validate
 from tests.pipeline.project import tables
 
 if TYPE_CHECKING:

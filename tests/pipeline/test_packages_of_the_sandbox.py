@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect import profile as profiles
-from coursera_connect import validate
 from coursera_connect.errors import UsageError
-from coursera_connect.publish import Settings, publish
+from coursera_connect.publishing import profile as profiles
+from coursera_connect.publishing import validate
+from coursera_connect.publishing.publish import Settings, publish
 from coursera_sandbox.testing import RunningSandbox
 from tests.connect.reader import Reader
 from tests.transform.warehouse import Dbt, Warehouse

@@ -15,11 +15,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect import ledger, moving, postgres, warehouse
 from coursera_connect.cli import main
+from coursera_connect.database import ledger, moving, postgres, warehouse
+from coursera_connect.database.warehouse import Server
 from coursera_connect.errors import DatabaseError, UsageError
-from coursera_connect.publish import publish
-from coursera_connect.warehouse import Server
+from coursera_connect.publishing.publish import publish
 from tests.connect.college import College
 from tests.connect.warehouse import HEADERS
 
@@ -173,7 +173,7 @@ def test_a_second_publish_elsewhere_waits_and_says_who_holds_the_ledger(tmp_path
     college = College(tmp_path)
     copied(college)
     hold = (
-        "import sys; from coursera_connect import warehouse\n"
+        "import sys; from coursera_connect.database import warehouse\n"
         "with warehouse.opened(warehouse.Server(), 0, write=True): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

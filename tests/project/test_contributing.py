@@ -14,9 +14,9 @@ import duckdb
 import pytest
 import yaml
 
-from coursera_connect import attributes
-from coursera_connect import profile as profiles
+from coursera_connect.deciding import attributes
 from coursera_connect.errors import UsageError
+from coursera_connect.publishing import profile as profiles
 from tests.connect.college import College
 from tests.package.commands import run
 from tests.package.singer import read_tap
@@ -111,7 +111,7 @@ def test_a_profile_is_added_by_a_file_and_followed_by_a_publish(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / "profiles"
-    shutil.copytree(Path(profiles.__file__).with_name("profiles"), folder)
+    shutil.copytree(ROOT / "plugins/connect/coursera_connect/profiles", folder)
     monkeypatch.setattr(profiles, "_folder", lambda: folder)
     monkeypatch.setenv("CONNECT_REPORT", "off")
     (profile,) = blocks("Add a profile")

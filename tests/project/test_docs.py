@@ -14,9 +14,10 @@ import duckdb
 import pytest
 import yaml
 
-from coursera_connect import ledger, report_words, warehouse
 from coursera_connect.cli import main
-from coursera_connect.mapping import FILES, columns
+from coursera_connect.database import ledger, warehouse
+from coursera_connect.deciding.mapping import FILES, columns
+from coursera_connect.telling import report_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

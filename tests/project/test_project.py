@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from coursera_connect import summary
+from coursera_connect.telling import summary
 from tap_coursera import settings
 from tap_coursera.tap import STREAMS as TAP_STREAMS
 

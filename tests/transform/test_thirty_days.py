@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect import ledger, validate
+from coursera_connect.database import ledger
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publish import Settings, preview, publish
+from coursera_connect.publishing import validate
+from coursera_connect.publishing.publish import Settings, preview, publish
 from tests.connect.reader import Reader, Table
 from tests.transform.compiled import compiled
 from tests.transform.life import MODES, Life, plan

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import history as past
-from coursera_connect import moving, screen
+from coursera_connect import screen
 from coursera_connect.commands import options
-from coursera_connect.summary import summary as run_summary
+from coursera_connect.database import history as past
+from coursera_connect.database import moving
+from coursera_connect.telling.summary import summary as run_summary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coursera_connect.warehouse import Location
+    from coursera_connect.database.warehouse import Location
 
 
 @click.command(short_help="Show what the last run left.")

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import attributes as mapped
 from coursera_connect import tables
 from coursera_connect.commands import options
 from coursera_connect.commands.schools import report_problems
+from coursera_connect.deciding import attributes as mapped
 from coursera_connect.errors import UsageError
 from coursera_connect.text import plural, suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coursera_connect.attributes import Target
+    from coursera_connect.deciding.attributes import Target
 
 
 @click.group(short_help="Show and check the attribute mapping.")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from coursera_connect import profile as profiles
-from coursera_connect import screen, validate
+from coursera_connect import screen
 from coursera_connect.commands import options
+from coursera_connect.publishing import profile as profiles
+from coursera_connect.publishing import validate
 
 
 @click.command(short_help="Check a OneRoster package, ours or anybody's.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import connection
 from coursera_connect.commands import options
+from coursera_connect.deciding import connection
 
 if TYPE_CHECKING:
     from pathlib import Path

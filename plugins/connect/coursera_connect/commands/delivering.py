@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import delivery, package, screen
+from coursera_connect import screen
 from coursera_connect.commands import options
+from coursera_connect.delivering import delivery
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publish import within_consent
+from coursera_connect.publishing import package
+from coursera_connect.publishing.publish import within_consent
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import grade_sync, items, ledger, tables
-from coursera_connect import mapping as files
+from coursera_connect import tables
 from coursera_connect.commands import options
+from coursera_connect.database import ledger
+from coursera_connect.deciding import grade_sync, items
+from coursera_connect.deciding import mapping as files
 from coursera_connect.errors import UsageError
 from coursera_connect.text import plural, suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coursera_connect.warehouse import Location
+    from coursera_connect.database.warehouse import Location
 
 _MODES = "\n".join(f"    {mode:<18} {what}" for mode, what in grade_sync.MODES.items())
 

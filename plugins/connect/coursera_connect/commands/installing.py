@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import crontab, meltano_schedules, notices, scheduled, scheduled_run, user_timers, zones
-from coursera_connect import schedule as schedules
 from coursera_connect.commands import options
 from coursera_connect.errors import RefusedError, UsageError
+from coursera_connect.scheduling import crontab, meltano_schedules, scheduled, scheduled_run, user_timers, zones
+from coursera_connect.scheduling import schedule as schedules
+from coursera_connect.telling import notices
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coursera_connect.scheduled import Owner, Plan
+    from coursera_connect.scheduling.scheduled import Owner, Plan
 
 _KINDS: dict[str, Any] = {"cron": crontab, "systemd": user_timers}
 _UNMASKED = 0o777

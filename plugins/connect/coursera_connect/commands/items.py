@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import items as gradebook
-from coursera_connect import mapping as files
 from coursera_connect import screen, tables
 from coursera_connect.commands import options
+from coursera_connect.deciding import items as gradebook
+from coursera_connect.deciding import mapping as files
+from coursera_connect.deciding.grade_sync import SELECTED, in_use
 from coursera_connect.errors import UsageError
-from coursera_connect.grade_sync import SELECTED, in_use
 from coursera_connect.text import found, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from coursera_connect.items import Choice, Item
-    from coursera_connect.warehouse import Location
+    from coursera_connect.database.warehouse import Location
+    from coursera_connect.deciding.items import Choice, Item
 
 _program = click.option("--program", default="", help="Id or name of a program; all when absent.")
 _course = click.option("--course", default="", help="Id or name of a course; all when absent.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import job_lock, meltano_runs
 from coursera_connect.commands import options
+from coursera_connect.scheduling import job_lock, meltano_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from coursera_connect.warehouse import Server
+from coursera_connect.database.warehouse import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coursera_connect.warehouse import Location
+    from coursera_connect.database.warehouse import Location
 
 PATH = click.Path(path_type=Path)
-_WAREHOUSE = "coursera_connect.warehouse"
+_WAREHOUSE = "coursera_connect.database.warehouse"
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 

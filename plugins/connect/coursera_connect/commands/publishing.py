@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import publish as publishing
 from coursera_connect import screen
 from coursera_connect.commands import options
 from coursera_connect.commands import report as pages
 from coursera_connect.commands.delivering import receiver_of, receiver_options
 from coursera_connect.errors import BlockedError, ConnectError, DeliveryError, UsageError
-from coursera_connect.publish import REPORT, Settings
+from coursera_connect.publishing import publish as publishing
+from coursera_connect.publishing.publish import REPORT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from coursera_connect import quality as qualities
 from coursera_connect import tables
 from coursera_connect.commands import options
+from coursera_connect.publishing import quality as qualities
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
 
-    from coursera_connect.warehouse import Location
+    from coursera_connect.database.warehouse import Location
 
 _SHOWN = 20
 

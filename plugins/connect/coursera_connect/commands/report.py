@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import report as pages
 from coursera_connect import screen
 from coursera_connect.commands import options
 from coursera_connect.errors import ConnectError, UsageError
-from coursera_connect.report_data import Shield
+from coursera_connect.telling import report as pages
+from coursera_connect.telling.report_data import Shield
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coursera_connect.warehouse import Location
+    from coursera_connect.database.warehouse import Location
 
 page = options.setting(
     "--page",

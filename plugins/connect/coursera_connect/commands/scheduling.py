@@ -10,9 +10,9 @@ from typing import Any
 import click
 from rich.table import Table
 
-from coursera_connect import schedule as schedules
 from coursera_connect import tables
 from coursera_connect.commands import installing, options
+from coursera_connect.scheduling import schedule as schedules
 
 
 @click.group(short_help="Run the schedules on time, and before the LMS syncs.")

@@ -11,22 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import connection, ledger, screen, tables
-from coursera_connect import mapping as files
-from coursera_connect import programs as loaded_programs
-from coursera_connect import schools as mapped_schools
+from coursera_connect import screen, tables
 from coursera_connect.commands import options
+from coursera_connect.database import ledger
+from coursera_connect.deciding import connection
+from coursera_connect.deciding import mapping as files
+from coursera_connect.deciding import programs as loaded_programs
+from coursera_connect.deciding import schools as mapped_schools
+from coursera_connect.deciding.leaving import leaving
 from coursera_connect.errors import UsageError
-from coursera_connect.leaving import leaving
 from coursera_connect.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from coursera_connect.leaving import Counts, Leaving
-    from coursera_connect.schools import Plan, School
-    from coursera_connect.warehouse import Location
+    from coursera_connect.database.warehouse import Location
+    from coursera_connect.deciding.leaving import Counts, Leaving
+    from coursera_connect.deciding.schools import Plan, School
 
 EXIT_CODES = """
     \b

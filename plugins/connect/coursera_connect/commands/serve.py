@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import report as pages
 from coursera_connect.commands import options
 from coursera_connect.commands.report import page
 from coursera_connect.errors import OutputError
-from coursera_connect.serve import Server
+from coursera_connect.telling import report as pages
+from coursera_connect.telling.serve import Server
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""What an administrator sets up: the connection, schools, attributes, people, items, grades."""

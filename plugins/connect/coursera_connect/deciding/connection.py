@@ -1,0 +1,166 @@
+"""The connection to Coursera: its test, and the record that opens the way to the mapping.
+
+Everything is asked through the tap's own client, with the settings of the tap, which are environment variables
+(`TAP_COURSERA_CLIENT_ID` and so on). The record `connection.json` lies beside the package:
+
+    {"passed_at": "2026-01-31T05:00:00Z", "org_id": "...", "api_url": "https://...", "programs": 8}
+
+The tap is imported only when it is needed: it takes longer than all the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect.errors import ConnectError, OutputError, RefusedError
+from coursera_connect.publishing import package as packages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_coursera.tap import TapCoursera
+
+RECORD = "connection.json"
+"""Name of the record, beside the package."""
+TEST = "connect test"
+"""The command that makes it."""
+
+
+def test(package: Path, show: Callable[[str], object]) -> dict[str, Any]:
+    """Make the five checks and return `{"passed", "exit_code", "checks": [{"name", "verdict", "sentence"}]}`.
+
+    `show` is told each check as one line, as soon as it is made. The record is written when all went well, and
+    removed when anything did not.
+
+    Raises:
+        ConnectError: when a setting is missing or wrong, or the record cannot be written.
+    """
+    record = package.with_name(RECORD)
+    try:
+        outcome, programs = _tested(show)
+        if outcome["passed"]:
+            passed_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+            _write(record, {"passed_at": passed_at, **_chosen(), "programs": programs})
+    except BaseException:
+        _forget(record)  # also when somebody gave up waiting: what was not tested to its end has not passed
+        raise
+    if not outcome["passed"]:
+        _forget(record)
+    return outcome
+
+
+def require(package: Path) -> None:
+    """Do nothing when the test has passed for the organisation and address that are set now.
+
+    Raises:
+        RefusedError: saying which command to run.
+    """
+    record = package.with_name(RECORD)
+    try:
+        passed = json.loads(record.read_text("utf-8"))
+        tested = {name: passed[name] for name in ("org_id", "api_url")}
+    except (OSError, ValueError, TypeError, KeyError):
+        raise RefusedError(
+            f"Mapping starts when the connection test has passed, and none has yet: run {TEST} first."
+        ) from None
+    chosen = _chosen()
+    for name, what in (("org_id", "organisation"), ("api_url", "address of the API")):
+        if tested[name] != chosen[name]:
+            raise RefusedError(
+                f"The connection test passed for another {what} than the one TAP_COURSERA_{name.upper()} names now: "
+                f"run {TEST} again."
+            )
+
+
+def programs() -> dict[str, str]:
+    """Return the programs that Coursera has now: names by id, in the order of the ids.
+
+    Raises:
+        ConnectError: when a setting is missing or wrong, or Coursera cannot be asked.
+    """
+    from tap_coursera.errors import TapError  # noqa: PLC0415 - see above
+
+    try:
+        return _programs(_tap())
+    except TapError as error:
+        raise ConnectError(str(error)) from error
+
+
+def _tested(show: Callable[[str], object]) -> tuple[dict[str, Any], int]:
+    from tap_coursera import connection  # noqa: PLC0415 - see above
+    from tap_coursera.errors import TapError  # noqa: PLC0415
+
+    tap = _tap()
+    made: list[connection.Check] = []
+
+    def noted(check: connection.Check) -> connection.Check:
+        made.append(check)
+        return check
+
+    code = connection.report(map(noted, connection.checks(tap.client, tap.config)), show)
+    number = 0
+    if code is connection.ExitCode.OK:
+        try:
+            number = len(_programs(tap))
+        except TapError as error:
+            code = connection.ExitCode.PROGRAMS
+            show(connection.line(noted(connection.Check("programs", connection.Verdict.FAILED, str(error), code))))
+    checks = [{"name": check.name, "verdict": check.verdict.value, "sentence": check.sentence} for check in made]
+    return {"passed": code is connection.ExitCode.OK, "exit_code": int(code), "checks": checks}, number
+
+
+def _tap() -> TapCoursera:
+    """The tap with the settings of the environment."""
+    from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415 - see above
+
+    from tap_coursera import settings  # noqa: PLC0415
+    from tap_coursera.tap import TapCoursera  # noqa: PLC0415
+
+    if wrong := settings.unreadable_numbers(os.environ):
+        raise ConnectError(" ".join(wrong))
+    try:
+        return TapCoursera(config={}, parse_env_config=True, setup_mapper=False)
+    except ConfigValidationError as error:
+        raise ConnectError(" ".join(error.errors)) from error
+
+
+def _programs(tap: TapCoursera) -> dict[str, str]:
+    rows = tap.streams["programs"].get_records(None)
+    found = {str(row["id"]): str(row.get("name") or "") for row in rows if isinstance(row, dict)}
+    return dict(sorted(found.items()))
+
+
+def _chosen() -> dict[str, str]:
+    """Whose data the settings of now would read."""
+    from tap_coursera.errors import USUAL  # noqa: PLC0415 - see above
+
+    return {
+        "org_id": os.environ.get("TAP_COURSERA_ORG_ID", ""),
+        "api_url": os.environ.get("TAP_COURSERA_API_URL", "") or USUAL["api_url"],
+    }
+
+
+def _write(record: Path, passed: dict[str, Any]) -> None:
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        with packages.replacing(record, record) as handle:
+            handle.write((json.dumps(passed, indent=2) + "\n").encode())
+    except (OSError, OutputError) as error:
+        # Not the exit code of an output: in a test that would say that the organisation was refused.
+        raise ConnectError(
+            f"The connection works, but {record} cannot be written: check who may write to that folder, "
+            "and CONNECT_PACKAGE."
+        ) from error
+
+
+def _forget(record: Path) -> None:
+    try:
+        record.unlink(missing_ok=True)
+    except NotADirectoryError:
+        pass
+    except OSError as error:
+        raise ConnectError(f"{record} cannot be removed ({error.strerror}), so it still says passed.") from error

@@ -1,0 +1,1 @@
+"""The way of a package to its receiver."""

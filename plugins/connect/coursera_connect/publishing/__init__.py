@@ -1,0 +1,1 @@
+"""From the tables of the models to a checked OneRoster package."""

@@ -1,0 +1,346 @@
+"""What readers want beyond the standard, as data (`profiles/*.json`), one vocabulary for all of them.
+
+| word | meaning | without it |
+|---|---|---|
+| `about` | what is special about the reader, in sentences | required |
+| `versions`, `modes` | OneRoster versions, and `bulk` or `delta` | required |
+| `files` | files the reader takes | all |
+| `needs` | files that must have rows | none |
+| `empty` | a file without rows is `absent`, or there with its `header` | `absent` |
+| `quotes` | fields in quotes: where needed (`minimal`), or `all` | `minimal` |
+| `metadata` | whether columns named metadata.* are written | `true` |
+| `manifest` | further properties of the manifest, with their values | none |
+| `required` | attributes that cannot be excluded, beside those of the standard | none |
+| `rows` | per attribute, the only values with which a row is written | all rows |
+| `cells` | changes of texts, in order | none |
+| `rules` | what is checked after all changes | none |
+
+An attribute is `file.column`. A change has `columns` and one or more of
+- `allowed`: characters (as between the brackets of a regular expression); every run of others becomes `instead`;
+- `longest`: cut to that many characters;
+- `unique`: what was changed gets a hyphen and ten digits of the SHA-256 of the whole value, so that two values that
+  were different (upper and lower case aside) stay so;
+- `blank`: what is written when nothing else would be left of a value;
+- `matches`: a regular expression; a text that it does not match as a whole is left out.
+
+A rule has `id`, `columns` (`*` stands for all files), `sentence`, `remedy`, `refuses` (true by default), and one of
+`matches` (the whole text, where not blank), `longest`, `filled`, `unique` (upper and lower case aside) or `most` (so
+many rows with the same value, at most).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coursera_connect.database.warehouse import digest, literal, matches, once, quoted, replaced
+from coursera_connect.errors import UsageError
+from coursera_connect.publishing import binding as bindings
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
+_LONGEST = 255
+_TAIL_DIGITS = 10
+_TAIL = 1 + _TAIL_DIGITS
+_TAILED = f".*-[0-9a-fA-F]{{{_TAIL_DIGITS}}}"
+
+
+class ReaderRule(NamedTuple):
+    """A rule on a column: `condition` is true for rows `r` that break it, with `{rows}` for the rows of the file."""
+
+    column: str
+    id: str
+    sentence: str
+    remedy: str
+    condition: str
+    refuses: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of texts, see the module."""
+
+    columns: tuple[str, ...]
+    allowed: str = ""
+    instead: str = ""
+    longest: int = 0
+    unique: bool = False
+    blank: str = ""
+    matches: str = ""
+
+    def apply(self, cell: str) -> str:
+        """Return the SQL of a changed text."""
+        return once(cell, self._change)
+
+    def _change(self, cell: str) -> str:
+        if self.matches:
+            return f"case when {matches(cell, self.matches)} then {cell} else '' end"
+        text = cell
+        if self.allowed:
+            text = replaced(replaced(text, f"[^{self.allowed}]+", self.instead), " +", " ")
+            text = f"trim({text})"
+        longest = self.longest or (_LONGEST if self.unique else 0)
+        if longest:
+            text = f"rtrim(left({text}, {longest}))"
+        if self.unique:
+            # What already looks as if it had such an end gets one, too: no unchanged value is another's changed one.
+            same = f"{text} = {cell} and not {matches(cell, _TAILED)}"
+            tail = f"'-' || left({digest(f'lower({cell})')}, {_TAIL_DIGITS})"
+            text = f"case when {same} then {cell} else rtrim(left({text}, {longest - _TAIL})) || {tail} end"
+        if self.blank:
+            text = f"coalesce(nullif({text}, ''), {literal(self.blank)})"
+        return f"case when {cell} = '' then '' else {text} end"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A rule of a reader, see the module."""
+
+    id: str
+    columns: tuple[str, ...]
+    sentence: str
+    remedy: str
+    refuses: bool = True
+    matches: str = ""
+    longest: int = 0
+    filled: bool = False
+    unique: bool = False
+    most: int = 0
+
+    def of(self, column: str) -> ReaderRule:
+        """Return the rule for a column."""
+        cell = f"r.{quoted(column)}"
+        condition = ""
+        if self.matches:
+            condition = f"{cell} <> '' and not {matches(cell, self.matches)}"
+        elif self.longest:
+            condition = f"length({cell}) > {self.longest}"
+        elif self.filled:
+            condition = f"trim({cell}) = ''"
+        else:
+            group = f"lower({cell})" if self.unique else cell
+            many = f"select {group} from {{rows}} as r group by 1 having count(*) > {self.most or 1}"  # noqa: S608 - quoted
+            condition = f"{cell} <> '' and {group} in ({many})"
+        return ReaderRule(column, self.id, self.sentence, self.remedy, condition, self.refuses)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one reader wants, see the module. `files` is empty where it takes all."""
+
+    name: str
+    about: str
+    versions: tuple[str, ...]
+    modes: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    empty: str = "absent"
+    quotes: str = "minimal"
+    metadata: bool = True
+    manifest: tuple[tuple[str, str], ...] = ()
+    required: frozenset[str] = frozenset()
+    rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    cells: tuple[Change, ...] = ()
+    rules: tuple[Demand, ...] = ()
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """All that decides what the same rows look like in the files of this reader, for comparing."""
+        parts = asdict(self)
+        return {name: parts[name] for name in ("files", "empty", "quotes", "metadata", "manifest", "rows", "cells")}
+
+    def takes(self, file: str) -> bool:
+        """Whether the reader takes a file."""
+        return not self.files or file in self.files
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all profiles, generic first."""
+    found = sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
+    return tuple(sorted(found, key=lambda name: name != "generic"))
+
+
+@cache
+def load(name: str) -> Profile:
+    """Return a profile by its name; a UsageError suggests the nearest one."""
+    if name not in names():
+        raise UsageError(f"There is no profile {name}{suggestion(name, names())}: choose one of {', '.join(names())}.")
+    return parse(name, (_folder() / f"{name}.json").read_text("utf-8"))
+
+
+def parse(name: str, text: str) -> Profile:
+    """Return a profile from its JSON; a UsageError says which word of it is wrong, and why."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"The profile {name} is no JSON ({error}).") from error
+    return _Reading(name).profile(data)
+
+
+def suggestion(word: str, words: tuple[str, ...]) -> str:
+    """Return `, did you mean …?` for the nearest of some words, blank where none is near."""
+    folded = {other.lower(): other for other in words}
+    near = difflib.get_close_matches(word.lower(), folded, n=1)
+    return f", did you mean {folded[near[0]]}?" if near else ""
+
+
+def _folder() -> Traversable:
+    return files("coursera_connect") / "profiles"
+
+
+class _Reading:
+    """Reads one profile, word by word, so that every mistake is named with its place."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._files: dict[str, tuple[bindings.Column, ...]] = {}
+
+    def profile(self, data: Any) -> Profile:
+        data = self._object(data, Profile, "")
+        for word in ("about", "versions", "modes"):
+            self._must(word in data, word, "is missing")
+        versions = self._words(data, "versions", ("1.1", "1.2"))
+        self._files = bindings.load(versions[0]).files
+        known = tuple(self._files)
+        return Profile(
+            name=self._name,
+            about=self._text(data, "about"),
+            versions=versions,
+            modes=self._words(data, "modes", ("bulk", "delta")),
+            files=self._words(data, "files", known) if "files" in data else (),
+            needs=self._words(data, "needs", known) if "needs" in data else (),
+            empty=self._choice(data, "empty", ("absent", "header")),
+            quotes=self._choice(data, "quotes", ("minimal", "all")),
+            metadata=self._flag(data, "metadata", default=True),
+            manifest=self._manifest(data.get("manifest", {})),
+            required=frozenset(self._columns(data, "required", "")) if "required" in data else frozenset(),
+            rows=self._rows(data.get("rows", {})),
+            cells=tuple(self._change(one, f"cells[{i}]") for i, one in enumerate(self._list(data, "cells"))),
+            rules=tuple(self._demand(one, f"rules[{i}]") for i, one in enumerate(self._list(data, "rules"))),
+        )
+
+    def _must(self, right: bool, where: str, what: str) -> None:
+        if not right:
+            raise UsageError(f"The profile {self._name} is wrong: {where or 'it'} {what}.")
+
+    def _object(self, data: Any, kind: type[Profile | Change | Demand], where: str) -> dict[str, Any]:
+        self._must(isinstance(data, dict), where, "must be an object")
+        words = tuple(field.name for field in fields_of(kind) if field.name != "name")
+        for word in data:
+            self._must(word in words, f"{where}.{word}".lstrip("."), f"is no word of it{suggestion(word, words)}")
+        return dict(data)
+
+    def _list(self, data: dict[str, Any], word: str) -> list[Any]:
+        value = data.get(word, [])
+        self._must(isinstance(value, list), word, "must be a list")
+        return list(value)
+
+    def _text(self, data: dict[str, Any], word: str, where: str = "", *, filled: bool = True) -> str:
+        value = data.get(word, "")
+        place = f"{where}.{word}".lstrip(".")
+        self._must(isinstance(value, str), place, "must be a text")
+        self._must(bool(value) or not filled, place, "is missing or blank")
+        return str(value)
+
+    def _flag(self, data: dict[str, Any], word: str, where: str = "", *, default: bool = False) -> bool:
+        value = data.get(word, default)
+        self._must(isinstance(value, bool), f"{where}.{word}".lstrip("."), "must be true or false")
+        return bool(value)
+
+    def _number(self, data: dict[str, Any], word: str, where: str, least: int = 1) -> int:
+        if word not in data:
+            return 0
+        value = data[word]
+        right = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        self._must(right, f"{where}.{word}", f"must be a whole number of at least {least}")
+        return int(value)
+
+    def _pattern(self, data: dict[str, Any], word: str, where: str, around: str = "{}") -> str:
+        if word not in data:
+            return ""
+        value = self._text(data, word, where)
+        try:  # what DuckDB's RE2 calls \p{L}, Python does not know
+            re.compile(around.replace("{}", re.sub(r"\\p\{\w+\}", "a", value)))
+        except re.error as error:
+            self._must(right=False, where=f"{where}.{word}", what=f"is no regular expression ({error})")
+        return value
+
+    def _choice(self, data: dict[str, Any], word: str, values: tuple[str, ...]) -> str:
+        value = data.get(word, values[0])
+        self._must(value in values, word, f"must be {' or '.join(values)}")
+        return str(value)
+
+    def _words(self, data: dict[str, Any], word: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        values = data[word]
+        self._must(isinstance(values, list) and bool(values), word, "must be a list with something in it")
+        for value in values:
+            self._must(isinstance(value, str) and value in known, word, f"must have none but {', '.join(known)}")
+        return tuple(values)
+
+    def _columns(self, data: dict[str, Any], word: str, where: str, *, all_files: bool = False) -> tuple[str, ...]:
+        place = f"{where}.{word}".lstrip(".")
+        values = data.get(word)
+        self._must(isinstance(values, list) and bool(values), place, "must be a list with something in it")
+        known = {f"{file}.{column.name}" for file, columns in self._files.items() for column in columns}
+        if all_files:
+            known |= {f"*.{name.partition('.')[2]}" for name in known}
+        for value in values or ():
+            right = isinstance(value, str) and value in known
+            self._must(right, place, f"has {value}, which is no attribute{suggestion(str(value), tuple(known))}")
+        return tuple(values or ())
+
+    def _manifest(self, data: Any) -> tuple[tuple[str, str], ...]:
+        right = isinstance(data, dict) and all(isinstance(value, str) for value in data.values())
+        self._must(right, "manifest", "must be an object of texts")
+        return tuple(data.items())
+
+    def _rows(self, data: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        self._must(isinstance(data, dict), "rows", "must be an object")
+        if data:
+            self._columns({"rows": list(data)}, "rows", "")
+        for attribute, values in data.items():
+            right = isinstance(values, list) and bool(values) and all(isinstance(value, str) for value in values)
+            self._must(right, f"rows.{attribute}", "must be a list of texts with something in it")
+        return tuple((attribute, tuple(values)) for attribute, values in data.items())
+
+    def _change(self, data: Any, where: str) -> Change:
+        data = self._object(data, Change, where)
+        change = Change(
+            columns=self._columns(data, "columns", where),
+            allowed=self._pattern(data, "allowed", where, "[^{}]"),
+            instead=self._text(data, "instead", where, filled=False),
+            longest=self._number(data, "longest", where, _TAIL + 1 if data.get("unique") is True else 1),
+            unique=self._flag(data, "unique", where),
+            blank=self._text(data, "blank", where, filled=False),
+            matches=self._pattern(data, "matches", where),
+        )
+        self._must(bool(change.allowed or change.longest or change.matches), where, "changes nothing")
+        alone = not (change.matches and set(data) - {"columns", "matches"})
+        self._must(alone, where, "has matches, which stands alone")
+        return change
+
+    def _demand(self, data: Any, where: str) -> Demand:
+        data = self._object(data, Demand, where)
+        demand = Demand(
+            id=self._text(data, "id", where),
+            columns=self._columns(data, "columns", where, all_files=True),
+            sentence=self._text(data, "sentence", where),
+            remedy=self._text(data, "remedy", where),
+            refuses=self._flag(data, "refuses", where, default=True),
+            matches=self._pattern(data, "matches", where),
+            longest=self._number(data, "longest", where),
+            filled=self._flag(data, "filled", where),
+            unique=self._flag(data, "unique", where),
+            most=self._number(data, "most", where),
+        )
+        tests = [demand.matches, demand.longest, demand.filled, demand.unique, demand.most]
+        self._must(sum(map(bool, tests)) == 1, where, "needs one of matches, longest, filled, unique or most")
+        self._must(demand.id.startswith("reader-"), f"{where}.id", "must begin with reader-")
+        return demand

@@ -1,0 +1,687 @@
+# ruff: noqa: S608 - every name in a statement is ours or quoted
+"""One publish: hold, compare, guard and check, then write, replace atomically and deliver; the ledger keeps it all.
+
+What happens when the process dies: before the commit nothing happened; after it, the run is in the ledger and nobody
+knows whether its package reached the reader, so the next delta begins at the last run of which that is known, and has
+tombstones also for what only the doubtful packages brought.
+
+`placed` in the report beside the package names the newest run that the reader may have seen, by ledger, number and
+seal. A ledger that does not know the seal is not the one that wrote the package: the warehouse was lost or restored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect.database import ledger, warehouse
+from coursera_connect.database.warehouse import quoted
+from coursera_connect.deciding import mapping
+from coursera_connect.delivering import delivery
+from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, RefusedError, UsageError
+from coursera_connect.publishing import binding as bindings
+from coursera_connect.publishing import checks, guards, package, shape, stages
+from coursera_connect.publishing.rules import Rule
+from coursera_connect.scheduling import blackout as black_outs
+from coursera_connect.scheduling import zones
+from coursera_connect.telling import notices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import date
+
+    from coursera_connect.database.warehouse import Location, Warehouse
+    from coursera_connect.publishing.binding import Binding
+    from coursera_connect.publishing.shape import Shape
+
+REPORT = "publish-report.json"
+"""Name of the report, beside the package; the same as Markdown has the suffix `.md`."""
+
+_OWN_SCHEMA = {"1.1": "", "1.2": "_1_2"}
+"""What follows the schema's name where the files stand that only this version has, or has with other columns."""
+
+_GRADES = ("lineItems", "results", "categories")
+_ROWS_LISTED = 1000
+_ANOTHER_WAREHOUSE = (
+    "The warehouse does not know the last package, so it is a new one or a restored copy: if the saved state was ahead "
+    "of it, rows are missing that no usual run brings; `meltano run --full-refresh` reads everything again."
+)
+_NEEDED = Rule("reader-needs", "A file without which the reader takes nothing has no rows.", "Load all streams first.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a publish needs to know; the options of `connect publish` describe each. `wait` is in seconds."""
+
+    database: Location
+    package: Path
+    schema: str = "oneroster"
+    oneroster_version: str = "1.1"
+    mode: str = "bulk"
+    profile: str = "generic"
+    privacy_level: int = 0
+    privacy_key: str = field(default="", repr=False)
+    exclude: tuple[str, ...] = ()
+    system_name: str = ""
+    system_code: str = ""
+    removal_threshold: float = 15.0
+    removal_rows: int = 5
+    allow_removals: bool = False
+    blackout: str = ""
+    lms_time_zone: str = "UTC"
+    consent_until: str = ""
+    mapping: Path | None = None
+    delivery: str = field(default="", repr=False)
+    delivery_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    webhook: str = field(default="", repr=False)
+    wait: float = 5.0
+
+
+def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, Any]:
+    """Publish the package and return the report, whose `outcome` tells what happened.
+
+    `published` or `unchanged` (same bytes as before), `refused` by the checks, `blocked` by a guard, or `skipped` in a
+    black-out.
+    `step` is told a sentence and a number of rows while the work goes on.
+    """
+    _no_folder(settings)
+    run = _Run(settings, step)
+    with package.locked(settings.package, settings.wait):
+        run.look_back()
+        try:
+            _usable(settings)
+            reason = _black_out(settings)
+            if reason:
+                return run.end("skipped", reason)
+            with warehouse.opened(settings.database, settings.wait, write=True) as database:
+                run.prepare(database)
+                stopped = run.stopped()
+                if stopped:
+                    return run.end(*stopped, database=database)
+                run.write(database, settings.package)
+            run.deliver()
+        except ConnectError as error:
+            run.fail(error)
+            error.report = run.told()
+            raise
+        return run.end("unchanged" if run.report["unchanged"] else "published", "")
+
+
+def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, Any]:
+    """Do everything but the delivery: the package goes into the folder `preview` beside the real one, and is forgotten.
+
+    The report has the keys of :func:`publish`, and in `changes` the ids of the rows added, changed and removed.
+    """
+    _no_folder(settings)
+    _usable(settings)
+    run = _Run(settings, step)
+    run.look_back()
+    scratch = settings.package.parent / "preview" / settings.package.name
+    with (
+        package.locked(scratch, settings.wait),
+        warehouse.opened(settings.database, settings.wait) as database,
+    ):
+        run.prepare(database)
+        run.report["changes"] = run.changes(database) if run.headers else {}
+        outcome, why = run.stopped() or ("published", "")
+        if outcome != "refused":
+            run.write_file(database, scratch)
+        run.report |= {"outcome": outcome, "why": why, "published": outcome == "published", "package": str(scratch)}
+        run.report["finished_at"] = ledger.now()
+        told = run.told()
+        with package.replacing(scratch.with_name(REPORT), scratch) as handle:
+            handle.write((json.dumps(told, indent=2) + "\n").encode())
+    return told
+
+
+def _no_folder(settings: Settings) -> None:
+    if settings.package.is_dir():
+        raise UsageError(f"{settings.package} is a folder: set CONNECT_PACKAGE to the name of a zip file.")
+
+
+def _usable(settings: Settings) -> None:
+    within_consent(settings.consent_until, settings.lms_time_zone)
+    if settings.mapping is not None:
+        problems = mapping.problems(settings.mapping)
+        if problems:
+            first = problems[0]
+            raise UsageError(f"{first} ({len(problems)} found; `connect mapping check` lists all)")
+
+
+def within_consent(until: str, lms_time_zone: str) -> None:
+    """Raise RefusedError after the last day on which data may be shared; blank is no end."""
+    try:
+        ends = until and datetime.strptime(until, "%Y-%m-%d").date()  # noqa: DTZ007
+    except ValueError as error:
+        raise UsageError(f"CONNECT_CONSENT_UNTIL is {until!r}: write a day as 2027-06-30.") from error
+    if ends and _today(lms_time_zone) > ends:
+        raise RefusedError(f"The consent to share this data ended on {ends}: renew it and set CONNECT_CONSENT_UNTIL.")
+
+
+def _today(lms_time_zone: str) -> date:
+    return black_outs.local_day(datetime.now(timezone.utc), zones.zone(lms_time_zone, "CONNECT_LMS_TIME_ZONE"))
+
+
+def _black_out(settings: Settings) -> str:
+    today = _today(settings.lms_time_zone)
+    found = black_outs.active(black_outs.parse(settings.blackout), today)
+    return f"{today} lies in the black-out {found}" if found else ""
+
+
+class _Run:
+    """One run: its report grows while it goes on."""
+
+    def __init__(self, settings: Settings, step: Callable[[str, int], None]) -> None:
+        self.settings = settings
+        self.step = step
+        self.binding: Binding = bindings.load(settings.oneroster_version)
+        self.began = time.monotonic()
+        self.columns: dict[str, list[str]] = {}
+        self.headers: dict[str, list[str]] = {}
+        self.recorded = False
+        self.drops: list[guards.Drop] = []
+        self.agreements: list[tuple[str, str]] = []
+        self.seal = uuid.uuid4().hex
+        self.before: dict[str, Any] = {}
+        self.trusted = False
+        self.report: dict[str, Any] = {
+            "outcome": "failed",
+            "why": "",
+            "published": False,
+            "first": False,
+            "unchanged": False,
+            "run": None,
+            "package": str(settings.package),
+            "database": str(settings.database),
+            "started_at": ledger.now(),
+            "finished_at": "",
+            "mode": settings.mode,
+            "version": settings.oneroster_version,
+            "profile": settings.profile,
+            "privacy_level": settings.privacy_level,
+            "data_as_of": "",
+            "settings": {},
+            "bytes": 0,
+            "sha256": "",
+            "seconds": {},
+            "files": {},
+            "counts": [],
+            "problems": [],
+            "findings": [],
+            "blocked": [],
+            "held": [],
+            "delivery": None,
+            "warnings": [],
+            "placed": None,
+        }
+
+    def look_back(self) -> None:
+        """Read what the last run left beside the package. Called once nobody else can write there."""
+        self.before = _report_before(self.settings.package)
+        self.report["placed"] = self.before.get("placed")
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.report["seconds"][what] = round(time.monotonic() - began, 2)
+
+    def prepare(self, database: Warehouse) -> None:
+        """Define all stages and find out whether they may be published."""
+        settings, report = self.settings, self.report
+        schemas = list(dict.fromkeys([settings.schema + _OWN_SCHEMA[settings.oneroster_version], settings.schema]))
+        with database.steady(*schemas, "connect"):
+            self.present = stages.sources(database, self.binding, schemas)
+            report["settings"], report["data_as_of"] = _settings_used(database)
+        if not self.present:
+            raise DatabaseError(
+                f"{settings.database} holds no OneRoster models in the schema {settings.schema}: "
+                "run the transforms (dbt:build) first, or set CONNECT_ONEROSTER_SCHEMA."
+            )
+        known = {*self.present, *stages.CONNECTED, *database.columns(ledger.SCHEMA)}
+        self.columns = {
+            file: self.present.get(file, [column.name for column in standard])
+            for file, standard in self.binding.files.items()
+            if file in known
+        }
+        self.last = ledger.last_run(database, ledger.PUBLISHED)
+        self.placed = ledger.last_run(database, "placed")
+        newest = ledger.last_run(database)
+        report["run"] = newest["run"] + 1 if newest else 1
+        report["first"] = self.last is None
+        if not self._headers_are_right():
+            return
+        with self.timed("compare"):
+            self.step("Comparing with the last publish", 0)
+            self._compare(database)
+        self.mode, reason = self._mode(database)
+        report["mode"] = self.mode
+        if reason:
+            report["warnings"].append(f"A bulk file instead of a delta: {reason}.")
+        if self.before.get("placed") and not self.trusted:
+            report["warnings"].append(_ANOTHER_WAREHOUSE)
+        with self.timed("check"):
+            self._present(database, "now")
+            outcome = checks.check(
+                database,
+                self.headers,
+                self.binding,
+                lambda file: self.step(f"Checking {file}", 0),
+                reader=lambda file: shape.rules(self.shape, file),
+            )
+            self._need(outcome)
+        self.refused = outcome.refused
+        self._describe(database, outcome)
+
+    def _headers_are_right(self) -> bool:
+        """Whether every table has its columns; without them nothing can be compared, and the package is refused."""
+        outcome = checks.Outcome()
+        for file, names in self.present.items():
+            checks.check_header(outcome, file, [column.name for column in self.binding.files[file]], names)
+        self.refused = bool(outcome.counts)
+        self.report |= outcome.described()
+        return not self.refused
+
+    def _compare(self, database: Warehouse) -> None:
+        settings, columns = self.settings, self.columns
+        orgs = stages.at("source", "orgs")
+        district = next(database.rows(f"select \"sourcedId\" from {orgs} where type = 'district'"), ("",))[0]
+        self.shape: Shape = shape.shape(
+            settings.oneroster_version,
+            settings.profile,
+            settings.privacy_level,
+            settings.privacy_key,
+            settings.exclude,
+            district,
+            mode=settings.mode,
+            identity=self.report["settings"].get("identity", "coursera_id"),
+        )
+        shape.unlock(self.shape, database)
+        self.headers = {file: shape.header(self.shape, file, names) for file, names in self.columns.items()}
+        stages.memory(database, columns)
+        stages.apart(database, columns)
+        version = self.last["version"] if self.last else settings.oneroster_version
+        stages.schools(database, "source", columns, files=["users"])
+        stages.schools(database, "memory", columns, stages.users_of(database, version))
+        same_settings = (
+            self.last is not None
+            and json.loads(self.last["settings"]) == self.report["settings"]
+            and version == settings.oneroster_version
+        )
+        self.agreed_schools = ledger.agreed(database, "school")
+        if self.last is not None and same_settings and not settings.allow_removals:
+            data_as_of, last = self.report["data_as_of"], self.last["run"]
+            guards.hold(database, columns, data_as_of, last, leaving=self.agreed_schools)
+        else:  # with other settings ids or line items change on purpose; another version has other columns
+            guards.hold_nothing(database)
+        guards.keep_dates(database)
+        conditions = {file: shape.condition(self.shape, file) for file in columns}
+        stages.now(database, columns, conditions)
+        stages.changes(database, columns, conditions)
+        stages.schools(database, "now", columns)
+        self._guard(database)
+
+    def _guard(self, database: Warehouse) -> None:
+        settings, was = self.settings, {}
+        if self.last is not None:
+            was = json.loads(self.last["settings"])
+        mode_was, mode = was.get("grade_sync"), self.report["settings"].get("grade_sync")
+        agreed_modes = ledger.agreed(database, "grade_sync")
+        threshold = guards.Threshold(settings.removal_threshold, settings.removal_rows)
+        any_removal = guards.Threshold(0, 1)
+        for file in self.columns:
+            switched = file in _GRADES and mode_was is not None and mode_was != mode
+            for drop in guards.drops(database, [file], any_removal if switched else threshold):
+                if settings.allow_removals:
+                    continue
+                if drop.school in self.agreed_schools:
+                    self.agreements.append(("school", drop.school))
+                elif switched and mode in agreed_modes:
+                    self.agreements.append(("grade_sync", str(mode)))
+                elif switched:
+                    step = f"`connect grades change {mode} --save`"
+                    reason = f"the grade sync was changed from {mode_was} to {mode} without {step}"
+                    self.drops.append(replace(drop, because=reason))
+                else:
+                    self.drops.append(drop)
+
+    def _mode(self, database: Warehouse) -> tuple[str, str]:
+        """Return bulk or delta, and why it is not the delta that was asked for."""
+        placed = self.placed
+        if placed is None:
+            return "bulk", "nothing was published yet" if self.settings.mode == "delta" else ""
+        since = ledger.read(database, "runs", "run >= ? and outcome in ('published', 'unchanged')", [placed["run"]])
+        beside = self.before.get("placed") or {}
+        self.trusted = beside.get("ledger") == ledger.identity(database) and beside.get("seal") in {
+            run.get("seal") for run in since
+        }
+        if self.settings.mode != "delta":
+            return "bulk", ""
+        if not self.trusted:
+            return "bulk", "the warehouse does not remember what was published last, it was lost or restored"
+        if any(run["shape"] != self.fingerprint for run in since):
+            return "bulk", "version, profile, privacy level, columns or excluded attributes have changed"
+        if placed["delivered_to"] != self._target():
+            return "bulk", "the last package went to another place"
+        return "delta", ""
+
+    def _target(self) -> str:
+        """Where the package is brought to, as the ledger remembers it; blank when it stays in its place."""
+        settings = self.settings
+        try:
+            return (
+                settings.delivery
+                and delivery.receiver(settings.delivery, settings.delivery_options, settings.package.name).shown
+            )
+        except DeliveryError:  # said when the package is to be delivered
+            return ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that makes the same rows look different to the reader."""
+        headers = {file: self.headers[file] for file in shape.files(self.shape, self.binding) if file in self.headers}
+        return hashlib.sha256(json.dumps([self.shape.fingerprint, headers], sort_keys=True).encode()).hexdigest()
+
+    def _present(self, database: Warehouse, stage: str) -> None:
+        """Define the files as the reader is to see them."""
+        for file, names in self.headers.items():
+            shown = [
+                f"{self._stamp(stage, name)} as {quoted(name)}"
+                if name in stages.STAMPS
+                else f"{shape.cell(self.shape, file, name)} as {quoted(name)}"
+                for name in names
+            ]
+            database.view(f"publish {file}", f"select {', '.join(shown)} from {stages.at(stage, file)} as r")
+        for file in self.binding.files.keys() - self.headers.keys():
+            blank = ", ".join(f"'' as {quoted(column.name)}" for column in self.binding.files[file])
+            database.view(f"publish {file}", f"select {blank} where false")
+
+    def _need(self, outcome: checks.Outcome) -> None:
+        """Record which files the reader cannot do without and does not get."""
+        for file in self.shape.profile.needs:
+            if outcome.rows.get(file) == 0:
+                outcome.rules[_NEEDED.id] = _NEEDED
+                outcome.add(_NEEDED.id, "manifest", f"file.{file}")
+
+    def _stamp(self, stage: str, name: str) -> str:
+        # A run may be missing from the ledger, and with it the moment of its rows; a cell is never null.
+        return f"coalesce(r.{quoted(name)}, '')" if stage == "delta" else "''"
+
+    def _describe(self, database: Warehouse, outcome: checks.Outcome) -> None:
+        report = self.report
+        names = dict(
+            database.rows(
+                f'select "sourcedId", name from {stages.at("memory", "orgs")} '
+                f'union all select "sourcedId", name from {stages.at("now", "orgs")}'
+            )
+        )
+        report |= outcome.described()
+        errors = _errors_by_school(database, outcome)
+        report["counts"] = [
+            {**row, "school_name": names.get(row["school"], ""), "errors": errors.get((row["file"], row["school"]), 0)}
+            for row in guards.counts(database, self.columns)
+            if any(row[name] for name in ("total", "added", "changed", "removed", "held"))
+        ]
+        report["blocked"] = [
+            {
+                "file": drop.file,
+                "school": drop.school,
+                "school_name": names.get(drop.school, ""),
+                "before": drop.before,
+                "removed": drop.removed,
+                "reason": drop.reason,
+                "sourced_ids": list(drop.sourced_ids),
+            }
+            for drop in self.drops
+        ]
+        report["held"] = [
+            {"file": file, "sourced_id": sourced_id, "reason": reason, "since": since}
+            for file, sourced_id, reason, since in database.rows("select * from held order by all")
+        ]
+        files = shape.files(self.shape, self.binding)
+        report["files"] = {
+            file: {"mode": self.mode if rows and file in files else "absent", "rows": rows if file in files else 0}
+            for file, rows in sorted(outcome.rows.items())
+        }
+
+    def stopped(self) -> tuple[str, str] | None:
+        """Return outcome and reason when this package must not be published."""
+        if self.refused:
+            return "refused", "a rule is broken"
+        if self.drops:
+            return "blocked", "more would leave than the threshold allows"
+        return None
+
+    def changes(self, database: Warehouse) -> dict[str, dict[str, list[str]]]:
+        """Return file → added, changed, removed → the first ids."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for file in self.columns:
+            for what in ("added", "changed", "removed"):
+                changed = stages.at("changes", file)
+                query = f'select "sourcedId" from {changed} where what = ? order by 1 limit {_ROWS_LISTED}'
+                ids = [row[0] for row in database.rows(query, [what])]
+                if ids:
+                    found.setdefault(file, {})[what] = ids
+        return found
+
+    def write_file(self, database: Warehouse, target: Path, commit: Callable[[], None] = lambda: None) -> None:
+        """Write the package beside its place, commit, and only then let it take its place."""
+        report, profile = self.report, self.shape.profile
+        files = shape.files(self.shape, self.binding)
+        if self.mode == "delta":
+            assert self.placed is not None  # noqa: S101 - else there is no delta
+            stages.delta(database, self.columns, self.placed["run"], report["started_at"])
+            self._present(database, "delta")
+        parts = {}
+        for file in files:
+            columns = self.headers.get(file, [column.name for column in self.binding.files[file]])
+            rows = database.row(f"select count(*) from {stages.at('publish', file)}")[0]
+            written = rows or (profile.empty == "header" and self.mode == "bulk")
+            parts[file] = package.Part(self.mode if written else "absent", columns, rows)
+        report["files"] = {
+            file: {"mode": parts[file].mode, "rows": parts[file].rows}
+            if file in parts
+            else {"mode": "absent", "rows": 0}
+            for file in sorted(self.binding.files)
+        }
+        source = {"systemName": self.settings.system_name, "systemCode": self.settings.system_code}
+        place = self.settings.package  # also of a preview: would the file there change?
+        before = package.digest(place) if place.is_file() else ""
+        with self.timed("write"), package.replacing(target, target, keep_same=True) as handle:
+            package.write(
+                handle,
+                database,
+                self.binding,
+                parts,
+                source,
+                profile.quotes == "all",
+                lambda file, rows: self.step(f"Writing {file}", rows),
+            )
+            handle.flush()
+            partial = Path(handle.name)
+            report["bytes"], report["sha256"] = partial.stat().st_size, package.digest(partial)
+            report["unchanged"] = before == report["sha256"]
+            commit()
+
+    def write(self, database: Warehouse, target: Path) -> None:
+        """Write the package, and into the ledger what it holds, so that both or neither remain."""
+
+        def commit() -> None:
+            self.report["outcome"] = "unchanged" if self.report["unchanged"] else "published"
+            with database.transaction():
+                ledger.prepare(database)
+                stages.remember(database, self.columns, self.report["run"])
+                self._record(database)
+            self._identity = ledger.identity(database)
+            if self.trusted:  # else the reader may have seen what this ledger does not know, until this run is placed
+                self.report["placed"] = self._me()
+                self._write(json.dumps({**self.before, "placed": self._me()}, indent=2), REPORT)
+
+        self.write_file(database, target, commit)
+        self.report["published"] = True
+        if not self.settings.delivery:
+            self._settle(database, "")
+
+    def _me(self) -> dict[str, Any]:
+        return {"ledger": self._identity, "run": self.report["run"], "seal": self.seal}
+
+    def deliver(self) -> None:
+        """Bring the package to its receiver; the warehouse is free for others meanwhile."""
+        settings = self.settings
+        if not settings.delivery:
+            return
+        self._write_report()  # what is in place here is known, should the delivery not end
+        with self.timed("deliver"):
+            done = delivery.deliver(settings.package, settings.delivery, settings.delivery_options, step=self.step)
+        self.report["delivery"] = asdict(done)
+        try:
+            with warehouse.opened(settings.database, settings.wait, write=True) as database:
+                self._settle(database, done.target_shown)
+        except ConnectError as error:
+            self.report["warnings"].append(f"Delivered, but the ledger could not note it ({error})")
+
+    def _settle(self, database: Warehouse, delivered_to: str) -> None:
+        """Note that the package is where its reader finds it: the next delta begins here."""
+        with database.transaction():
+            database.store(
+                f"update {ledger.table('runs')} set placed = true, delivered_to = ?, finished_at = ?, seconds = ? "
+                "where run = ?",
+                [delivered_to, ledger.now(), json.dumps(self._seconds()), self.report["run"]],
+            )
+        self.report["placed"] = self._me()
+
+    def _seconds(self) -> dict[str, float]:
+        return {**self.report["seconds"], "all": round(time.monotonic() - self.began, 2)}
+
+    def _record(self, database: Warehouse) -> None:
+        report, run = self.report, self.report["run"]
+        row = {
+            **{name: report[name] for name in ("run", "outcome", "why", "started_at", "mode", "version", "profile")},
+            **{name: report[name] for name in ("data_as_of", "package", "bytes", "sha256")},
+            "finished_at": ledger.now(),
+            "shape": self.fingerprint if self.headers else "",
+            "settings": json.dumps(report["settings"], sort_keys=True),
+            "delivered_to": "",
+            "placed": False,
+            "seconds": json.dumps(self._seconds()),
+            "versions": json.dumps({name: version(name) for name in ("coursera-connect", "duckdb")}),
+            "seal": self.seal,
+        }
+        ledger.record(database, "runs", [row])
+        ledger.record(database, "counts", [{"run": run, **row} for row in report["counts"]])
+        problems = [{**row, "run": run, "how_many": row["count"]} for row in report["problems"]]
+        ledger.record(database, "problems", problems)
+        ledger.record(database, "held", [{"run": run, **row} for row in report["held"]])
+        blocked = [{**row, "run": run, "sourced_ids": " ".join(row["sourced_ids"])} for row in report["blocked"]]
+        ledger.record(database, "blocked", blocked)
+        if report["outcome"] in {"published", "unchanged"}:
+            for kind, subject in set(self.agreements):
+                database.store(
+                    f"update {ledger.table('agreements')} set used_by_run = ? "
+                    "where kind = ? and subject = ? and used_by_run is null",
+                    [run, kind, subject],
+                )
+        self.recorded = True
+
+    def end(self, outcome: str, why: str, database: Warehouse | None = None) -> dict[str, Any]:
+        """Complete the report, in the ledger, as files and to the webhook."""
+        report = self.report
+        report |= {"outcome": outcome, "why": why, "finished_at": ledger.now()}
+        report["seconds"]["all"] = round(time.monotonic() - self.began, 2)
+        if database is not None and not self.recorded:
+            self._record_alone(database)
+        elif not self.recorded:
+            # A black-out or a failure is worth a line in the ledger, and not worth a second failure.
+            with suppress(ConnectError), warehouse.opened(self.settings.database, 0, write=True) as opened:
+                newest = ledger.last_run(opened)
+                report["run"] = newest["run"] + 1 if newest else 1
+                self._record_alone(opened)
+        if self.settings.webhook:
+            trouble = notices.post(self.settings.webhook, self.told())
+            if trouble:
+                report["warnings"].append(trouble)
+        self._write_report()
+        return self.told()
+
+    def told(self) -> dict[str, Any]:
+        """Return the report without the ids that are addresses: those may be a person's."""
+        return {
+            **self.report,
+            "blocked": [{**row, "sourced_ids": _no_addresses(row["sourced_ids"])} for row in self.report["blocked"]],
+            "held": [row for row in self.report["held"] if "@" not in row["sourced_id"]],
+            "changes": {
+                file: {what: _no_addresses(ids) for what, ids in changed.items()}
+                for file, changed in self.report.get("changes", {}).items()
+            },
+        }
+
+    def _record_alone(self, database: Warehouse) -> None:
+        with database.transaction():
+            ledger.prepare(database)
+            self._record(database)
+
+    def fail(self, error: ConnectError) -> None:
+        """Record a run that ended by an error, as far as that is possible."""
+        if self.recorded:
+            with suppress(ConnectError), warehouse.opened(self.settings.database, 0, write=True) as database:
+                database.store(
+                    f"update {ledger.table('runs')} set why = ? where run = ?",
+                    [str(error), self.report["run"]],
+                )
+        outcome = "undelivered" if isinstance(error, DeliveryError) else "failed"
+        with suppress(ConnectError):
+            self.end(outcome, str(error))
+
+    def _write_report(self) -> None:
+        self._write(json.dumps(self.told(), indent=2), REPORT)
+        self._write(notices.markdown(self.told()), str(Path(REPORT).with_suffix(".md")))
+
+    def _write(self, text: str, name: str) -> None:
+        place = self.settings.package.with_name(name)
+        with package.replacing(place, self.settings.package) as handle:
+            handle.write(f"{text.rstrip()}\n".encode())
+
+
+def _no_addresses(ids: list[str]) -> list[str]:
+    return [one for one in ids if "@" not in one]
+
+
+def _report_before(place: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(place.with_name(REPORT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _settings_used(database: Warehouse) -> tuple[dict[str, Any], str]:
+    """Return the settings that shaped the tables, and the age of the data (blank when nobody knows)."""
+    names = database.columns("connect").get("settings_used")
+    if not names:
+        return {}, ""
+    row = next(database.rows("select * from connect.settings_used"), None)
+    found = dict(zip(names, row, strict=True)) if row else {}
+    data_as_of = found.pop("data_as_of", None)
+    return {name: str(value) for name, value in found.items() if value is not None}, str(data_as_of or "")
+
+
+def _errors_by_school(database: Warehouse, outcome: checks.Outcome) -> dict[tuple[str, str], int]:
+    """Return (file, school) → listed findings that refuse the package; what has no school is the district's."""
+    found: dict[tuple[str, str], int] = {}
+    wrong = [finding for finding in outcome.findings if outcome.rules[finding.rule].refuses]
+    for file in {finding.file for finding in wrong}:
+        ids = [finding.sourced_id for finding in wrong if finding.file == file]
+        query = f'select * from {stages.at("schools of now", file)} where list_contains(?, "sourcedId")'
+        known = dict(database.rows(query, [[one for one in ids if one]])) if any(ids) else {}
+        for sourced_id in ids:
+            where = (file, known.get(sourced_id or "", ""))
+            found[where] = found.get(where, 0) + 1
+    return found

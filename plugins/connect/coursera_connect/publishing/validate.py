@@ -1,0 +1,293 @@
+"""Validates a OneRoster package, ours or anybody's: the zip, its manifest, the bytes of its files, and their rows.
+
+Python reads the files strictly and writes them again in the plainest dialect there is, which DuckDB then loads: its
+own reader is lenient (and guesses) just where a validator must not be. That costs two seconds per million rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import struct
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect.database import warehouse
+from coursera_connect.database.scratch_folder import scratch_folder
+from coursera_connect.errors import PackageError
+from coursera_connect.publishing import binding as bindings
+from coursera_connect.publishing import checks
+from coursera_connect.publishing.checks import Outcome
+from coursera_connect.publishing.strict_csv import BrokenError, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from coursera_connect.database.warehouse import Scratch
+    from coursera_connect.publishing.binding import Binding
+
+MOST_BYTES = 16 << 30
+"""What a package may unpack to. The rows of the largest organisation are a tenth of it; a zip bomb is far above."""
+
+_FEW_BYTES = 1 << 20
+_COUNTER = "row number"  # of the loaded rows; no column of a file can have the name (extensions begin with metadata.)
+_ENCRYPTED = 0x1
+_NAMES = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {"manifest.csv"}
+_FOLDED = {name.lower(): name for name in _NAMES}
+
+
+@dataclass
+class Checked(Outcome):
+    """What was found in a package, its version (blank where the manifest does not say), and the mode of each file."""
+
+    version: str = ""
+    modes: dict[str, str] = field(default_factory=dict)
+
+
+def package(
+    path: Path, step: Callable[[str], None] = lambda _file: None, *, empty: str = "absent", takes: Iterable[str] = ()
+) -> Checked:
+    """Check a package; findings have row numbers and ids, no names and no e-mails.
+
+    `step` is told each file before it is read. Two things depend on the reader at hand: `empty`, what it wants for a
+    file without rows, `absent` (the standard) or, also allowed then, its `header` alone; and the files it `takes`
+    (none named: all), since of what refers to the others nothing can be said. Raises PackageError where the package
+    cannot be read.
+    """
+    outcome = Checked()
+    with _opened(path) as archive:
+        entries = _entries(outcome, archive)
+        if "manifest.csv" not in entries:
+            outcome.add("manifest-missing", "manifest", "propertyName")
+            return outcome
+        if not _readable(outcome, "manifest.csv"):
+            return outcome
+        properties = _properties(outcome, archive, entries["manifest.csv"])
+        outcome.version = properties.get("oneroster.version", "")
+        if outcome.version not in bindings.VERSIONS:
+            if not outcome.counts.keys() & {("manifest-header", "manifest", "propertyName")}:
+                outcome.add("oneroster-version", "manifest", "oneroster.version")
+            return outcome
+        binding = bindings.load(outcome.version)
+        files = _manifest(outcome, binding, properties, entries)
+        small = sum(entry.file_size for entry in entries.values()) < _FEW_BYTES
+        with (
+            scratch_folder() as folder,
+            warehouse.scratch(folder / "spill", small=small) as base,
+        ):
+            loading = _Loading(outcome, binding, base, folder / "rows.csv", empty, frozenset(takes))
+            for file in files:
+                step(file)
+                with archive.open(entries[f"{file}.csv"]) as raw:
+                    loading.load(file, raw)
+            if loading.faithful and loading.columns:
+                loading.check(step)
+    return outcome
+
+
+def report(path: Path, outcome: Checked) -> dict[str, Any]:
+    """Return what `connect check --json` prints."""
+    return {
+        "valid": not outcome.refused,
+        "package": str(path),
+        "version": outcome.version,
+        "files": {
+            file: {"mode": mode, "rows": outcome.rows.get(file, 0)} for file, mode in sorted(outcome.modes.items())
+        },
+        **outcome.described(),
+    }
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    if not path.is_file():
+        raise PackageError(f"There is no package at {path}.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read ({error.strerror}).") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, NotImplementedError) as error:
+        raise PackageError(f"{path} is no zip file, or a damaged one: transfer it again.") from error
+
+
+def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The files of the package by name. A name is only looked at, never used as a path."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    for place, entry in enumerate(archive.infolist(), 1):
+        *folders, name = entry.filename.replace("\\", "/").split("/")
+        standard = _FOLDED.get(name.lower())
+        if standard is None:
+            outcome.add("zip-foreign", "package", f"entry {place}")  # its name may be a person's
+        elif folders:
+            outcome.add("zip-folder", "package", standard)
+        elif name != standard:
+            outcome.add("zip-name", "package", standard)
+        elif name in found:
+            outcome.add("zip-duplicate", "package", name)
+        else:
+            found[name] = entry
+    for name, entry in list(found.items()):
+        if entry.flag_bits & _ENCRYPTED or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            outcome.add("zip-method", "package", name)
+    if sum(entry.file_size for entry in found.values()) > MOST_BYTES:
+        raise PackageError(f"{archive.filename} unpacks to more than {MOST_BYTES >> 30} GiB, and is not read.")
+    return found
+
+
+def _readable(outcome: Outcome, name: str) -> bool:
+    return ("zip-method", "package", name) not in outcome.counts
+
+
+def _properties(outcome: Outcome, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> dict[str, str]:
+    """Read the manifest; the first of two equal properties counts."""
+    properties: dict[str, str] = {}
+    known = {f"file.{name.removesuffix('.csv')}" for name in _NAMES - {"manifest.csv"}}
+    known |= {"manifest.version", "oneroster.version", "source.systemName", "source.systemCode"}
+    with archive.open(entry) as raw:
+        for row, cells in _rows(outcome, "manifest", Reader(raw)):
+            if not row:
+                if cells != ["propertyName", "value"]:
+                    outcome.add("manifest-header", "manifest", "propertyName")
+            elif len(cells) != 2:  # noqa: PLR2004 - a name and a value
+                outcome.add("csv-cells", "manifest", "row", row)
+            elif cells[0] not in known:
+                outcome.add("manifest-unknown", "manifest", "propertyName", row)
+            elif cells[0] in properties:
+                outcome.add("manifest-duplicate", "manifest", cells[0], row)
+            else:
+                properties[cells[0]] = cells[1]
+    return properties
+
+
+def _manifest(
+    outcome: Checked, binding: Binding, properties: dict[str, str], entries: dict[str, zipfile.ZipInfo]
+) -> list[str]:
+    """Compare manifest and zip, note the mode of each file, and return the files to read."""
+    if properties.get("manifest.version") != "1.0":
+        outcome.add("manifest-version", "manifest", "manifest.version")
+    files = [f"file.{file}" for file in binding.files]
+    order = ["manifest.version", "oneroster.version", *files, "source.systemName", "source.systemCode"]
+    for name in [name for name in properties if name not in order]:
+        outcome.add("manifest-unknown", "manifest", name)
+        del properties[name]
+    for have, want in zip(properties, (name for name in order if name in properties), strict=True):
+        if have != want:
+            outcome.add("manifest-order", "manifest", want)
+            break
+    for file in binding.files:
+        mode = properties.get(f"file.{file}")
+        wrong = _wrong_mode(mode, there=f"{file}.csv" in entries)
+        if wrong:
+            outcome.add(wrong, "manifest", f"file.{file}")
+        outcome.modes[file] = mode if mode in {"bulk", "delta"} else "absent"
+    for name in entries:
+        if name != "manifest.csv" and name.removesuffix(".csv") not in binding.files:
+            outcome.add("zip-foreign", "package", name)
+    return [file for file in binding.files if f"{file}.csv" in entries and _readable(outcome, f"{file}.csv")]
+
+
+def _wrong_mode(mode: str | None, *, there: bool) -> str:
+    """The rule that a file's row of the manifest breaks, blank for none."""
+    if mode is None:
+        return "manifest-property"
+    if mode not in {"absent", "bulk", "delta"}:
+        return "manifest-mode"
+    if there == (mode != "absent"):
+        return ""
+    return "declared-absent" if there else "declared-present"
+
+
+def _rows(outcome: Outcome, file: str, reader: Reader) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a file with their numbers, 0 for the header, and record where it is no CSV."""
+    row = 0
+    try:
+        for block in reader.blocks():
+            for cells in block:
+                yield row, cells
+                row += 1
+            for bad in reader.undecodable:
+                outcome.add("encoding", file, "row", bad or None)
+            reader.undecodable.clear()
+    except BrokenError as error:
+        outcome.add(error.rule, file, "row", error.row or None)
+    if reader.bom:
+        outcome.add("bom", file, "row")
+
+
+@dataclass
+class _Loading:
+    """Brings the files of a package into a database, as text, and has them checked."""
+
+    outcome: Checked
+    binding: Binding
+    base: Scratch
+    spool: Path
+    empty: str
+    takes: frozenset[str]
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    faithful: bool = True
+    """Whether every file was loaded as it is; else nothing can be said of references and sets."""
+
+    def load(self, file: str, raw: Any) -> None:
+        """Load one file, and record what is wrong with it as a whole."""
+        before = self.outcome.refused_counts()
+        rows = _rows(self.outcome, file, Reader(raw))
+        header = next(rows, (0, []))[1]
+        standard = [column.name for column in self.binding.files[file]]
+        if not {name.lower() for name in standard} & {name.lower() for name in header}:
+            if self.outcome.refused_counts() == before:
+                self.outcome.add("header-absent", file, "row")
+            self.faithful = False
+            return
+        checks.check_header(self.outcome, file, standard, header)
+        if self.outcome.refused_counts() != before:
+            self.faithful = False
+            return
+        with self.spool.open("w", encoding="utf-8", newline="") as handle:
+            write = csv.writer(handle, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
+            count = 0
+            for row, cells in rows:
+                count += 1
+                if len(cells) == len(header):
+                    write(cells)
+                else:
+                    self.outcome.add("csv-cells", file, "row", row)
+        self.outcome.rows[file] = count
+        if self.outcome.refused_counts() != before:
+            self.faithful = False
+        elif not count and self.empty == "absent":
+            self.outcome.add("file-empty", file, "row")
+        self.columns[file] = header
+        self.base.load(f"publish {file}", header, self.spool, _COUNTER)
+        self.spool.unlink()
+
+    def check(self, step: Callable[[str], None]) -> None:
+        """Have the rows checked and take over what is found."""
+        modes = dict(self.outcome.modes)
+        others = self.binding.files.keys() - self.takes if self.takes and any(self.outcome.rows.values()) else set()
+        for file, standard in self.binding.files.items():
+            if file not in self.columns:
+                blank = ", ".join(f"'' as {warehouse.quoted(column.name)}" for column in standard)
+                self.base.view(f"publish {file}", f"select {blank} where false")
+                if modes[file] != "absent" or file in others:
+                    modes[file] = "delta"  # promised, or not for this reader: nothing is said of references to it
+            elif modes[file] == "absent":
+                rows = checks.rows_of(file)
+                filled = self.base.row(f"select count(case when status <> '' then 1 end) from {rows}")[0]  # noqa: S608
+                modes[file] = "delta" if filled else "bulk"
+        found = checks.check(
+            self.base,
+            self.columns,
+            self.binding,
+            step,
+            {file: "delta" if mode == "delta" else "bulk" for file, mode in modes.items()},
+            counter=_COUNTER,
+        )
+        if self.empty == "absent" and not any(found.rows.values()):
+            return  # file-empty says it
+        self.outcome.findings += found.findings
+        self.outcome.counts |= found.counts

@@ -1,0 +1,1 @@
+"""When jobs run, that they run alone, and what runs them."""

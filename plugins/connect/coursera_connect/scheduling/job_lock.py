@@ -1,0 +1,158 @@
+"""One job at a time: the lock that a job takes with its first step, and has until its last process is gone.
+
+A job is one `meltano` process whose steps are processes of their own. The first step takes the lock and hands it to a
+keeper (see keeper.py), which lives as long as the job. It is a lock on an open file, so the system takes it back
+from whoever dies, however that happens; what is in the file only tells who has it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from coursera_connect.errors import DatabaseError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUN = "MELTANO_PARENT_CONTEXT_UUID"
+"""What Meltano sets for its steps, another in each run."""
+_RETRY_SECONDS = 0.2
+_CALLS = ("run", "invoke")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that has the lock.
+
+    Attributes:
+        who: What to tell the operator, as `meltano run grade-sync (process 4711, since 2026-11-27T01:00:00Z)`.
+        pid: Its process.
+        born: When that began, in seconds since 1970: another process may get its number later.
+        run: Names the run in the environment of its steps; blank where it is none of Meltano's.
+    """
+
+    who: str
+    pid: int
+    born: float
+    run: str
+
+    @classmethod
+    def caller(cls) -> Holder:
+        """The process that called this one."""
+        try:
+            process = psutil.Process(os.getppid())
+            since = datetime.fromtimestamp(process.create_time(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            who = f"{_called(process)} (process {process.pid}, since {since})"
+            return cls(who, process.pid, process.create_time(), os.environ.get(RUN, ""))
+        except psutil.Error as error:
+            raise _abandoned() from error
+
+
+def take(file: Path, wait: float, say: Callable[[str], None]) -> None:
+    """Take the lock for the process that called this one, and leave it with a keeper.
+
+    Args:
+        file: The file that is locked; it and its folder are created when missing.
+        wait: Seconds to wait for another job at most.
+        say: Is told whom this waits for.
+
+    Raises:
+        DatabaseError: Another job had it all the time, or the caller is gone.
+        OutputError: The file cannot be written.
+    """
+    me = Holder.caller()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write to the folder {file.parent} ({error.strerror}): check CONNECT_PACKAGE."
+        ) from error
+    try:
+        if _wait(handle, me, wait, say):
+            write(handle, me)
+            _keep(handle, me)
+    finally:
+        os.close(handle)
+
+
+def holder(handle: int) -> Holder | None:
+    """Return who has written himself into the file last; None where that cannot be read, as while he writes."""
+    try:
+        found: dict[str, Any] = json.loads(os.pread(handle, 1 << 16, 0))
+        return Holder(**found)
+    except (ValueError, TypeError):
+        return None
+
+
+def write(handle: int, me: Holder) -> None:
+    """Write into the file who has it; to be called by who does."""
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
+
+
+def _wait(handle: int, me: Holder, wait: float, say: Callable[[str], None]) -> bool:
+    """Wait for the lock; false where the caller's own run has it, of which one job may have been the first part."""
+    deadline = time.monotonic() + wait
+    told = ""
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:  # noqa: PERF203 - the loop waits, it does not hurry
+            other = holder(handle)
+            if other and me.run and other.run == me.run:
+                return False
+            who = other.who if other else "another job"
+            if time.monotonic() >= deadline:
+                raise DatabaseError(
+                    f"{who} is still at work here after {wait:g} seconds: let it end, or set CONNECT_LOCK_WAIT to wait "
+                    "longer; then run again."
+                ) from error
+            if other and who != told:
+                say(f"Waiting up to {wait:g} seconds for {who}.")
+                told = who
+            if os.getppid() != me.pid:
+                raise _abandoned() from error
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return True
+
+
+def _abandoned() -> DatabaseError:
+    return DatabaseError("The job that wanted the lock is gone: run it again.")
+
+
+def _called(process: psutil.Process) -> str:
+    """Return what was typed, without what stands in options."""
+    words = process.cmdline()
+    names = [Path(word).name for word in words]
+    if "meltano" not in names:
+        return process.name()
+    words = words[names.index("meltano") + 1 :]
+    begin = next((number for number, word in enumerate(words) if word in _CALLS), 0)
+    return " ".join(["meltano", *(word for word in words[begin:] if not word.startswith("-"))])
+
+
+def _keep(handle: int, me: Holder) -> None:
+    # A process of its own program: a fork would keep all of this one's memory. In a session of its own, so that what
+    # is meant for the job (Ctrl-C, a kill of its process group) does not take the lock from steps that live on.
+    keeper = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "coursera_connect.scheduling.keeper", str(handle), str(os.getsid(me.pid))],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[handle],
+        start_new_session=True,
+    )
+    keeper.returncode = 0  # it is meant to live on, which `subprocess` would warn of

@@ -1,0 +1,61 @@
+"""Keeps the lock of a job until the job is gone: `python -m coursera_connect.scheduling.keeper LOCK SESSION`.
+
+LOCK is the open file, in which the holder is written, and SESSION the one in which the job's processes are. A job that
+is killed may leave steps at work, which still write to the warehouse: the next one has to wait for these, too. What
+a step starts as a service, such as the sandbox, has left the session.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psutil
+
+from coursera_connect.scheduling.job_lock import RUN, holder, write
+
+if TYPE_CHECKING:
+    from coursera_connect.scheduling.job_lock import Holder
+
+_LOOK_SECONDS = 0.5
+_SAME = 2
+"""Seconds by which the beginning of a process may seem to move, when the clock is set."""
+
+
+def main(handle: int, session: int) -> None:
+    """Return when nothing of the job is left."""
+    job = holder(handle)
+    if job is None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(job.pid)
+        if abs(process.create_time() - job.born) < _SAME:
+            _wait(process)
+    while left := _steps(job, session):
+        write(handle, replace(job, who=f"{', '.join(left.values())}, left at work by {job.who}"))
+        psutil.wait_procs(left, timeout=_LOOK_SECONDS)
+
+
+def _wait(process: psutil.Process) -> None:
+    # One that has ended stays as a zombie while nobody asks for its exit code, as in a container without an init.
+    while process.status() != psutil.STATUS_ZOMBIE:
+        with suppress(psutil.TimeoutExpired):
+            process.wait(_LOOK_SECONDS)
+            return
+
+
+def _steps(job: Holder, session: int) -> dict[psutil.Process, str]:
+    """Return the living processes of the job's run that are in the session, and what to call them."""
+    found = {}
+    for process in psutil.process_iter() if job.run else ():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == session and process.environ().get(RUN) == job.run:
+                found[process] = f"{process.name()} (process {process.pid})"
+    return found
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,156 @@
+"""What a scheduler of this machine is to run for an environment of a project: one command per Meltano schedule.
+
+`crontab` and `user_timers` write it down where cron and systemd look; the command is `connect schedule run`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cronsim import CronSimError
+
+from coursera_connect.errors import RefusedError, SchedulerError, UsageError
+from coursera_connect.scheduling import meltano_schedules, zones
+from coursera_connect.scheduling.cron_times import DAYS, parsed
+from coursera_connect.scheduling.schedule import CRON_ZONE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from cronsim import CronSim
+
+ENVIRONMENT = "MELTANO_ENVIRONMENT"
+_SANDBOX = "sandbox"
+_CONNECT = "connect"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An environment of a project: whose entries those of a scheduler are."""
+
+    project: Path
+    environment: str
+
+    def __post_init__(self) -> None:
+        """Refuse to be nobody."""
+        if not self.environment:
+            raise UsageError(
+                f"No Meltano environment is named: use `meltano --environment=prod`, or set {ENVIRONMENT}."
+            )
+
+    def __str__(self) -> str:
+        """Return how entries are marked as its own."""
+        return f"coursera-connect {self.environment} {self.project}"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A schedule that a scheduler can start: `cron` is its expression, and `times` the same taken apart."""
+
+    name: str
+    cron: str
+    times: CronSim
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How runs are started; `umask` of the files, octal.
+
+    A blank `time_zone` is the machine's.
+    """
+
+    logs: Path
+    meltano: Path | None = None
+    umask: str = "077"
+    time_zone: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be installed for an owner; `left_out` are the schedules that are run by hand."""
+
+    owner: Owner
+    settings: Settings
+    meltano: Path
+    zone: ZoneInfo
+    now: datetime
+    schedules: list[Timed] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        """Return the time zone of the schedules in words."""
+        return "the time zone of this machine" if self.zone.key in {None, "local"} else self.zone.key
+
+    def command(self, name: str, *more: str) -> list[str]:
+        """Return the words of the command that runs a schedule, such as a line of a crontab or a unit file can hold."""
+        words = [
+            *(str(Path(sys.executable).with_name(_CONNECT)), "schedule", "run", name),
+            *("--project", str(self.owner.project), "--environment", self.owner.environment),
+            *("--meltano", str(self.meltano), "--logs", str(self.settings.logs)),
+            *("--umask", self.settings.umask),
+            *more,
+        ]
+        for word in words:
+            if not word.isprintable():
+                raise UsageError(f"{word!r} has a character that cannot be printed, which no crontab takes: rename it.")
+        return words
+
+    def agrees_with(self, others: Sequence[ZoneInfo]) -> bool:
+        """Return whether the clocks of other zones are always those of the plan."""
+        until = self.now + timedelta(days=DAYS)
+        return all(zones.same_clock(self.zone, other, self.now, until) for other in others)
+
+
+def plan(owner: Owner, settings: Settings, now: datetime) -> Plan:
+    """Read the schedules of meltano.yml; what a scheduler could not run is an error, before anything is written."""
+    known = meltano_schedules.environments(owner.project)
+    if owner.environment == _SANDBOX:
+        raise RefusedError(
+            "The environment sandbox is a made-up college, which nobody needs every night: "
+            "use `meltano --environment=prod`, or another environment of yours."
+        )
+    if owner.environment not in known:
+        raise UsageError(f"meltano.yml has no environment {owner.environment}: name one of {', '.join(known)}.")
+    found = meltano_schedules.read(owner.project)
+    zone = zones.zone(settings.time_zone, CRON_ZONE) if settings.time_zone else zones.local(CRON_ZONE)
+    schedules = [_timed(one.name, one.cron, now.astimezone(zone)) for one in found if one.cron is not None]
+    for one in found:
+        if one.publishes is None:
+            raise UsageError(f"The job {one.job} of the schedule {one.name} is not defined in meltano.yml: correct it.")
+    if not schedules:
+        raise UsageError("meltano.yml has no schedule with a time, so there is nothing to install.")
+    left_out = [one.name for one in found if one.cron is None]
+    return Plan(owner, settings, meltano(owner, settings.meltano), zone, now, schedules, left_out)
+
+
+def _timed(name: str, cron: str, start: datetime) -> Timed:
+    try:
+        times = parsed(cron, start)
+    except CronSimError as error:
+        raise UsageError(f'The interval "{cron}" of {name} is none that cron understands: {error}.') from error
+    if min(times.days) < 0 or not all(isinstance(day, int) for day in times.weekdays):
+        raise UsageError(f'The interval "{cron}" of {name} has an L or a #, which cron does not know.')
+    return Timed(name, " ".join(cron.split()), times)
+
+
+def meltano(owner: Owner, told: Path | None) -> Path:
+    """Return Meltano's executable: as told, as the project remembers it (it is what runs the jobs), or on the path."""
+    link = owner.project / ".meltano" / "run" / "bin"
+    found = told or (link.readlink() if link.is_symlink() and link.exists() else None)
+    found = found or (Path(name) if (name := shutil.which("meltano")) else None)
+    if found is None or not os.access(found, os.X_OK) or found.is_dir():
+        raise SchedulerError(
+            "Meltano's executable is not found: call this through `meltano invoke connect`, or name it with --meltano."
+            if found is None
+            else f"{found} cannot be executed: name Meltano's executable with --meltano."
+        )
+    return found.absolute()

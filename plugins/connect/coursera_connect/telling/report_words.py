@@ -1,0 +1,168 @@
+"""What the page says in words: whether the sync is healthy, and what somebody has to do about it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect.telling.report_data import age
+from coursera_connect.text import one_line, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OLD_DATA = timedelta(hours=72)
+"""Coursera refreshes its reports daily and may be two days late; older data deserves a look."""
+
+OLD_RUN = timedelta(hours=36)
+"""A nightly run is missing when the last one is longer ago."""
+
+_STEP = re.compile("`(connect [^`]+)`")
+"""A command that the reason of a guard names."""
+
+_NAMED = 3
+_STAYS = "The last good package stays as it is."
+_WRONG = {
+    "blocked": "The last publish was blocked: more would leave at once than the threshold allows.",
+    "refused": "The last publish was refused: the data breaks a rule.",
+    "failed": "The last run failed.",
+    "undelivered": "The package was made, but did not reach its receiver.",
+}
+
+
+def words(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the verdict (good, look or stop), its sentence, what is to be added, the tasks, and what has moved."""
+    verdict, sentence, more = _verdict(facts)
+    tasks = [*_of_the_run(facts), *_of_schools(facts["schools"]), *_of_the_data(facts)]
+    return {
+        "verdict": verdict,
+        "sentence": sentence,
+        "more": more,
+        "to_do": tasks,
+        "moved": list(_moved(facts["since"]["sums"])),
+    }
+
+
+def _verdict(facts: dict[str, Any]) -> tuple[str, str, str]:
+    if not facts["runs"]:
+        return "look", "Nothing has been published yet.", "The first publish makes the package, and fills this page."
+    last = facts["runs"][0]
+    outcome, why = last["outcome"], _sentence(last["why"])
+    if outcome in _WRONG:
+        told = [why if outcome in {"failed", "undelivered"} else "", "" if outcome == "undelivered" else _STAYS]
+        return "stop", _WRONG[outcome], " ".join(filter(None, told))
+    return _doubt(facts, outcome, why) or ("good", *_healthy(facts, outcome))
+
+
+def _doubt(facts: dict[str, Any], outcome: str, why: str) -> tuple[str, str, str] | None:
+    """Return what deserves a look although the last run did what it should."""
+    ran, refreshed = age(facts["runs"][0]["started_at"], facts["now"]), _age_of_data(facts)
+    if ran is not None and ran > OLD_RUN:
+        return "look", f"The sync has not run for {_length(ran)}.", "The schedules of meltano.yml run it every night."
+    if outcome == "skipped":
+        return "look", "The last publish was skipped.", f"{why} {_STAYS}".strip()
+    if any(found["severity"] == "stop" for found in facts["quality"]):
+        return "look", "The sync runs, but something in the data would stop the next package.", ""
+    if refreshed is not None and refreshed > OLD_DATA:
+        more = "Coursera refreshes its reports every day."
+        return "look", f"The sync runs, but the data from Coursera is {_length(refreshed)} old.", more
+    return None
+
+
+def _healthy(facts: dict[str, Any], outcome: str) -> tuple[str, str]:
+    held = facts["held"]["count"]
+    kept = f"{plural(held, 'row is', 'rows are')} held back for now, which needs nobody." if held else ""
+    new = "did not change, as nothing had to" if outcome == "unchanged" else "is new"
+    return f"The sync is healthy: the package {new}, and nothing was blocked.", kept
+
+
+def _of_the_run(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    last = facts["runs"][0] if facts["runs"] else {"outcome": "none", "why": ""}
+    outcome, why = last["outcome"], _sentence(last["why"])
+    if outcome == "none":
+        yield _task("Load the data from Coursera and publish it.", "", "meltano run roster-sync")
+    elif outcome == "blocked":
+        named = [step for row in facts["blocked"] for step in _STEP.findall(row["reason"])]
+        leave = "What would leave stands below, under “Held and blocked”. If it is right, let it go once."
+        steps = list(dict.fromkeys(named)) or ["connect publish --allow-removals"]
+        yield _task("Decide whether the rows may leave.", leave, "connect preview", *steps)
+    elif outcome == "refused":
+        yield _task("Mend what stops the package.", "The rules are listed under “Data quality”.", "connect quality")
+    elif outcome == "failed":
+        yield _task("Run it again once the cause is gone.", why, "connect publish")
+    elif outcome == "undelivered":
+        yield _task("Deliver the package.", why, "connect deliver test", "connect deliver")
+
+
+def _of_schools(programs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the programs to map or to take out; their ids come from outside, so they are quoted for the shell."""
+    missing = [row for row in programs if row["state"] == "missing"]
+    if missing:
+        several = len(missing) > 1
+        names = ", ".join(row["program"] for row in missing[:_NAMED])
+        others = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+        yield _task(
+            f"Map {plural(len(missing), 'program')} to a school, or leave {'them' if several else 'it'} out knowingly.",
+            f"Not in the package: {names}{others}.",
+            *(f"connect schools map {shlex.quote(row['program_id'])} --save" for row in missing[:_NAMED]),
+            *(["connect schools auto --save"] if several else []),
+        )
+    for row in programs:
+        if row["state"] == "missing-data":
+            yield _task(
+                f"Take out {row['program']}: Coursera does not have the program any more.",
+                "Its school stays in the mapping until then.",
+                f"connect schools unmap {shlex.quote(row['program_id'])} --save",
+            )
+
+
+def _of_the_data(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    refreshed = _age_of_data(facts)
+    if refreshed is not None and refreshed > OLD_DATA:
+        yield _task(
+            "Find out why the data is old.",
+            f"The reports of Coursera are {_length(refreshed)} old; usually it is one day, at most three.",
+            "connect test",
+            "meltano run grade-sync",
+        )
+    if not facts["runs"] or facts["runs"][0]["outcome"] != "refused":  # else it has been said
+        for found in facts["quality"]:
+            if found["severity"] == "stop":
+                command = f"connect quality --rule {shlex.quote(found['rule'])}"
+                yield _task("Mend what would stop the package.", found["sentence"], command)
+
+
+def _task(what: str, why: str, *commands: str) -> dict[str, Any]:
+    return {"what": what, "why": why, "commands": commands}
+
+
+def _moved(sums: dict[str, dict[str, int]]) -> Iterator[str]:
+    """Yield what moved in the files that people ask for, such as `2 people added, 1 removed`."""
+    for file, one, several in (
+        ("users", "person", "people"),
+        ("enrollments", "enrollment", "enrollments"),
+        ("results", "grade", "grades"),
+        ("classes", "class", "classes"),
+    ):
+        moves = [(what, count) for what, count in sums.get(file, {}).items() if count]
+        if moves:
+            (what, count), *others = moves
+            yield ", ".join(
+                [f"{plural(count, one, several)} {what}", *(f"{number:,} {move}" for move, number in others)]
+            )
+
+
+def _age_of_data(facts: dict[str, Any]) -> timedelta | None:
+    return age(facts["data"]["refreshed_at"], facts["now"])
+
+
+def _length(span: timedelta) -> str:
+    hours = round(span / timedelta(hours=1))
+    return plural(hours, "hour") if hours <= 48 else plural(span.days, "day")  # noqa: PLR2004 - two days
+
+
+def _sentence(text: str | None) -> str:
+    line = one_line(text or "")
+    return f"{line[:1].upper()}{line[1:]}" + ("" if line[-1:] in {"", ".", "!", "?"} else ".")
