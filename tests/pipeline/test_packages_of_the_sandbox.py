@@ -104,8 +104,9 @@ class Site:
     def __init__(self, days: Days, mode: str, folder: Path, **settings: Any) -> None:
         self.days = days
         self.mode = mode
-        self.settings = Settings(folder / "warehouse.duckdb", folder / "oneroster.zip", **settings)
-        shutil.copy(days.warehouse(mode, 1), self.settings.database)
+        self.database = folder / "warehouse.duckdb"
+        self.settings = Settings(self.database, folder / "oneroster.zip", **settings)
+        shutil.copy(days.warehouse(mode, 1), self.database)
 
     def publish(self, **settings: Any) -> dict[str, Any]:
         """Publish, and have our validator read the package."""
@@ -120,7 +121,7 @@ class Site:
 
     def night(self) -> None:
         """The tables become those of the second day; the memory of what was published stays."""
-        database = self.settings.database
+        database = self.database
         old = database.rename(database.with_name("old.duckdb"))
         shutil.copy(self.days.warehouse(self.mode, 2), database)
         with duckdb.connect(str(database)) as connection:
