@@ -44,6 +44,7 @@ NAMES = (
     'Quote "Q", \\N, 100%?',
 )
 MODE = "final_incremental"  # final grades, running ones, and the days on which these were first seen
+COLLEGE = {"org_id": "SandboxOrg-AAAAAAAAA_A", "api_url": "http://127.0.0.1/ent/api"}
 MAPPING = {
     # As a spreadsheet saves it, with a name that is not nothing.
     "facilitators": "\ufefffacilitator_id,program_id,course_id,given_name,family_name,email,username\r\n"
@@ -101,6 +102,7 @@ class Side:
             "CONNECT_MAPPING": str(REPOSITORY / "transform" / "mapping" / "sandbox"),
             "CONNECT_REPORT": "off",
             "MELTANO_PROJECT_ROOT": str(REPOSITORY),
+            **{f"TAP_COURSERA_{name.upper()}": value for name, value in COLLEGE.items()},
         }
         done = CliRunner().invoke(main, words, env=environment | more)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
@@ -273,7 +275,7 @@ def test_a_verb_that_reads_the_tables_says_the_same_of_both(college: College, ve
     users, classes = (sides[0].rows("oneroster", name) for name in ("users", "classes"))
     words = verb.format(**{"user": _first_id(users), "class": _first_id(classes)}).split()
     for side in sides:  # what `connect test` leaves, without which no program is mapped
-        (side.folder / "connection.json").write_text('{"passed_at": "2026-02-02T06:00:00Z", "programs": 8}')
+        (side.folder / "connection.json").write_text(json.dumps({"passed_at": "2026-02-02T06:00:00Z", **COLLEGE}))
     code = 1 if words[0] == "schedule" else 0
     said = [side.connect(*words, code=code) for side in sides]
     if "--json" not in words:
