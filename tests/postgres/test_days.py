@@ -41,6 +41,7 @@ NAMES = (
     "x" * 300 + " y",
     "null",
     "\u2003",
+    "Ana\u2003\u0085\u1680Luz A\u030a",
     'Quote "Q", \\N, 100%?',
 )
 MODE = "final_incremental"  # final grades, running ones, and the days on which these were first seen
