@@ -110,7 +110,9 @@ def undisturbed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> U
     folder = tmp_path_factory.mktemp("undisturbed")
     project.start("--learners", "40")
     # Two that take the lock, in one run: it does not wait for itself.
-    project.meltano("run", "connect:lock", "tap-coursera-roster", "target-warehouse", "grade-sync", CONNECT_REPORT="off")
+    project.meltano(
+        "run", "connect:lock", "tap-coursera-roster", "target-warehouse", "grade-sync", CONNECT_REPORT="off"
+    )
     old = project.package.read_bytes()
     keep(project, folder)
     project.advance(days=1)
