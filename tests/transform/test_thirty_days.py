@@ -263,6 +263,7 @@ class Nights:
             assert twin.read(table) == self.warehouse.read(table), table
 
 
+@pytest.mark.pipeline
 @pytest.mark.timeout(900)  # for longer lives, and machines with more to do
 def test_a_reader_of_deltas_knows_what_a_bulk_package_says_on_each_of_thirty_days(tmp_path: Path, dbt: Dbt) -> None:
     random = Random(SEED)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.package.singer import Output
     from tests.warehouses.project import Json, Project
 
+pytestmark = pytest.mark.pipeline
+
 STREAMS = ("program_memberships", "enrollments")
 NEWEST_PYTHON = "3.11"
 """That the loader takes; the definition names it."""

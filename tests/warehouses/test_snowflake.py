@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FAKESNOW = "fakesnow==0.12.1"
 STAND_IN = Path(__file__).with_name("snowflake_stand_in.py")
+pytestmark = pytest.mark.pipeline
+
 STREAMS = ("program_memberships", "enrollments", "item_grades")
 ACCOUNT = {"ACCOUNT": "made-up", "USER": "LOADER", "WAREHOUSE": "LOADING", "DATABASE": "ANALYTICS"}
 """What somebody would put into .env, with a password or a key."""
