@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
 
 PHASES = ("lock", "load", "dbt", "publish")
-KILLS = {"lock": 2, "load": 11, "dbt": 4, "publish": 3}
+KILLS = {"lock": 2, "load": 13, "dbt": 3, "publish": 2}
 
 
 @dataclass
