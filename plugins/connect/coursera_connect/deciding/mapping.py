@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import csv
 import difflib
-import fcntl
 import hashlib
 import io
 import os
 import secrets
 import stat
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from coursera_connect import file_lock
 from coursera_connect.errors import OutputError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -264,16 +263,9 @@ def save(
 def _held(folder: Path, wait: float) -> Iterator[None]:
     """Hold the folder itself, so that no lock file lies among files that are versioned."""
     handle = os.open(folder, os.O_RDONLY)
-    deadline = time.monotonic() + wait
     try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= deadline:
-                    raise OutputError(f"Another command is writing to {folder}: run again when it ends.") from error
-                time.sleep(0.05)
+        if not file_lock.taken_within(handle, wait):
+            raise OutputError(f"Another command is writing to {folder}: run again when it ends.")
         yield
     finally:
         os.close(handle)

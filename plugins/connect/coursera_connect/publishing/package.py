@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import io
 import os
 import re
 import secrets
-import time
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
+from coursera_connect import file_lock
 from coursera_connect.database.warehouse import csv_row, quoted
 from coursera_connect.errors import OutputError
 from coursera_connect.publishing.stages import at
@@ -33,7 +32,6 @@ _ZIP64_FROM_ROWS = 2_000_000  # a file above 2 GiB needs it announced; a row is 
 def locked(package: Path, wait: float) -> Iterator[None]:
     """Hold the only right to write a package (file lock beside it), and clear what a killed publish left behind."""
     lock = package.with_name(f".{package.name}.lock")
-    deadline = time.monotonic() + wait
     try:
         package.parent.mkdir(parents=True, exist_ok=True)
         handle = lock.open("a")
@@ -42,14 +40,8 @@ def locked(package: Path, wait: float) -> Iterator[None]:
             f"Cannot write to the folder {package.parent} ({error.strerror}): check CONNECT_PACKAGE."
         ) from error
     with handle:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= deadline:
-                    raise OutputError(f"Another publish of {package} is running: wait for it and run again.") from error
-                time.sleep(0.1)
+        if not file_lock.taken_within(handle.fileno(), wait):
+            raise OutputError(f"Another publish of {package} is running: wait for it and run again.")
         partial = re.compile(rf"\.{re.escape(package.name)}\.[0-9a-f]{{16}}\.connect-partial")
         for entry in package.parent.iterdir():
             if partial.fullmatch(entry.name):

@@ -7,7 +7,6 @@ from whoever dies, however that happens; what is in the file only tells who has 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from coursera_connect import file_lock
 from coursera_connect.errors import DatabaseError, OutputError
 
 if TYPE_CHECKING:
@@ -106,27 +106,23 @@ def _wait(handle: int, me: Holder, wait: float, say: Callable[[str], None]) -> b
     """Wait for the lock; false where the caller's own run has it, of which one job may have been the first part."""
     deadline = time.monotonic() + wait
     told = ""
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:  # noqa: PERF203 - the loop waits, it does not hurry
-            other = holder(handle)
-            if other and me.run and other.run == me.run:
-                return False
-            who = other.who if other else "another job"
-            if time.monotonic() >= deadline:
-                raise DatabaseError(
-                    f"{who} is still at work here after {wait:g} seconds: let it end, or set CONNECT_LOCK_WAIT to wait "
-                    "longer; then run again."
-                ) from error
-            if other and who != told:
-                say(f"Waiting up to {wait:g} seconds for {who}.")
-                told = who
-            if os.getppid() != me.pid:
-                raise _abandoned() from error
-            time.sleep(_RETRY_SECONDS)
-        else:
-            return True
+    while not file_lock.taken(handle):
+        other = holder(handle)
+        if other and me.run and other.run == me.run:
+            return False
+        who = other.who if other else "another job"
+        if time.monotonic() >= deadline:
+            raise DatabaseError(
+                f"{who} is still at work here after {wait:g} seconds: let it end, or set CONNECT_LOCK_WAIT to wait "
+                "longer; then run again."
+            )
+        if other and who != told:
+            say(f"Waiting up to {wait:g} seconds for {who}.")
+            told = who
+        if os.getppid() != me.pid:
+            raise _abandoned()
+        time.sleep(_RETRY_SECONDS)
+    return True
 
 
 def _abandoned() -> DatabaseError:
