@@ -11,17 +11,22 @@ endif
 
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/connect plugins/coursera-sandbox
 CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse orchestrate scripts tests
 
-.PHONY: demo test bench lint format setup chromium cron clean
+.PHONY: demo test test-slow bench lint format setup chromium cron clean
 .DEFAULT_GOAL := demo
 
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev-ready setup chromium cron
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+# What takes minutes: kills, Airflow, other Pythons, other warehouses, upgrades.
+test-slow: $(VENV)/.dev-ready setup cron
+	$(PYTEST) -m slow $(ARGS)
 
 # Side by side with what else there is; ARGS="--help" tells how to run a part of it.
 bench: $(VENV)/.dev-ready

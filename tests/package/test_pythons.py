@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.package.conftest import Built
     from tests.package.singer import Json
 
+pytestmark = pytest.mark.slow
+
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 NAMED = re.findall(
     r"^Classifier: .* :: Python :: (3\.\d+)$", str(metadata.metadata("tap-coursera")), flags=re.MULTILINE

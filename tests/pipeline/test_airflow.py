@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.pipeline,
+    pytest.mark.slow,
     pytest.mark.skipif(sys.version_info < (3, 11), reason="today's packages of Airflow need Python 3.11"),
 ]
 

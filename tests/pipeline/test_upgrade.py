@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.pipeline.project import Project
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 RELEASES = sorted(saved_release.FOLDER.glob("*.tar.xz"))
 RUNS = "select run, outcome, started_at, bytes, sha256, placed from ledger.runs order by run"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.package.singer import Output
     from tests.warehouses.project import Json, Project
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 STREAMS = ("program_memberships", "enrollments")
 NEWEST_PYTHON = "3.11"

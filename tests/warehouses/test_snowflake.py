@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FAKESNOW = "fakesnow==0.12.1"
 STAND_IN = Path(__file__).with_name("snowflake_stand_in.py")
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 STREAMS = ("program_memberships", "enrollments", "item_grades")
 ACCOUNT = {"ACCOUNT": "made-up", "USER": "LOADER", "WAREHOUSE": "LOADING", "DATABASE": "ANALYTICS"}
