@@ -61,6 +61,35 @@ def test_hard_delete_removes_the_rows(loader: Loader) -> None:
     assert loader.rows("SELECT id FROM s") == [(1,)]
 
 
+@pytest.mark.parametrize("metadata", [True, False])
+@pytest.mark.parametrize("hard", [True, False])
+def test_rows_of_a_run_whose_clock_was_a_month_ahead_go_like_any_other(
+    loader: Loader, caplog: pytest.LogCaptureFixture, *, hard: bool, metadata: bool
+) -> None:
+    loader.config = {"hard_delete": hard, "add_record_metadata": metadata}
+    now, month = 1_790_000_000_000, 30 * 86_400_000
+    loader(*version(loader, now, 1, 2, 3))
+    loader(*version(loader, now + month, 1, 2, 3, 4))
+    loader(*version(loader, now + month + 1, 1, 5, activate=False))  # killed before its end
+    caplog.set_level("INFO")
+    loader(*version(loader, now + 1, 1, 3))
+    assert loader.rows("SELECT id FROM s WHERE _sdc_deleted_at IS NULL ORDER BY id") == [(1,), (3,)]
+    assert loader.rows("SELECT count(*) FROM s") == [(2 if hard else 5,)]
+    assert f"Stream s: 3 rows of other versions {'deleted' if hard else 'marked deleted'}" in caplog.text
+
+
+def test_a_stream_that_is_appended_to_keeps_the_rows_of_the_version_alone(loader: Loader) -> None:
+    loader.config = {"load_method": "append-only"}
+    loader(*version(loader, 9, 1, 2))
+    loader(*version(loader, 3, 1, 1))
+    assert loader.rows("SELECT id, name, _sdc_deleted_at IS NULL FROM s ORDER BY rowid") == [
+        *[(1, "v9", False), (2, "v9", False)],
+        *[(1, "v3", True), (1, "v3", True)],
+    ]
+    loader(*version(loader, 2, 7), load_method="overwrite")
+    assert loader.rows("SELECT id, _sdc_deleted_at FROM s") == [(7, None)]
+
+
 def test_a_version_that_brought_no_row_marks_every_row(loader: Loader) -> None:
     loader(*version(loader, 1, 1, 2))
     loader(*version(loader, 2))

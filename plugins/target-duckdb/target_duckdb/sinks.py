@@ -186,10 +186,9 @@ class DuckDBSink(BatchSink):
     def activate_version(self, new_version: int) -> None:
         self._target.drain_one(self)
         hard = bool(self.config["hard_delete"])
-        rows = self._table.activate(new_version, hard=hard)
-        self.logger.info(
-            "Stream %s: %d rows of earlier versions %s", self.stream_name, rows, "deleted" if hard else "marked deleted"
-        )
+        if rows := self._table.activate(new_version, hard=hard):
+            what = "deleted" if hard else "marked deleted"
+            self.logger.info("Stream %s: %d rows of other versions %s", self.stream_name, rows, what)
 
     @override
     def clean_up(self) -> None:

@@ -357,7 +357,9 @@ class Table:
         )
 
     def activate(self, version: int, *, hard: bool) -> int:
-        """Let only rows of this version, or a later one, count.
+        """Let only rows of this version count.
+
+        A version tells full reads apart and no more: those of a machine whose clock was ahead have a larger number.
 
         Args:
             version: The version the stream has just sent in full.
@@ -367,15 +369,15 @@ class Table:
             How many rows were marked or deleted.
         """
         self.add_versioning()
-        outdated = f"({quote(TABLE_VERSION)} IS NULL OR {quote(TABLE_VERSION)} < ?)"
+        others = f"{quote(TABLE_VERSION)} IS DISTINCT FROM ?"
         with self.database.transaction(f"activate a version of stream {self.stream}"):
             self._replace_if_asked()
             if hard:
-                rows = self.database.fetch(f"DELETE FROM {self._table} WHERE {outdated}", [version])  # noqa: S608
+                rows = self.database.fetch(f"DELETE FROM {self._table} WHERE {others}", [version])  # noqa: S608
             else:
                 rows = self.database.fetch(
                     f"UPDATE {self._table} SET {quote(DELETED_AT)} = now() "  # noqa: S608 - quoted
-                    f"WHERE {quote(DELETED_AT)} IS NULL AND {outdated}",
+                    f"WHERE {quote(DELETED_AT)} IS NULL AND {others}",
                     [version],
                 )
         self._mark_replaced()

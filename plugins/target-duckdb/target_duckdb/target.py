@@ -98,7 +98,7 @@ class TargetDuckDB(Target):
             th.BooleanType,
             default=False,
             title="Hard delete",
-            description="Whether ACTIVATE_VERSION deletes the rows of earlier versions instead of marking them.",
+            description="Whether ACTIVATE_VERSION deletes the rows of other versions instead of marking them.",
         ),
         th.Property(
             "remove_batch_files",
