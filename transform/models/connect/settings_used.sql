@@ -13,6 +13,7 @@
   "empty_classes": is_on("empty_classes"),
   "attributes": tojson(var("attributes") or {}),
   "include_invited": is_on("include_invited"),
+  "rules": "2",
 } -%}
 select
     {% for name, value in settings.items() -%}
