@@ -24,6 +24,9 @@
   {{- return(chosen("score_scale", var("score_scale") | string, ["100", "1"]) | int) -}}
 {% endmacro %}
 
+{#- What becomes of a score above the maximum. -#}
+{% macro above_maximum() %}{{ return(chosen("above_maximum", var("above_maximum"), ["cap", "leave_out"])) }}{% endmacro %}
+
 {#- How many characters a title may have: at least 10, at most the 255 that every reader keeps. -#}
 {% macro length_of(name) %}
   {%- set length = var(name) | string -%}

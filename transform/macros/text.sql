@@ -24,14 +24,4 @@
 
 {% macro default__trimmed(text) %}trim({{ text }}){% endmacro %}
 
-{#- A percentage as precisely as the files tell it, whatever var score_scale is. -#}
-{% macro as_published(percent) %}cast(cast({{ percent }} as decimal(18, 12)) as decimal(9, 2)){% endmacro %}
-
-{#- A percentage as text on the scale of var score_scale, with a fixed number of decimals and never in exponent form. -#}
-{% macro score(percent) -%}
-  {%- if score_scale() == 100 %}cast({{ as_published(percent) }} as text)
-  {%- else %}cast(cast({{ as_published(percent) }} * 0.01 as decimal(9, 4)) as text)
-  {%- endif -%}
-{%- endmacro %}
-
 {% macro list_of(text) %}string_agg(distinct {{ text }}, ',' order by {{ text }}){% endmacro %}

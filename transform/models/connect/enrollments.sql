@@ -26,13 +26,15 @@ of_members as (
         people.user_sourced_id,
 
         reports.grade_0_to_1,
+        {{ usable(exact("reports.grade_0_to_1") ~ " * 100") }} as final_grade_percent,
         gradebook.course_grade_percent as gradebook_grade_percent,
 
         reports.is_completed,
 
         reports.enrolled_at,
         greatest(reports.enrolled_at, reports.last_activity_at, reports.completed_at) as last_active_at,
-        coalesce(reports.completed_at, gradebook.completed_at) as completed_at
+        coalesce(reports.completed_at, gradebook.completed_at) as completed_at,
+        false as is_completion_impossible
     from reports
     inner join {{ ref("memberships") }} as memberships
         on reports.program_id = memberships.program_id and reports.person_key = memberships.person_key and memberships.is_member

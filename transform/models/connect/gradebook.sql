@@ -23,10 +23,11 @@ select
     course_id,
     person_key,
 
-    course_grade_percent,
+    {{ usable("course_grade_percent") }} as course_grade_percent,
+    course_grade_percent as reported_percent,
 
     -- Of somebody who never did anything Coursera says 0 as well: that is no grade.
-    course_grade_percent is not null and (course_grade_percent > 0 or last_activity_at is not null) as is_graded,
+    {{ usable("course_grade_percent") }} is not null and (course_grade_percent > 0 or last_activity_at is not null) as is_graded,
 
     completed_at,
     extracted_at

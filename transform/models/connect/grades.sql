@@ -7,23 +7,24 @@ with final_grades as (
         person_key,
         'fully graded' as score_status,
         false as is_in_progress,
-        cast(grade_0_to_1 as decimal(18, 12)) * 100 as score_percent,
+        final_grade_percent as score_percent,
+        grade_0_to_1 * 100 as reported_percent,
         completed_on as scored_on
     from {{ ref("enrollments") }}
     -- Coursera may show the grade up to 48 hours after the completion: until then there is no final grade, and never a zero.
     where
         '{{ is_graded_as_a_whole() }}' = 'True'
         and is_completed
-        and grade_0_to_1 is not null
-        and completed_on is not null
+        and final_grade_percent is not null
+        and (completed_on is not null or is_completion_impossible)
 ),
 
 reported as (
-    select program_id, course_id, item_id, person_key, item_grade_percent as score_percent, 'fully graded' as score_status
+    select program_id, course_id, item_id, person_key, item_grade_percent as score_percent, reported_percent, 'fully graded' as score_status
     from {{ ref("item_grades") }}
     where '{{ is_graded_as_a_whole() }}' = 'False'
     union all
-    select program_id, course_id, {{ whole_course() }}, person_key, course_grade_percent, 'partially graded'
+    select program_id, course_id, {{ whole_course() }}, person_key, course_grade_percent, reported_percent, 'partially graded'
     from {{ ref("gradebook") }}
     where '{{ grade_sync() }}' = 'final_incremental' and is_graded
 ),
@@ -37,7 +38,8 @@ first_seen as (
         reported.person_key,
         reported.score_status,
         reported.score_status = 'partially graded' and not coalesce(enrollments.is_completed, false) as is_in_progress,
-        cast(reported.score_percent as decimal(18, 12)) as score_percent,
+        reported.score_percent,
+        reported.reported_percent,
         {{ school_day("scores.first_seen_at") }} as scored_on
     from reported
     inner join {{ ref("item_scores") }} as scores
@@ -58,10 +60,20 @@ first_seen as (
     where final_grades.person_key is null
 ),
 
-graded as (
+scored as (
     select * from final_grades
     union all
     select * from first_seen
+),
+
+graded as (
+    select
+        *,
+        case
+            when scored_on is null then 'impossible completion'
+            when {{ is_above_maximum("reported_percent") }} then 'above maximum'
+        end as doubt
+    from scored
 )
 
 select
@@ -80,8 +92,11 @@ select
     graded.score_status,
 
     graded.score_percent,
+    graded.reported_percent,
 
     graded.is_in_progress,
+    graded.doubt,
+    graded.doubt is null{% if above_maximum() == "cap" %} or graded.doubt = 'above maximum'{% endif %} as is_in_files,
 
     graded.scored_on
 from graded

@@ -21,6 +21,13 @@ ranked as (
     ) }}
 )
 
-select program_id, course_id, item_id, person_key, item_grade_percent, extracted_at
+select
+    program_id,
+    course_id,
+    item_id,
+    person_key,
+    {{ usable("item_grade_percent") }} as item_grade_percent,
+    item_grade_percent as reported_percent,
+    extracted_at
 from ranked
-where newest = 1 and item_grade_percent is not null
+where newest = 1 and {{ usable("item_grade_percent") }} is not null

@@ -21,7 +21,7 @@ select
     graded.course_id,
     graded.item_id,
     graded.person_key,
-    graded.item_grade_percent,
+    cast(graded.item_grade_percent as double precision) as item_grade_percent,
     graded.extracted_at as first_seen_at
 from graded
 {% if is_incremental() %}
@@ -32,5 +32,5 @@ left join {{ this }} as remembered
     and graded.person_key = remembered.person_key
 where
     remembered.item_id is null
-    or {{ as_published("remembered.item_grade_percent") }} <> {{ as_published("graded.item_grade_percent") }}
+    or {{ as_published("remembered.item_grade_percent") }} is distinct from {{ as_published("graded.item_grade_percent") }}
 {% endif %}

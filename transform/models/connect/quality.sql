@@ -26,15 +26,9 @@ reported_people as (
 ),
 
 findings as (
-    select 'score-out-of-range' as rule, 'stop' as severity,
-        'A score is below 0 or above 100 percent.' as sentence,
-        'result' as entity, program_id, result_sourced_id as record_id
-    from {{ ref("grades") }}
-    where not score_percent between 0 and 100
-    union all
-    select 'two-organizations', 'stop',
-        'The warehouse holds more than one organisation: run full-reconcile, or start with an empty warehouse.',
-        'organization', null, organization_id
+    select 'two-organizations' as rule, 'stop' as severity,
+        'The warehouse holds more than one organisation: run full-reconcile, or start with an empty warehouse.' as sentence,
+        'organization' as entity, cast(null as text) as program_id, organization_id as record_id
     from {{ ref("stg_coursera__organizations") }}
     where (select count(*) from {{ ref("stg_coursera__organizations") }}) > 1
     union all
@@ -55,13 +49,16 @@ findings as (
         'The final grade of the enrollment report and the grade of the gradebook are more than half a point apart.',
         'enrollment', program_id, enrollment_sourced_id
     from {{ ref("enrollments") }}
-    where is_completed and abs(grade_0_to_1 * 100 - gradebook_grade_percent) > 0.5
+    where is_completed and abs(final_grade_percent - gradebook_grade_percent) > 0.5
     union all
-    select 'report-grade-above-one', 'flag',
-        'A grade of the enrollment report is above 1, as if its scale had changed.',
-        'enrollment', program_id, {{ unless_email("enrollment_id") }}
-    from {{ ref("stg_coursera__enrollments") }}
-    where grade_0_to_1 > 1
+    select 'grade-above-maximum', {% if above_maximum() == "cap" %}'repair',
+        'A score is above the maximum: the file has the maximum.'
+        {%- else %}'skip',
+        'A score is above the maximum: there is no result.'
+        {%- endif %},
+        'result', program_id, result_sourced_id
+    from {{ ref("grades") }}
+    where doubt = 'above maximum'
     union all
     select 'gradebook-never-above-one', 'flag',
         'No course grade in the gradebook of the program is above 1, and some are fractions, as if its scale had changed.',

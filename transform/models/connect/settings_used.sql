@@ -1,6 +1,7 @@
 {%- set settings = {
   "grade_sync": grade_sync(),
   "score_scale": score_scale(),
+  "above_maximum": above_maximum(),
   "line_item_title_length": length_of("line_item_title_length"),
   "category_title_length": length_of("category_title_length"),
   "calendar": calendar(),

@@ -11,3 +11,4 @@ select
     {{ iso_date("scored_on") }} as "scoreDate",
     cast(null as text) as "comment"
 from {{ ref("grades") }}
+where is_in_files
