@@ -64,6 +64,7 @@ def _model(stream: str, keys: list[str], types: dict[str, str]) -> str:
     """The staging model: current rows, cast, in groups with a blank line in between."""
     group = {name: 0 if name in keys else GROUPS[kind] for name, kind in types.items()}
     casts = {name: f"cast({name} as {kind}) as {name}" if kind else name for name, kind in types.items()}
+    casts |= {name: f'{{{{ moment("{name}") }}}} as {name}' for name, kind in types.items() if kind == "timestamptz"}
     groups = groupby(sorted(types, key=group.__getitem__), key=group.__getitem__)
     listed = ",\n\n".join(",\n".join(f"        {casts[name]}" for name in names) for _, names in groups)
     rows = f'{{{{ newest_rows(source("coursera", "{stream}"), {json.dumps(keys)}, optional=true) }}}}'

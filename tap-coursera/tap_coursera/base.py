@@ -11,6 +11,8 @@ The SDK offers no hook for some of what happens here, so these of its internals 
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,7 +27,7 @@ from tap_coursera import direct, schemas
 from tap_coursera.errors import TapError
 from tap_coursera.paging import BUSINESSES, Listing, read
 from tap_coursera.progress import RowCounter
-from tap_coursera.records import RowReader, milliseconds, rfc3339
+from tap_coursera.records import PROBLEMS, RowReader, milliseconds, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,6 +43,16 @@ if TYPE_CHECKING:
 
 SECOND, HOUR = 1_000, 3_600_000
 """Milliseconds."""
+
+
+@dataclass
+class Brought:
+    """What a stream has brought in the program that is being read."""
+
+    rows: int = 0
+    repaired: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Rows without what makes them unique, by the columns that were missing in them."""
 
 
 class CourseraStream(Stream):
@@ -76,8 +88,11 @@ class CourseraStream(Stream):
         """Rows that did not in this run through it."""
         self._own = tuple(self.schema["properties"])
         self._unwanted: list[str] = []
+        self.brought = Brought()
         self.incomplete = False
         """Whether rows may be missing although the run goes on, so that nothing may count as gone."""
+        self.as_of: int | None = None
+        """How old the report is that is being read (epoch milliseconds), if there is one that tells."""
         self.reader = RowReader(self.name, self.schema, self.known_elsewhere, self.replication_key)
 
     @override
@@ -154,6 +169,9 @@ class CourseraStream(Stream):
                     f"A row of {self.name} came without {key}, so it cannot be told from others: check that api_url "
                     "is the Coursera API, and report it if it is."
                 )
+        self.brought.rows += 1
+        if row[PROBLEMS] is not None:
+            self.brought.repaired += 1
         for name in self._unwanted:
             del row[name]
         return row
@@ -227,6 +245,28 @@ class CourseraStream(Stream):
         self._is_alone = direct.is_alone(self) and self._writer is not None and "program_id" not in self._unwanted
         with self._coursera.progress.during(self.name):
             super().sync(context)
+        if self.selected and not self.incomplete:
+            self._coursera.reads.append(self._read_row(context))
+        self.brought = Brought()
+
+    def _read_row(self, context: Context | None) -> Record:
+        """What `stream_reads` says of this stream in this program."""
+        brought, read_at = self.brought, self._coursera.client.tallies[self.read_with].read_at
+        return {
+            "stream": self.name,
+            "program_id": "" if context is None else context["program_id"],
+            "read_at": rfc3339(self._coursera.client.now() if read_at is None else read_at),
+            "rows_read": brought.rows,
+            "rows_repaired": brought.repaired,
+            "rows_left_out": brought.left_out.total(),
+            "left_out_for": ",".join(sorted(brought.left_out)) or None,
+            "report_updated_at": None if self.as_of is None else rfc3339(self.as_of),
+        }
+
+    @property
+    def read_with(self) -> str:
+        """The stream whose requests bring its rows."""
+        return self.name
 
     @override
     def get_record_counter(

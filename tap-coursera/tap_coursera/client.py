@@ -28,6 +28,7 @@ from tap_coursera.ahead import Workers
 from tap_coursera.auth import SharedToken
 from tap_coursera.errors import Answer, BusyError, TapError, TransientError
 from tap_coursera.pace import Pace
+from tap_coursera.records import FIRST_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,6 +69,8 @@ class Tally:
     """Rows of the vendor's; each as often as it came."""
     total: int = 0
     """Rows of the vendor's that there are, as the first pages of its lists told."""
+    read_at: int | None = None
+    """When the last of them was answered: see `Client.now`."""
 
 
 class Client:
@@ -98,6 +101,7 @@ class Client:
         self._sleep = sleep
         self._pace = Pace(sleep, clock)
         self._answered: set[str] = set()
+        self._date: int | None = None
         self._lock = threading.Lock()
         self._session = requests.Session()
         pool = requests.adapters.HTTPAdapter(pool_maxsize=self.workers.size)
@@ -111,6 +115,12 @@ class Client:
         # Without a handler of its own, requests would prefer credentials from a .netrc file to the token.
         self._session.auth = _leave_headers_alone
         self.token = SharedToken(self._mint, self._auth.url)
+
+    def now(self) -> int:
+        """Epoch milliseconds by the `Date` of the newest answer; by this machine's clock where answers have none."""
+        if not self._answered:
+            self.token.value()
+        return milliseconds_now() if self._date is None else self._date
 
     def get(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """The envelope `{"elements": Rows, "paging": {...}}` of one request to `businesses.v1`.
@@ -205,6 +215,8 @@ class Client:
                 f"{errors.host(target.url)} keeps breaking off its answers: run again later; no bookmark was moved."
             ) from None
         self._answered.add(target.setting)
+        self._date = date(response.headers.get("Date")) or self._date
+        self.tallies[stream].read_at = self._date
         status = response.status_code
         if status == _TOO_MANY:
             raise BusyError(
@@ -249,19 +261,33 @@ def pause(tries: int, asked: float | None) -> float:
     return backoff if asked is None else min(RETRY_AFTER_CAP, max(asked, 0.0)) + backoff / 4
 
 
+def milliseconds_now() -> int:
+    """This machine's clock, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def date(header: str | None) -> int | None:
+    """Epoch milliseconds in a `Date` header; None when it is absent, unreadable or older than the vendor."""
+    moment = _http_date(header)
+    return None if moment is None or (found := int(moment.timestamp()) * 1000) < FIRST_MOMENT else found
+
+
 def retry_after(header: str | None) -> float | None:
     """Seconds in a `Retry-After` header, which holds seconds or an HTTP date; None when absent or unreadable."""
     if not header:
         return None
     if header.strip().isdecimal():
         return float(header)
+    moment = _http_date(header)
+    return None if moment is None else max(0.0, (moment - datetime.now(tz=timezone.utc)).total_seconds())
+
+
+def _http_date(header: str | None) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(header)
-    except (TypeError, ValueError):
+        moment = parsedate_to_datetime(header or "")
+    except (TypeError, ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - datetime.now(tz=timezone.utc)).total_seconds())
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
 
 
 def _decoded(response: Answer, target: _Target, envelope: Callable[[bytes], dict[str, Any] | None]) -> dict[str, Any]:

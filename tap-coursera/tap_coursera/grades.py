@@ -193,6 +193,11 @@ class ItemGrades(GradebookStream):
             yield take
         self._fed = (context, latest)
 
+    @property
+    @override
+    def read_with(self) -> str:
+        return CourseGrades.name if self._coursera.streams[CourseGrades.name].selected else self.name
+
     @override
     def foreseen(self, context: Context | None) -> Iterable[Listing]:
         return () if self._coursera.streams[CourseGrades.name].selected else super().foreseen(context)

@@ -6,6 +6,7 @@ Per property, a schema file says where the value comes from and what it counts:
     x-unit        `epoch milliseconds` and `epoch seconds` become RFC 3339 in UTC; others are only documented
     x-newest-of   the newest of these fields (all epoch milliseconds)
     x-of          the field belongs to the vendor's row around this one: `program` or `gradebook row`
+    x-tap         the value is the tap's own: `row_problems`, null in an ordinary row
 
 Every row has every property of its schema, null where the vendor sent nothing; what the schema does not know is left
 out. Inside nested objects, what the vendor did not send stays absent.
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
     Column = tuple[str, str, type | None, Convert]
     """Property, vendor's field, type of values that need no conversion, conversion."""
 
+PROBLEMS = "row_problems"
+"""The column that tells what of a row could not be taken over as it was sent."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+DAY = 86_400_000
+FIRST_MOMENT = 1_325_376_000_000
+"""2012-01-01, the year in which the vendor was founded; both in epoch milliseconds."""
 _UNITS = {"epoch milliseconds": 1, "epoch seconds": 1000}
 _MINUTES = [f"T{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60)]
 _SECONDS = [f"{second:02d}" for second in range(60)]
@@ -96,6 +102,8 @@ class RowReader:
         self._own: list[Column] = []
         self._newest: tuple[str, bool] | None = None
         for name, spec in schema["properties"].items():
+            if "x-tap" in spec:
+                continue
             outer = "x-of" in spec
             if "x-newest-of" in spec:
                 self._newest = (name, outer)
@@ -113,6 +121,9 @@ class RowReader:
         cells = [f"{name!r}: {value}" for name, value in zip(names, (*outer_values, *values), strict=True)]
         if self._newest:
             cells.append(f"{self._newest[0]!r}: newest")
+        self._tells = PROBLEMS in schema["properties"]
+        if self._tells:
+            cells.append(f"{PROBLEMS!r}: None")
         self._outer_values = _function(
             self._outer, (), outer_values, f"({''.join(f'{one}, ' for one in outer_values)})"
         )
@@ -133,7 +144,8 @@ class RowReader:
         """
         specs = [spec for spec in self._schema["properties"].values() if "x-source" in spec]
         kind = row_type(self._stream, specs)
-        self._typed_row = _typed_function(self._own, self._newest and self._newest[0])
+        more = [PROBLEMS] if self._tells else []
+        self._typed_row = _typed_function(self._own, self._newest and self._newest[0], more)
         fields = [name for name in self._moments if name in kind.__struct_fields__]
         self._typed_moment = _typed_moment(fields, self._factor)
         return msgspec.json.Decoder(kind).decode
@@ -183,6 +195,8 @@ class RowReader:
                 name, of_outer = self._newest
                 latest = self.moment(outer if of_outer and outer is not None else raw)
                 row[name] = None if latest is None else rfc3339(latest)
+            if self._tells:
+                row[PROBLEMS] = None
         except (TypeError, ValueError, OverflowError, AttributeError):
             raise self._strange(source) from None
         return row
@@ -242,9 +256,14 @@ def _function(
     return function
 
 
-def _typed_function(columns: Sequence[Column], newest: str | None) -> Callable[[TypedRow, str | None], dict[str, Any]]:
-    """A function of a typed row, and of its newest time, that makes the stream's row; written as `_function` is."""
-    names = [name for name, *_ in columns] + ([] if newest is None else [newest])
+def _typed_function(
+    columns: Sequence[Column], newest: str | None, more: Sequence[str]
+) -> Callable[[TypedRow, str | None], dict[str, Any]]:
+    """A function of a typed row, and of its newest time, that makes the stream's row; written as `_function` is.
+
+    `more` are columns that stay null.
+    """
+    names = [name for name, *_ in columns] + ([] if newest is None else [newest]) + [*more]
     # To fill in a copy is quicker than to make a dict of so many.
     known: dict[str, Any] = {"rfc3339": rfc3339, "empty": dict.fromkeys(names)}
     lines = ["def function(raw, newest):", "    row = empty.copy()"]

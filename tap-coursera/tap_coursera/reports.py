@@ -47,11 +47,6 @@ class ProgramReportStream(IncrementalStream):
     parent_stream_type = Programs
     state_partitioning_keys = ("program_id",)
 
-    def __init__(self, tap: TapCoursera) -> None:
-        super().__init__(tap)
-        self.as_of: int | None = None
-        """Of the report of the program that is being read (epoch milliseconds), if there was one."""
-
     def programs(self) -> list[Context]:
         """The programs of this run."""
         programs = self._coursera.streams[Programs.name]

@@ -16,7 +16,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_coursera import connection, grades, materials, reports, settings, skills, streams
+from tap_coursera import connection, grades, materials, reads, reports, settings, skills, streams
 from tap_coursera.base import CourseraStream
 from tap_coursera.client import Client
 from tap_coursera.errors import TapError
@@ -27,6 +27,9 @@ from tap_coursera.writing import MessageWriter
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
+
+    from singer_sdk.helpers.types import Record
+    from singer_sdk.streams import Stream
 
     from tap_coursera.agenda import Turns
 
@@ -45,6 +48,7 @@ STREAMS: tuple[type[CourseraStream], ...] = (
     streams.Contents,
     skills.Skillsets,
     skills.SkillsetProgress,
+    reads.StreamReads,  # last, since it tells what the others brought
 )
 
 CONNECTION = "connection"
@@ -73,6 +77,11 @@ class TapCoursera(Tap):
         """How far the run is."""
         return Progress(self.client.tallies.__getitem__)
 
+    @cached_property
+    def reads(self) -> list[Record]:
+        """What each stream has brought in each program that was read to the end in this run."""
+        return []
+
     def forget_other_programs(self, ids: Collection[str]) -> None:
         """Drop the bookmarks of programs that are not read any more: one that comes back is read from its beginning."""
         for name, bookmark in self.state.get("bookmarks", {}).items():
@@ -84,6 +93,11 @@ class TapCoursera(Tap):
     @override
     def discover_streams(self) -> Sequence[CourseraStream]:
         return [stream(self) for stream in STREAMS]
+
+    @override  # type: ignore[misc] # final, but there is no hook around it
+    def load_streams(self) -> list[Stream]:
+        # The SDK puts them in order by name.
+        return sorted(super().load_streams(), key=lambda stream: isinstance(stream, reads.StreamReads))
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

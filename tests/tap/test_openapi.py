@@ -29,6 +29,7 @@ STREAM_OF = {
     f"{SKILLS}/organizations/{{orgId}}/skillsetReport": "skillset_progress",
 }
 OF_THE_SAME_ANSWERS = {"program_contents", "item_grades"}
+OF_THE_TAP_ITSELF = {"stream_reads"}
 
 
 def reasons() -> list[re.Pattern[str]]:
@@ -43,7 +44,7 @@ def reasons() -> list[re.Pattern[str]]:
 
 
 def test_the_streams_are_those_that_the_addresses_lead_to() -> None:
-    assert {stream.name for stream in STREAMS} == set(STREAM_OF.values()) | OF_THE_SAME_ANSWERS
+    assert {stream.name for stream in STREAMS} == set(STREAM_OF.values()) | OF_THE_SAME_ANSWERS | OF_THE_TAP_ITSELF
 
 
 @pytest.mark.skipif(not DESCRIPTION.exists(), reason="the vendor's description is not beside this checkout")

@@ -29,7 +29,7 @@ def test_a_table_that_an_earlier_release_loaded_may_lack_any_column_but_the_key(
     warehouse.run("--select", "staging")
     for stream in RAW_COLUMNS:
         (row,) = warehouse.read(f"staging.stg_coursera__{stream}")
-        assert {value for value in row.values() if value is not None} <= {
+        assert {value for name, value in row.items() if value is not None and name != "sequence"} <= {
             "x",
             datetime(2026, 2, 2, 6, tzinfo=timezone.utc),
         }

@@ -50,7 +50,8 @@
 {% macro no_rows(relation) %}
   select
     {% for column in declared(relation) %}cast(null as text) as {{ column }}, {% endfor %}
-    cast(null as timestamptz) as _sdc_extracted_at
+    cast(null as timestamptz) as _sdc_extracted_at,
+    cast(null as bigint) as _sdc_sequence
   where false
 {%- endmacro %}
 

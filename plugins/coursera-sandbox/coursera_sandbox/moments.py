@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timezone
+from email.utils import formatdate
 
 HOUR = 3_600_000
 MINUTE = 60_000
@@ -32,6 +33,11 @@ def iso(at: int) -> str:
     """`2026-02-02T06:00:00Z`; milliseconds only when there are any."""
     whole = datetime.fromtimestamp(at // 1000, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{at % 1000:03d}Z" if at % 1000 else f"{whole}Z"
+
+
+def http_date(at: int) -> str:
+    """`Mon, 02 Feb 2026 06:00:00 GMT`."""
+    return formatdate(at // 1000, usegmt=True)
 
 
 START = moment("2026-02-02T06:00:00Z")

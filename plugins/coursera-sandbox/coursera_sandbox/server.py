@@ -18,6 +18,7 @@ from typing_extensions import override
 from coursera_sandbox import businesses, skills
 from coursera_sandbox.errors import ApiError, access_denied, edge, fault, routing, skills_plain
 from coursera_sandbox.faults import Fault
+from coursera_sandbox.moments import http_date
 from coursera_sandbox.paging import Call
 from coursera_sandbox.params import ID, Params
 from coursera_sandbox.titles import ORGANISATION
@@ -117,6 +118,7 @@ class Sandbox:
         except ApiError as error:
             response = json_response(error.body, error.status, error.headers)
         self.statuses[str(response.status_code)] += 1
+        response.headers["Date"] = http_date(self.campus.now)
         self.touch()
         return response
 

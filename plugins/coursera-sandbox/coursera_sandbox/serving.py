@@ -55,6 +55,7 @@ def run(options: Options, *, announce: bool) -> None:
         timeout_keep_alive=60,
         timeout_graceful_shutdown=2,
         server_header=False,
+        date_header=False,  # answers bear the simulated time
     )
     server = uvicorn.Server(config)
     born = psutil.Process().create_time()

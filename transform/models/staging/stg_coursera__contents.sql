@@ -20,7 +20,9 @@ renamed as (
         extra_metadata,
         changes,
 
-        {{ moment("last_updated_at") }} as author_updated_at
+        {{ moment("last_updated_at") }} as author_updated_at,
+
+        cast(row_problems as text) as row_problems
     from current_rows
     where cast(is_removed as boolean) is not true
 )

@@ -23,6 +23,7 @@ renamed as (
         {{ moment("last_activity_at") }} as last_activity_at,
         {{ moment("completed_at") }} as completed_at,
         {{ moment("changed_at") }} as changed_at,
+        cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )

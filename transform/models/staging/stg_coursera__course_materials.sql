@@ -7,7 +7,9 @@ renamed as (
         cast(program_id as text) as program_id,
         cast(id as text) as course_id,
 
-        modules
+        modules,
+
+        cast(row_problems as text) as row_problems
     from current_rows
 )
 

@@ -10,7 +10,9 @@ renamed as (
 
         cast(title as text) as collection_name,
         cast(description as text) as collection_description,
-        contents
+        contents,
+
+        cast(row_problems as text) as row_problems
     from current_rows
 )
 

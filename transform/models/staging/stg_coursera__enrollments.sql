@@ -38,7 +38,9 @@ renamed as (
         {{ moment("completed_at") }} as completed_at,
         {{ moment("deleted_at") }} as membership_deleted_at,
         {{ moment("updated_at") }} as report_refreshed_at,
-        {{ moment("changed_at") }} as changed_at
+        {{ moment("changed_at") }} as changed_at,
+
+        cast(row_problems as text) as row_problems
     from current_rows
 )
 

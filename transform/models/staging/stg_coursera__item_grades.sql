@@ -25,6 +25,7 @@ renamed as (
 
         {{ moment("item_deadline") }} as due_at,
         {{ moment("changed_at") }} as changed_at,
+        cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )

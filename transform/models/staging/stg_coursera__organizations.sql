@@ -9,6 +9,7 @@ renamed as (
         cast(name as text) as organization_name,
         cast(slug as text) as organization_slug,
 
+        cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )

@@ -11,7 +11,9 @@ renamed as (
         cast(full_name as text) as full_name,
         cast(email as text) as email,
 
-        {{ moment("created_at") }} as invited_at
+        {{ moment("created_at") }} as invited_at,
+
+        cast(row_problems as text) as row_problems
     from current_rows
 )
 

@@ -10,6 +10,7 @@ renamed as (
         cast(tagline as text) as program_tagline,
         cast(url as text) as program_url,
 
+        cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )

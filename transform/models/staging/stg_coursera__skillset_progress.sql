@@ -15,7 +15,9 @@ renamed as (
 
         cast(progress_percentage as bigint) as progress_percent,
 
-        {{ moment("latest_progress_made_at") }} as last_progress_at
+        {{ moment("latest_progress_made_at") }} as last_progress_at,
+
+        cast(row_problems as text) as row_problems
     from current_rows
 )
 

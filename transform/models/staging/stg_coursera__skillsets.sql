@@ -9,7 +9,9 @@ renamed as (
         cast(skillset_name as text) as skillset_name,
         cast(skillset_description as text) as skillset_description,
         programs,
-        skills
+        skills,
+
+        cast(row_problems as text) as row_problems
     from current_rows
 )
 

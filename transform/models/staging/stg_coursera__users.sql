@@ -12,6 +12,7 @@ renamed as (
         membership_program_ids as member_program_ids,
         invitation_program_ids as invited_program_ids,
 
+        cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )

@@ -1,0 +1,24 @@
+with current_rows as (
+    {{ newest_rows(source("coursera", "stream_reads"), ["stream", "program_id"], optional=true) }}
+),
+
+renamed as (
+    select
+        cast(stream as text) as stream,
+        cast(program_id as text) as program_id,
+
+        cast(left_out_for as text) as left_out_for,
+
+        cast(rows_read as bigint) as rows_read,
+        cast(rows_repaired as bigint) as rows_repaired,
+        cast(rows_left_out as bigint) as rows_left_out,
+
+        {{ moment("read_at") }} as read_at,
+        {{ moment("report_updated_at") }} as report_updated_at,
+        {{ moment("_sdc_extracted_at") }} as extracted_at,
+
+        cast(_sdc_sequence as bigint) as sequence
+    from current_rows
+)
+
+select * from renamed
