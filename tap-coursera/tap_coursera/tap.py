@@ -235,7 +235,7 @@ def _one_sentence(logger: logging.Logger) -> Iterator[None]:
             logger.error(NOT_JSON)  # noqa: TRY400 - the text of the error holds a part of the file
             sys.exit(1)
         # The SDK turns variables into numbers before they are validated.
-        found = settings.unreadable_numbers(os.environ) if "invalid literal for int()" in str(error) else []
+        found = settings.unreadable_numbers(os.environ)
         for problem in found:
             logger.error("%s", problem)  # noqa: TRY400
         if not found:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from tests.bench.steps import run, table
+from tests.connect.warehouse import BUILT
 
 if TYPE_CHECKING:
     from tests.bench.steps import Step
@@ -133,8 +134,8 @@ def fill(database: Path, size: Size) -> None:
         select "sourcedId", {stamps}, '2025-26' as "title", "type", '2025-08-01' as "startDate",
             '2026-08-01' as "endDate", "parentSourcedId", '2026' as "schoolYear" from ({tables["academicSessions"]})"""
     with duckdb.connect(str(database)) as connection:
-        connection.execute("create schema oneroster")
-        connection.execute("create schema connect")
+        for statement in (*BUILT, "create schema oneroster"):
+            connection.execute(statement)
         for name, query in tables.items():
             connection.execute(f'create table oneroster."{name}" as {query}')
         connection.execute("create table connect.settings_used (grade_sync text, data_as_of text)")

@@ -11,6 +11,7 @@ import duckdb
 from click.testing import CliRunner
 
 from coursera_connect.cli import main
+from tests.connect.warehouse import BUILT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,7 @@ class Desk:
         self.mapping.mkdir()
         for name in HEADERS:
             self.write(name)
+        (self.folder / "dbt_project.yml").write_text("vars: {}")
         self.environment |= {
             "CONNECT_MAPPING": str(self.mapping),
             "CONNECT_DATABASE": str(self.database),
@@ -89,8 +91,8 @@ class Desk:
         """Make the warehouse; tables are named by what follows the dot, all others are empty."""
         self.database.unlink(missing_ok=True)
         with duckdb.connect(str(self.database)) as connection:
-            for schema in ("coursera", "connect", "staging"):
-                connection.execute(f"create schema {schema}")
+            for statement in (*BUILT, "create schema coursera", "create schema staging"):
+                connection.execute(statement)
             for name, columns in TABLES.items():
                 connection.execute(f"create table {name} ({columns})")
                 if rows := tables.pop(name.partition(".")[2], []):

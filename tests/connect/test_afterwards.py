@@ -10,13 +10,11 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
 from click.testing import CliRunner
 
 from coursera_connect.cli import main
 from coursera_connect.database import warehouse
-from coursera_connect.errors import DatabaseError
 from tests.connect.college import College
 
 if TYPE_CHECKING:
@@ -121,18 +119,6 @@ def test_ids_that_are_addresses_stand_in_no_report(college: College) -> None:
     written = [path.read_text() for path in college.package.parent.glob("publish-report.*")]
     written += [call(college, "publish", "--json").stdout, call(college, "preview", "--json").stdout]
     assert not [text for text in written if "mail.example" in text]
-
-
-def test_a_database_that_may_not_be_opened_is_no_damaged_one(college: College, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise duckdb.IOException(f'IO Error: Cannot open file "{college.database}": Permission denied')
-
-    monkeypatch.setattr(duckdb, "connect", refuse)
-    with (
-        pytest.raises(DatabaseError, match="may not be opened to write"),
-        warehouse.opened(college.database, 5, write=True),
-    ):
-        pass
 
 
 def test_ctrl_c_ends_with_130_and_without_a_traceback(college: College, monkeypatch: pytest.MonkeyPatch) -> None:

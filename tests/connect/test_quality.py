@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.connect.warehouse import Place
 
 TABLES = """
-create schema connect;
+create schema if not exists connect;
 create table connect.quality (
     rule text, severity text, sentence text, entity text, program_id text, record_id text, how_many bigint
 );

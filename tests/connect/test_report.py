@@ -223,6 +223,7 @@ def test_one_sentence_says_whether_it_is_healthy(change: dict[str, Any], verdict
     run = {"outcome": "published", "why": "", "started_at": "2026-02-03T00:30:00Z"}
     facts: dict[str, Any] = {
         "now": "2026-02-03T01:00:00Z",
+        "unfinished": "",
         "runs": [run | {name: value for name, value in change.items() if name in run}],
         "data": {"refreshed_at": change.get("refreshed_at", "2026-02-02T04:00:00Z")},
         "held": {"count": 0, "rows": []},

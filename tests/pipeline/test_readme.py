@@ -167,8 +167,24 @@ def test_a_lost_file_is_not_filled_with_the_last_days_only(ran: Project) -> None
     assert ran.package.read_bytes() == before
 
 
+def test_what_is_decided_after_a_build_is_shown_from_a_build_aside_and_not_published(ran: Project) -> None:
+    ((learner, email),) = ran.query("select \"sourcedId\", email from oneroster.users where role = 'student' limit 1")
+    with (ran.root / "transform/mapping/sandbox/excluded_people.csv").open("a") as excluded:
+        excluded.write(f"{email},withdrew the consent\n")
+    ran.meltano("config", "set", "dbt", "grade_sync", "granular_all")
+    preview = json.loads(ran.meltano("invoke", "connect", "preview", "--json", check=False).stdout)
+    assert preview["changes"]["users"]["removed"] == [learner]
+    assert preview["files"]["results"]["rows"] > ran.query("select count(*) from oneroster.results")[0][0]
+    refused = ran.meltano("invoke", "connect:publish", check=False)
+    assert refused.returncode == 3
+    for told in (*preview["warnings"], refused.stderr):
+        assert "excluded_people.csv and grade_sync (was final, is granular_all)" in told
+        assert "meltano --environment=sandbox run dbt:build" in told
+    assert ran.query(f"select count(*) from oneroster.users where email = '{email}'") == [(1,)]
+
+
 def test_another_grade_sync_waits_for_its_named_step_and_then_brings_every_gradable_item(ran: Project) -> None:
-    refused = ran.meltano("run", "dbt:build", "connect:publish", CONNECT_GRADE_SYNC="granular_all", check=False)
+    refused = ran.meltano("run", "dbt:build", "connect:publish", check=False)
     assert refused.returncode == 1
     assert "connect grades change granular_all --save" in refused.stdout + refused.stderr
     ran.meltano("invoke", "coursera-sandbox:start")

@@ -19,6 +19,7 @@ from coursera_connect.cli import main
 from coursera_connect.database import ledger, moving, postgres, warehouse
 from coursera_connect.database.warehouse import Server
 from coursera_connect.errors import DatabaseError, UsageError
+from coursera_connect.publishing import checks
 from coursera_connect.publishing.publish import publish
 from tests.connect.college import College
 from tests.connect.warehouse import HEADERS
@@ -146,13 +147,24 @@ def test_a_publish_reads_one_moment_while_tables_are_made_anew() -> None:
         sql("set lock_timeout = '5s'", "alter table oneroster.users rename to old_users")
 
 
-def test_a_publish_refuses_tables_of_two_runs(tmp_path: Path) -> None:
+def test_a_publish_refuses_tables_of_two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     college = College(tmp_path)
     copied(college)
-    sql("create table connect.build as select false as is_complete")
-    with pytest.raises(DatabaseError, match="ended before all tables were made: run dbt:build and publish then"):
+    sql("update connect.build set is_complete = false")
+    with pytest.raises(DatabaseError, match=r"is still at work, failed, or made a part .* only: run meltano run dbt:"):
         publishing(college)
     sql("update connect.build set is_complete = true")
+    check = checks.check
+
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
+        sql("update connect.build set build_id = 'b2'")
+        return check(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "check", meanwhile)
+        with pytest.raises(DatabaseError, match=r"made the tables .* anew in the meantime"):
+            publishing(college)
+    assert ask("select count(*) from ledger.runs where outcome = 'published'") == [(0,)]
     assert publishing(college)["outcome"] == "published"
 
 

@@ -1,20 +1,32 @@
 {#-
-  In a database that several machines share, nothing keeps a publish from reading between two models of a run: `connect.build` says whether
-  the last run that makes tables has ended with all of them. A DuckDB file has one user at a time.
+  `connect.build` is one row about the last run that makes tables: its id, the settings it followed, and whether it has made all tables
+  and found nothing wrong. While dbt is at work, and after a run of a part, one that failed or one that was killed, the tables may be of
+  several nights, so nothing publishes them.
 -#}
 {% macro mark_build(ended) %}
-  {%- if flags.WHICH in ["build", "run"] -%}{{- return(adapter.dispatch("mark_build")(ended)) -}}{%- endif -%}
+  {%- if execute and flags.WHICH != "test" -%}
+    {%- if ended -%}
+      {#- Of two runs at once in one PostgreSQL, the one that ends last may have replaced tables of the other. -#}
+      update connect.build set
+        is_complete = build_id = '{{ invocation_id }}' and {{ all_is_made(results) }},
+        ended_at = {{ utc_text("current_timestamp") }};
+    {%- else -%}
+      create schema if not exists connect;
+      drop table if exists connect.build;
+      create table connect.build as
+      select
+        '{{ invocation_id }}' as build_id,
+        false as is_complete,
+        cast(null as text) as ended_at,
+        '{{ env_var("MELTANO_PARENT_CONTEXT_UUID", "") | replace("'", "''") }}' as meltano_run,
+        '{{ tojson(every_setting(), sort_keys=true) | replace("'", "''") }}' as settings;
+    {%- endif -%}
+  {%- endif -%}
 {% endmacro %}
 
-{% macro default__mark_build(ended) %}{% endmacro %}
-
-{% macro postgres__mark_build(ended) %}
-  {%- if execute and not ended -%}
-    create schema if not exists connect;
-    create table if not exists connect.build (is_complete boolean);
-    delete from connect.build;
-    insert into connect.build values (false);
-  {%- elif execute and not results | selectattr("node.resource_type", "in", ["model", "seed"]) | rejectattr("status", "equalto", "success") | list -%}
-    update connect.build set is_complete = true;
-  {%- endif -%}
+{#- Whether a run made every table with all its rows, and no test failed. -#}
+{% macro all_is_made(results) %}
+  {%- set made = results | selectattr("status", "in", ["success", "pass", "warn"]) | map(attribute="node.unique_id") | list -%}
+  {%- set wanted = graph.nodes.values() | selectattr("resource_type", "in", ["model", "seed"]) | map(attribute="unique_id") -%}
+  {{- return((made | length == results | length and not flags.EMPTY and not wanted | reject("in", made) | list) | string | lower) -}}
 {% endmacro %}

@@ -12,6 +12,19 @@
   {{- return(chosen("grade_sync", env_var("CONNECT_GRADE_SYNC", "") or var("grade_sync"), ["final", "final_incremental", "granular_selected", "granular_all"])) -}}
 {% endmacro %}
 
+{#- Every var as it is followed, by name: with another value of one of them the tables would be others. -#}
+{% macro every_setting() %}
+  {%- set found = {"grade_sync": grade_sync()} -%}
+  {%- for name in [
+    "score_scale", "line_item_title_length", "category_title_length", "calendar", "time_zone", "school_year_start", "first_school_year",
+    "identity", "id_style", "name_placeholder", "empty_classes", "include_invited", "attributes", "attribute_sources", "attribute_sees",
+    "attribute_targets",
+  ] -%}
+    {%- do found.update({name: var(name)}) -%}
+  {%- endfor -%}
+  {{- return(found) -}}
+{% endmacro %}
+
 {#- Whether a class has one grade, rather than one per item. -#}
 {% macro is_graded_as_a_whole() %}{{ return(grade_sync() in ["final", "final_incremental"]) }}{% endmacro %}
 

@@ -155,6 +155,7 @@ def summary(facts: dict[str, Any]) -> None:
     if received < rows:
         brought = f"The last load brought {received:,} of {rows:,} rows"
         lines += [f"{brought}: of enrollments and grades only what changed.", ""]
+    lines += filter(None, [facts["unfinished"]])
     console.print("\n".join(lines + _package(facts["package"])), soft_wrap=True)
     if facts["package"]["published"] and facts["package"]["bytes"]:
         files = Table("file", "mode", box=None)

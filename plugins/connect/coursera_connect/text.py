@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from coursera_connect.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _NEAR = 0.5
 """How alike a suggestion has to be, 0 to 1."""
@@ -24,6 +24,11 @@ def one_line(text: str) -> str:
 def plural(number: int, one: str, several: str = "") -> str:
     """Return `1 class`, `1,200 classes`."""
     return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def found(text: str, names: Mapping[str, str], what: str, remedy: str = "") -> str:

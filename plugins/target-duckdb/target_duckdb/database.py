@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import duckdb
 
 from target_duckdb.errors import LoadError
+from target_duckdb.holder import holder
 from target_duckdb.sql import escape_glob, literal
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MEMORY = 128 << 20
 _MEMORY_PER_BYTE = 16  # DuckDB reads lines in buffers of twice their length, several at a time
 _RETRY_SECONDS = 0.2
-_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_TRIES = 3  # a file that nobody holds may have been let go right after a try
 # Only these speak of the machine; the messages of the other classes may quote values of records.
 _SPEAKS_OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException)
 
@@ -142,25 +142,28 @@ def _open(path: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
     except OSError as error:
         raise _unusable(path.parent, error) from error
     deadline = time.monotonic() + lock_timeout
-    while (connection := _try_to_open(path, lock_timeout, last_try=time.monotonic() >= deadline)) is None:
-        time.sleep(_RETRY_SECONDS)
-    return connection
+    unexplained = 0
+    while True:
+        try:
+            return duckdb.connect(str(path))
+        except duckdb.Error as error:  # noqa: PERF203 - the loop waits, it does not hurry
+            who = _holder(path, error)
+            unexplained += who is None
+            if unexplained >= _TRIES:
+                raise LoadError(f"Cannot open {path}: {_reason(error)}; check the setting filepath.") from error
+            if who is not None and time.monotonic() >= deadline:
+                raise LoadError(
+                    f"{path} is in use by {who}, and DuckDB lets only one process in: close it there, "
+                    f"or raise lock_timeout (now {lock_timeout:g} seconds) to wait longer."
+                ) from error
+            time.sleep(_RETRY_SECONDS)
 
 
-def _try_to_open(path: Path, lock_timeout: float, *, last_try: bool) -> duckdb.DuckDBPyConnection | None:
+def _holder(path: Path, cause: duckdb.Error) -> str | None:
     try:
-        return duckdb.connect(str(path))
-    except duckdb.Error as error:
-        holder = _HOLDER.search(str(error))
-        if holder is None and "Could not set lock" not in str(error):
-            raise LoadError(f"Cannot open {path}: {_reason(error)}; check the setting filepath.") from error
-        if not last_try:
-            return None
-        who = f"{Path(holder['program']).name} (process {holder['pid']})" if holder else "another process"
-        raise LoadError(
-            f"{path} is in use by {who}, and DuckDB lets only one process in: close it there, "
-            f"or raise lock_timeout (now {lock_timeout:g} seconds) to wait longer."
-        ) from error
+        return holder(path)
+    except OSError as error:
+        raise LoadError(f"Cannot open {path}: {error.strerror}; check the setting filepath.") from cause
 
 
 def _unusable(folder: Path, error: OSError) -> LoadError:

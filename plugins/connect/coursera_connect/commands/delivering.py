@@ -12,7 +12,7 @@ from coursera_connect import screen
 from coursera_connect.commands import options
 from coursera_connect.delivering import delivery
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publishing import package
+from coursera_connect.publishing import outputs, package
 from coursera_connect.publishing.publish import within_consent
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def deliver(what: str | None, as_json: bool, **chosen: Any) -> None:
     path: Path = chosen["package"]
     if not path.is_file():
         raise DeliveryError(f"There is no package {path}: run `connect publish` first, or set CONNECT_PACKAGE.")
+    if not outputs.is_package(path):
+        raise DeliveryError(f"{path} is no package of connect, so it is not delivered: set CONNECT_PACKAGE to the one.")
     with package.locked(path, chosen["wait"]), screen.progress("bytes") as step:
         done = delivery.deliver(path, target, driver, attempts=chosen["attempts"], step=step)
     if as_json:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import tables
+from coursera_connect import meltano, tables
 from coursera_connect.commands import options
-from coursera_connect.database import ledger
+from coursera_connect.database import aside, ledger
 from coursera_connect.deciding import grade_sync, items
 from coursera_connect.deciding import mapping as files
 from coursera_connect.errors import UsageError
@@ -46,9 +45,9 @@ grades.help = (grades.help or "").replace("MODES", _MODES.strip())
 
 
 @grades.command(short_help="Show the mode, and line items and results per school.")
-@options.together(options.database, options.wait, options.json_flag)
-def show(database: Location, wait: float, as_json: bool) -> None:
-    """Show the mode of the last run, and what it made: line items and results per school.
+@options.together(options.database, options.wait, options.decided, options.json_flag)
+def show(database: Location, wait: float, mapping: Path | None, transform: Path | None, as_json: bool) -> None:
+    """Show the mode, and what it makes: line items and results per school.
 
     \b
     Example:
@@ -57,13 +56,17 @@ def show(database: Location, wait: float, as_json: bool) -> None:
     \b
     Exit codes: 0 shown
                 2 an option is wrong
-                3 the warehouse is missing, in use, or has no line items yet
+                3 the warehouse is missing, in use, or its tables are not of one finished dbt:build
     """  # noqa: D301 - the escape is what keeps the lines apart
-    schools = grade_sync.there(database, wait)
-    mode = grade_sync.in_use(database, wait)
+    with aside.up_to_date(database, wait, mapping, transform) as (place, caution):
+        schools = grade_sync.there(place, wait)
+        mode = grade_sync.in_use(place, wait)
     if as_json:
-        click.echo(json.dumps({"grade_sync": mode, "schools": [asdict(school) for school in schools]}))
+        facts = {"grade_sync": mode, "schools": [asdict(school) for school in schools], "caution": caution}
+        click.echo(json.dumps(facts))
         return
+    if caution:
+        click.echo(f"{caution}\n")
     click.echo(f"{mode}: {grade_sync.MODES.get(mode, 'not a mode of this release')}." if mode else "Not known yet.")
     _table(schools)
 
@@ -71,9 +74,9 @@ def show(database: Location, wait: float, as_json: bool) -> None:
 @grades.command(short_help="Say what another mode would take away, and agree to it.")
 @click.argument("mode")
 @click.option("--save", is_flag=True, help="Agree that it leaves; without it, only show what would leave.")
-@options.together(options.mapping, options.database, options.wait, options.json_flag)
+@options.together(options.mapping, options.built_with, options.database, options.wait, options.json_flag)
 def change(  # noqa: PLR0913, PLR0917 - one value per option
-    mode: str, save: bool, mapping: Path, database: Location, wait: float, as_json: bool
+    mode: str, save: bool, mapping: Path, transform: Path | None, database: Location, wait: float, as_json: bool
 ) -> None:
     """Say which line items and results would leave if grades were synced by MODE.
 
@@ -99,10 +102,9 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     before = grade_sync.published(database, wait) or grade_sync.in_use(database, wait)
     leaving = _leaving(database, wait, before, mode, choices)
     line_items, results = (sum(getattr(one, name) for one in leaving or []) for name in ("line_items", "results"))
-    environment = os.environ.get("MELTANO_ENVIRONMENT", "")
-    command = f"meltano {environment and f'--environment={environment} '}config set dbt grade_sync {mode}"
+    command = meltano.command(f"config set dbt grade_sync {mode}")
     agreed = save and leaving is not None and before != mode
-    warnings = []
+    warnings = [told] if (told := aside.caution(database, wait, mapping, transform)) else []
     if mode == grade_sync.SELECTED and not choices:
         warnings.append("no item is chosen yet, so nothing would be synced: see connect items choose.")
     if agreed:

@@ -12,7 +12,8 @@ import click
 
 from coursera_connect.commands import options
 from coursera_connect.errors import RefusedError, UsageError
-from coursera_connect.scheduling import crontab, meltano_schedules, scheduled, scheduled_run, user_timers, zones
+from coursera_connect.meltano import PROJECT
+from coursera_connect.scheduling import crontab, scheduled, scheduled_run, user_timers, zones
 from coursera_connect.scheduling import schedule as schedules
 from coursera_connect.telling import notices
 
@@ -26,7 +27,7 @@ _UNMASKED = 0o777
 
 project = options.setting(
     "--project",
-    env=meltano_schedules.SETTING,
+    env=PROJECT,
     type=options.PATH,
     default=".",
     help="Folder of the Meltano project, which has the schedules.",

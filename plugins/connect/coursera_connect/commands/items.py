@@ -10,6 +10,7 @@ import click
 
 from coursera_connect import screen, tables
 from coursera_connect.commands import options
+from coursera_connect.database import aside
 from coursera_connect.deciding import items as gradebook
 from coursera_connect.deciding import mapping as files
 from coursera_connect.deciding.grade_sync import SELECTED, in_use
@@ -49,9 +50,18 @@ def items() -> None:
 @_program
 @_course
 @click.option("--chosen", "only_chosen", is_flag=True, help="Show only what is chosen.")
+@options.built_with
 @_shared
-def list_(  # noqa: PLR0913, PLR0917 - one value per option
-    program: str, course: str, only_chosen: bool, mapping: Path, database: Location, wait: float, as_json: bool
+def list_(  # noqa: PLR0913 - one value per option
+    *,
+    program: str,
+    course: str,
+    only_chosen: bool,
+    transform: Path | None,
+    mapping: Path,
+    database: Location,
+    wait: float,
+    as_json: bool,
 ) -> None:
     """Show every item with a weight or a grade, how many learners have a grade, and whether it is chosen.
 
@@ -73,10 +83,10 @@ def list_(  # noqa: PLR0913, PLR0917 - one value per option
         if gradebook.chooses(scope, item) and ((choice := gradebook.chosen_by(choices, item)) or not only_chosen)
     ]
     number = sum(choice is not None for _item, choice in shown)
-    mode = in_use(database, wait)
+    mode, caution = in_use(database, wait), aside.caution(database, wait, mapping, transform)
     if as_json:
         entries = [asdict(item) | {"chosen_by_line": choice and choice.line} for item, choice in shown]
-        click.echo(json.dumps({"items": entries, "chosen": number, "grade_sync": mode}))
+        click.echo(json.dumps({"items": entries, "chosen": number, "grade_sync": mode, "caution": caution}))
         return
     if shown:
         tables.show(
@@ -85,7 +95,10 @@ def list_(  # noqa: PLR0913, PLR0917 - one value per option
         )
         click.echo()
     click.echo(f"{plural(len(shown), 'item')}, {number:,} chosen.")
-    _tell_mode(mode)
+    if caution:
+        click.echo(caution)
+    else:
+        _tell_mode(mode)
 
 
 @items.command(short_help="Choose items.")

@@ -46,7 +46,7 @@ def lock(package: Path, lock_wait: float) -> None:
     def say(sentence: str) -> None:
         click.echo(sentence, err=True)
 
-    job_lock.take(package.with_name(".job.lock"), lock_wait, say)
+    job_lock.take(package.with_name(job_lock.LOCK), lock_wait, say)
     if environment := os.environ.get("MELTANO_ENVIRONMENT"):
         meltano_runs.end_dead(environment, say)
         meltano_runs.remove_settings()

@@ -81,6 +81,25 @@ mapping = setting(
 transform = setting(
     "--transform", env="CONNECT_TRANSFORM", type=PATH, default="transform", help="Folder of the dbt project."
 )
+built_with = setting(
+    "--transform",
+    env="CONNECT_TRANSFORM",
+    type=PATH,
+    default=None,
+    help="Folder of the dbt project, whose settings have to be those of the last dbt:build.",
+)
+decided = together(
+    setting(
+        "--mapping",
+        env="CONNECT_MAPPING",
+        type=PATH,
+        default=None,
+        help="Folder of the mapping files, which are checked first, and have to be those of the last dbt:build.",
+    ),
+    built_with,
+)
+"""Give the parameters `mapping` and `transform`: what a build follows, where it is known."""
+
 lms_time_zone = setting(
     "--lms-time-zone",
     env="CONNECT_LMS_TIME_ZONE",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +14,12 @@ from coursera_connect.commands import options
 from coursera_connect.commands import report as pages
 from coursera_connect.commands.delivering import receiver_of, receiver_options
 from coursera_connect.errors import BlockedError, ConnectError, DeliveryError, UsageError
+from coursera_connect.publishing import outputs
 from coursera_connect.publishing import publish as publishing
 from coursera_connect.publishing.publish import REPORT, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _EXIT_CODES = {"published": 0, "unchanged": 0, "skipped": 0, "refused": 1, "blocked": BlockedError.exit_code}
@@ -53,13 +55,7 @@ _how = options.together(
     options.setting("--system-code", env="CONNECT_SYSTEM_CODE", default="", help="source.systemCode of the manifest."),
     options.lms_time_zone,
     options.consent_until,
-    options.setting(
-        "--mapping",
-        env="CONNECT_MAPPING",
-        type=options.PATH,
-        default=None,
-        help="Folder of the mapping files, which are checked first.",
-    ),
+    options.decided,
     options.json_flag,
 )
 
@@ -69,18 +65,25 @@ def _run(
 ) -> dict[str, Any]:
     """Do the work and return its report; with --json exactly one object is printed, however it ends."""
     chosen["exclude"] = options.listed(chosen["exclude"])
-    try:
+    with _told(as_json):
         if "target" in chosen:
             chosen["delivery"], chosen["delivery_options"] = _receiver(chosen)
         with screen.progress() as step:
             report = work(Settings(**chosen), step)
+    if as_json:
+        click.echo(json.dumps(report))
+    return report
+
+
+@contextmanager
+def _told(as_json: bool) -> Iterator[None]:
+    """Print the one object of a run that ends by an error."""
+    try:
+        yield
     except ConnectError as error:
         if as_json:
             click.echo(json.dumps(error.report or {"outcome": "failed", "why": str(error), "published": False}))
         raise
-    if as_json:
-        click.echo(json.dumps(report))
-    return report
 
 
 def _receiver(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -126,13 +129,16 @@ def publish(as_json: bool, page: Path | None, names: bool, **chosen: Any) -> Non
     Exit codes: 0 published, unchanged, or skipped in a black-out
                 1 refused by the checks
                 2 an option, setting or mapping file is wrong
-                3 the database is missing, in use or has no OneRoster models
+                3 the database is missing, in use, has no OneRoster models, or its tables are not of one
+                  finished dbt:build with the mapping files and settings of now
                 4 the package cannot be written, or another publish is running
                 5 published here, but not delivered
                 6 blocked by a guard
                 7 not allowed: the consent has ended
                 130 stopped with Ctrl-C
     """  # noqa: D301 - the escape is what keeps the lines apart
+    with _told(as_json):
+        outputs.check(chosen["database"], chosen["package"], pages.page_of_publish(chosen["package"], page))
     try:
         report = _run(publishing.publish, as_json, chosen)
     except ConnectError:
@@ -163,6 +169,8 @@ def preview(as_json: bool, **chosen: Any) -> None:
     \b
     Exit codes: as of publish; 1 and 6 say that a publish would be refused or blocked
     """  # noqa: D301 - the escape is what keeps the lines apart
+    with _told(as_json):
+        outputs.check(chosen["database"], chosen["package"], None)
     report = _run(publishing.preview, as_json, chosen)
     if not as_json:
         screen.preview(report)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from coursera_connect import tables
 from coursera_connect.commands import options
+from coursera_connect.database import aside
 from coursera_connect.publishing import quality as qualities
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _SHOWN = 20
     options.database,
     options.package,
     options.wait,
+    options.decided,
     click.option("--rule", help="List the records of one rule, by their ids."),
     click.option(
         "--lms",
@@ -38,7 +40,16 @@ _SHOWN = 20
     options.json_flag,
 )
 def quality(  # noqa: PLR0913 - options are parameters
-    *, as_json: bool, strict: bool, database: Location, package: Path, wait: float, rule: str | None, lms: Path | None
+    *,
+    as_json: bool,
+    strict: bool,
+    database: Location,
+    package: Path,
+    wait: float,
+    mapping: Path | None,
+    transform: Path | None,
+    rule: str | None,
+    lms: Path | None,
 ) -> None:
     """Show what is wrong with the data: what the transforms found, and what the last publish found.
 
@@ -56,9 +67,13 @@ def quality(  # noqa: PLR0913 - options are parameters
     Exit codes: 0 shown, whatever was found
                 1 with --strict: a finding stops the package
                 2 an option is wrong, or the file of --lms cannot be used
-                3 the database is missing, in use or has no models
+                3 the database is missing, in use, or its tables are not of one finished dbt:build
     """  # noqa: D301 - the escape is what keeps the lines apart
-    facts = qualities.quality(database, package, wait, rule, lms)
+    with aside.up_to_date(database, wait, mapping, transform) as (place, caution):
+        facts = qualities.quality(place, package, wait, rule, lms)
+    facts |= {"database": str(database), "caution": caution}
+    if caution and not as_json:
+        click.echo(f"{caution}\n")
     if as_json:
         click.echo(json.dumps(facts))
     elif rule is not None:

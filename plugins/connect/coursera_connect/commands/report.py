@@ -9,7 +9,8 @@ import click
 
 from coursera_connect import screen
 from coursera_connect.commands import options
-from coursera_connect.errors import ConnectError, UsageError
+from coursera_connect.errors import ConnectError
+from coursera_connect.publishing import outputs
 from coursera_connect.telling import report as pages
 from coursera_connect.telling.report_data import Shield
 
@@ -55,8 +56,7 @@ def report(*, as_json: bool, database: Location, package: Path, wait: float, **c
                 4 the page cannot be written, or a publish is running
     """  # noqa: D301 - the escape is what keeps the lines apart
     place = pages.place(package, chosen.pop("page"))
-    if place.is_dir():
-        raise UsageError(f"{place} is a folder: set CONNECT_REPORT to the name of an HTML file.")
+    outputs.check(database, package, place, writes_package=False)
     written = pages.write(database, place, package, _shield(chosen), wait)
     if as_json:
         click.echo(json.dumps(written))
@@ -64,13 +64,19 @@ def report(*, as_json: bool, database: Location, package: Path, wait: float, **c
         click.echo(f"{screen.near(written['page'])}: {written['sentence']}")
 
 
+def page_of_publish(package: Path, page: Path | None) -> Path | None:
+    """Return where a publish writes the page; None where it writes none."""
+    return None if str(page) == pages.OFF else pages.place(package, page)
+
+
 def after_publish(chosen: dict[str, Any], page: Path | None, *, names: bool) -> None:
     """Write the page of a publish that has ended. Whatever goes wrong here is one line and changes nothing."""
-    if str(page) == pages.OFF:
+    written = page_of_publish(chosen["package"], page)
+    if written is None:
         return
     try:
         shield = _shield({name: chosen[name] for name in _SHIELD} | {"names": names})
-        pages.write(chosen["database"], pages.place(chosen["package"], page), chosen["package"], shield, 0)
+        pages.write(chosen["database"], written, chosen["package"], shield, 0)
     except Exception as error:  # noqa: BLE001 - no failure of the page is one of the publish
         # Only our own sentences are sure to quote no row.
         reason = error if isinstance(error, ConnectError) else type(error).__name__

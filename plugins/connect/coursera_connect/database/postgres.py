@@ -19,7 +19,7 @@ import duckdb
 import psycopg
 from typing_extensions import override
 
-from coursera_connect.database import warehouse
+from coursera_connect.database import duckdb_file, warehouse
 from coursera_connect.database.scratch_folder import scratch_folder
 from coursera_connect.database.warehouse import NULL, Warehouse, literal, quoted
 from coursera_connect.errors import DatabaseError
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from coursera_connect.database.warehouse import Server
 
 _LOCK = 0x6C6564676572  # "ledger": whoever writes it holds this advisory lock of the database
-_BUILD = "build"
-"""The table of the schema `connect` in which dbt says whether it has made all tables; see transform/macros."""
 
 _CONNECT_SECONDS = 10
 _LONGEST_NAME = 63
@@ -78,6 +76,11 @@ class Copied(Warehouse):
         return self._known
 
     @override
+    def look_again(self, schema: str, table: str) -> None:
+        self._here.discard((schema, table))
+        self._known = {}
+
+    @override
     def columns(self, schema: str) -> dict[str, list[str]]:
         return {table: list(columns) for table, columns in self._tables.get(schema, {}).items()}
 
@@ -120,13 +123,6 @@ class Copied(Warehouse):
             self._server.execute("set transaction isolation level repeatable read")
             if names:
                 self._server.execute(f"lock table {', '.join(names)} in access share mode")
-            if (
-                _BUILD in self.columns("connect")
-                and not self.row(f"select bool_and(is_complete) from connect.{_BUILD}")[0]
-            ):
-                raise DatabaseError(
-                    "The transforms are at work, or ended before all tables were made: run dbt:build and publish then."
-                )
             yield
 
     @override
@@ -215,7 +211,7 @@ def _here(kind: str) -> str:
 def opened(location: Server, wait: float, *, write: bool) -> Iterator[Copied]:
     """Open the database; who writes the ledger waits for another who does, `wait` seconds at most."""
     with scratch_folder() as folder, _connected(location, wait, write=write) as server:
-        connection = duckdb.connect(str(folder / "copy.duckdb"), config=warehouse.limits(str(folder)))
+        connection = duckdb.connect(str(folder / "copy.duckdb"), config=duckdb_file.limits(folder))
         with warehouse.engine(connection, location):
             yield Copied(connection, server, folder)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
+from coursera_connect.database import duckdb_file
 from coursera_connect.database.scratch_folder import scratch_folder
 from coursera_connect.errors import DatabaseError, PackageError
 
@@ -192,6 +191,9 @@ class Warehouse:
         """Let what is read of these schemas within the block be of one moment, whoever makes their tables anew."""
         return nullcontext()
 
+    def look_again(self, schema: str, table: str) -> None:
+        """See what another process may have made of a table; of a file that is open, nobody else can."""
+
     def columns(self, schema: str) -> dict[str, list[str]]:
         """Return the tables and views of a schema with their columns in order."""
         tables: dict[str, list[str]] = {}
@@ -314,7 +316,7 @@ def scratch(spill: Path, *, small: bool) -> Iterator[Scratch]:
     try:
         yield Scratch(connection)
     except duckdb.Error as error:
-        reason = str(error).partition("\n")[0].partition(":")[0]
+        reason = type(error).__name__
         raise PackageError(f"The rows could not be checked ({reason}): make room in {spill.parent}.") from error
     finally:
         connection.close()
@@ -334,7 +336,7 @@ def _opened(path: Path, wait: float, *, write: bool) -> Iterator[Warehouse]:
     if not path.is_file():
         raise DatabaseError(f"There is no database at {path}: run a job first, or set CONNECT_DATABASE.")
     with scratch_folder() as spill:
-        connection = _connect(path, str(spill), time.monotonic() + wait, write=write)
+        connection = duckdb_file.connect(path, spill, wait, write=write)
         with engine(connection, path):
             yield Warehouse(connection)
 
@@ -345,33 +347,8 @@ def engine(connection: duckdb.DuckDBPyConnection, location: Location) -> Iterato
     try:
         yield
     except duckdb.Error as error:
-        reason = str(error).partition("\n")[0].partition(":")[0]
+        reason = type(error).__name__
         raise DatabaseError(f"The database {location} could not be read ({reason}): run the job again.") from error
     finally:
         connection.interrupt()  # after Ctrl-C a query may still be at work, and closing would wait for its end
         connection.close()
-
-
-def limits(spill: str) -> dict[str, str | bool | int | float | list[str]]:
-    """Return how DuckDB is set up: its memory is bounded, and what does not fit goes into the folder `spill`."""
-    return {"temp_directory": spill, "memory_limit": "256MB", "preserve_insertion_order": False}
-
-
-def _connect(path: Path, spill: str, deadline: float, *, write: bool) -> duckdb.DuckDBPyConnection:
-    while True:
-        try:
-            return duckdb.connect(str(path), read_only=not write, config=limits(spill))
-        except duckdb.Error as error:  # noqa: PERF203 - the loop waits, it does not hurry
-            holder = re.search(r"Conflicting lock is held in (.*?\(PID \d+\))", str(error))
-            if "Permission denied" in str(error) or "read-only" in str(error).lower():
-                raise DatabaseError(
-                    f"{path} may not be opened to {'write' if write else 'read'}: change its permissions, or the user."
-                ) from error
-            if "Could not set lock" not in str(error):
-                raise DatabaseError(f"{path} is not a DuckDB database this release can read.") from error
-            if time.monotonic() >= deadline:
-                who = holder[1] if holder else "another process"
-                raise DatabaseError(
-                    f"The database {path} is in use by {who}: wait until it ends and run again."
-                ) from error
-            time.sleep(0.2)

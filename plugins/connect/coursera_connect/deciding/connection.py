@@ -59,14 +59,9 @@ def require(package: Path) -> None:
     Raises:
         RefusedError: saying which command to run.
     """
-    record = package.with_name(RECORD)
-    try:
-        passed = json.loads(record.read_text("utf-8"))
-        tested = {name: passed[name] for name in ("org_id", "api_url")}
-    except (OSError, ValueError, TypeError, KeyError):
-        raise RefusedError(
-            f"Mapping starts when the connection test has passed, and none has yet: run {TEST} first."
-        ) from None
+    tested = _tested_before(package.with_name(RECORD))
+    if tested is None:
+        raise RefusedError(f"Mapping starts when the connection test has passed, and none has yet: run {TEST} first.")
     chosen = _chosen()
     for name, what in (("org_id", "organisation"), ("api_url", "address of the API")):
         if tested[name] != chosen[name]:
@@ -74,6 +69,15 @@ def require(package: Path) -> None:
                 f"The connection test passed for another {what} than the one TAP_COURSERA_{name.upper()} names now: "
                 f"run {TEST} again."
             )
+
+
+def _tested_before(record: Path) -> dict[str, str] | None:
+    """For whose data the test passed, by what the record says; None where that is none of ours."""
+    try:
+        passed = json.loads(record.read_text("utf-8"))
+        return {name: passed[name] for name in ("org_id", "api_url")}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def programs() -> dict[str, str]:
@@ -145,6 +149,11 @@ def _chosen() -> dict[str, str]:
 
 
 def _write(record: Path, passed: dict[str, Any]) -> None:
+    if record.exists() and _tested_before(record) is None:
+        raise ConnectError(
+            f"The connection works, but {record} is no record of connect, so it stays as it is: move it away, or set "
+            "CONNECT_PACKAGE to another folder."
+        )
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
         with packages.replacing(record, record) as handle:
@@ -159,7 +168,8 @@ def _write(record: Path, passed: dict[str, Any]) -> None:
 
 def _forget(record: Path) -> None:
     try:
-        record.unlink(missing_ok=True)
+        if _tested_before(record) is not None:
+            record.unlink(missing_ok=True)
     except NotADirectoryError:
         pass
     except OSError as error:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _ZIP64_FROM_ROWS = 2_000_000  # a file above 2 GiB needs it announced; a row is far below 1 kB
 
 
+DATE = (1980, 1, 1, 0, 0, 0)
+"""Of every file in a package, since the same rows give the same bytes."""
+
+
 @contextmanager
 def locked(package: Path, wait: float) -> Iterator[None]:
     """Hold the only right to write a package (file lock beside it), and clear what a killed publish left behind."""
@@ -127,7 +131,7 @@ def write(  # noqa: PLR0913, PLR0917 - one value per part of the package
 
 @contextmanager
 def _entry(archive: zipfile.ZipFile, file: str, rows: int) -> Iterator[IO[str]]:
-    info = zipfile.ZipInfo(f"{file}.csv", date_time=(1980, 1, 1, 0, 0, 0))
+    info = zipfile.ZipInfo(f"{file}.csv", date_time=DATE)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3
     info.external_attr = 0o100644 << 16

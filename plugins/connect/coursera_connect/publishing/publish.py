@@ -22,9 +22,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect.database import ledger, warehouse
+from coursera_connect.database import aside, ledger, warehouse
+from coursera_connect.database import build as builds
 from coursera_connect.database.warehouse import quoted
-from coursera_connect.deciding import mapping
+from coursera_connect.deciding import mapping, outdated
 from coursera_connect.delivering import delivery
 from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, RefusedError, UsageError
 from coursera_connect.publishing import binding as bindings
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 REPORT = "publish-report.json"
 """Name of the report, beside the package; the same as Markdown has the suffix `.md`."""
+
+PREVIEW = "preview"
+"""Name of the folder of previews, beside the package."""
 
 _OWN_SCHEMA = {"1.1": "", "1.2": "_1_2"}
 """What follows the schema's name where the files stand that only this version has, or has with other columns."""
@@ -79,6 +83,7 @@ class Settings:
     lms_time_zone: str = "UTC"
     consent_until: str = ""
     mapping: Path | None = None
+    transform: Path | None = None
     delivery: str = field(default="", repr=False)
     delivery_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     webhook: str = field(default="", repr=False)
@@ -92,7 +97,6 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
     black-out.
     `step` is told a sentence and a number of rows while the work goes on.
     """
-    _no_folder(settings)
     run = _Run(settings, step)
     with package.locked(settings.package, settings.wait):
         run.look_back()
@@ -120,16 +124,17 @@ def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
 
     The report has the keys of :func:`publish`, and in `changes` the ids of the rows added, changed and removed.
     """
-    _no_folder(settings)
     _usable(settings)
     run = _Run(settings, step)
     run.look_back()
-    scratch = settings.package.parent / "preview" / settings.package.name
+    scratch = settings.package.parent / PREVIEW / settings.package.name
     with (
         package.locked(scratch, settings.wait),
-        warehouse.opened(settings.database, settings.wait) as database,
+        aside.up_to_date(settings.database, settings.wait, settings.mapping, settings.transform) as (place, caution),
+        warehouse.opened(place, settings.wait) as database,
     ):
-        run.prepare(database)
+        run.prepare(database, is_shown=bool(caution))
+        run.report["warnings"] += filter(None, [caution])
         run.report["changes"] = run.changes(database) if run.headers else {}
         outcome, why = run.stopped() or ("published", "")
         if outcome != "refused":
@@ -140,11 +145,6 @@ def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
         with package.replacing(scratch.with_name(REPORT), scratch) as handle:
             handle.write((json.dumps(told, indent=2) + "\n").encode())
     return told
-
-
-def _no_folder(settings: Settings) -> None:
-    if settings.package.is_dir():
-        raise UsageError(f"{settings.package} is a folder: set CONNECT_PACKAGE to the name of a zip file.")
 
 
 def _usable(settings: Settings) -> None:
@@ -199,6 +199,7 @@ class _Run:
             "first": False,
             "unchanged": False,
             "run": None,
+            "build": "",
             "package": str(settings.package),
             "database": str(settings.database),
             "started_at": ledger.now(),
@@ -234,18 +235,22 @@ class _Run:
         yield
         self.report["seconds"][what] = round(time.monotonic() - began, 2)
 
-    def prepare(self, database: Warehouse) -> None:
-        """Define all stages and find out whether they may be published."""
+    def prepare(self, database: Warehouse, *, is_shown: bool = False) -> None:
+        """Define all stages and find out whether they may be published; tables to look at may be outdated."""
         settings, report = self.settings, self.report
         schemas = list(dict.fromkeys([settings.schema + _OWN_SCHEMA[settings.oneroster_version], settings.schema]))
-        with database.steady(*schemas, "connect"):
+        with database.steady(*schemas, builds.SCHEMA, outdated.SCHEMA):
             self.present = stages.sources(database, self.binding, schemas)
+            if not self.present:
+                raise DatabaseError(
+                    f"{settings.database} holds no OneRoster models in the schema {settings.schema}: "
+                    "run the transforms (dbt:build) first, or set CONNECT_ONEROSTER_SCHEMA."
+                )
+            build = builds.finished(database, settings.database)
+            if not is_shown:
+                outdated.refuse(database, build, settings.mapping, settings.transform)
             report["settings"], report["data_as_of"] = _settings_used(database)
-        if not self.present:
-            raise DatabaseError(
-                f"{settings.database} holds no OneRoster models in the schema {settings.schema}: "
-                "run the transforms (dbt:build) first, or set CONNECT_ONEROSTER_SCHEMA."
-            )
+            report["build"] = build.build_id
         known = {*self.present, *stages.CONNECTED, *database.columns(ledger.SCHEMA)}
         self.columns = {
             file: self.present.get(file, [column.name for column in standard])
@@ -280,6 +285,7 @@ class _Run:
             self._need(outcome)
         self.refused = outcome.refused
         self._describe(database, outcome)
+        builds.same(database, settings.database, build)
 
     def _headers_are_right(self) -> bool:
         """Whether every table has its columns; without them nothing can be compared, and the package is refused."""

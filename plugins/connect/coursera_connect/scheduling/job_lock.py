@@ -21,12 +21,13 @@ import psutil
 
 from coursera_connect import file_lock
 from coursera_connect.errors import DatabaseError, OutputError
+from coursera_connect.meltano import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RUN = "MELTANO_PARENT_CONTEXT_UUID"
-"""What Meltano sets for its steps, another in each run."""
+LOCK = ".job.lock"
+"""Name of the file, beside the package."""
 _RETRY_SECONDS = 0.2
 _CALLS = ("run", "invoke")
 

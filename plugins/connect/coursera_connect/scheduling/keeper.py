@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from coursera_connect.scheduling.job_lock import RUN, holder, write
+from coursera_connect.meltano import RUN
+from coursera_connect.scheduling.job_lock import holder, write
 
 if TYPE_CHECKING:
     from coursera_connect.scheduling.job_lock import Holder

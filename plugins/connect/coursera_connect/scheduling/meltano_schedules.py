@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from coursera_connect.errors import UsageError
+from coursera_connect.meltano import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SETTING = "MELTANO_PROJECT_ROOT"
 _FILE = "meltano.yml"
 _CONNECT = "connect"
 _PUBLISH = "publish"
@@ -63,7 +63,7 @@ def environments(project: Path) -> list[str]:
 def _parts(project: Path) -> Iterator[dict[str, Any]]:
     path = project / _FILE
     if not path.is_file():
-        raise UsageError(f"There is no {_FILE} in {project}: set {SETTING} to the folder of the Meltano project.")
+        raise UsageError(f"There is no {_FILE} in {project}: set {PROJECT} to the folder of the Meltano project.")
     root = _load(path)
     yield root
     patterns = root.get("include_paths")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from cronsim import CronSimError
 
 from coursera_connect.errors import RefusedError, SchedulerError, UsageError
+from coursera_connect.meltano import executable
 from coursera_connect.scheduling import meltano_schedules, zones
 from coursera_connect.scheduling.cron_times import DAYS, parsed
 from coursera_connect.scheduling.schedule import CRON_ZONE
@@ -143,10 +143,8 @@ def _timed(name: str, cron: str, start: datetime) -> Timed:
 
 
 def meltano(owner: Owner, told: Path | None) -> Path:
-    """Return Meltano's executable: as told, as the project remembers it (it is what runs the jobs), or on the path."""
-    link = owner.project / ".meltano" / "run" / "bin"
-    found = told or (link.readlink() if link.is_symlink() and link.exists() else None)
-    found = found or (Path(name) if (name := shutil.which("meltano")) else None)
+    """Return Meltano's executable: as told, else the one of the project."""
+    found = told or executable(owner.project)
     if found is None or not os.access(found, os.X_OK) or found.is_dir():
         raise SchedulerError(
             "Meltano's executable is not found: call this through `meltano invoke connect`, or name it with --meltano."

@@ -38,6 +38,9 @@ NAME = "report.html"
 OFF = "off"
 """What is chosen in place of a file, so that a publish writes no page."""
 
+TITLE = "– Coursera Connect</title>"  # noqa: RUF001 - a dash is meant
+"""What the title of every page ends with."""
+
 _LIBRARY_OPENS = '<script id="library">'
 _LIBRARY_SHA256 = "373b1f84072b31010f15ceb787be6b415c53936411aae267c8c2b2b6ccde46e7"
 """Of the script that the pinned release of vl-convert gives."""

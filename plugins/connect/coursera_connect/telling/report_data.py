@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect.database import build as builds
 from coursera_connect.database import ledger
 from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import programs, schools
@@ -64,6 +65,7 @@ def gather(database: Warehouse, shield: Shield) -> dict[str, Any]:
         "organisation": tables.one(
             shield.schema, "orgs", "min(name)", where="type = 'district'", needs=("name", "type")
         ),
+        "unfinished": builds.unfinished(database, "The warehouse"),
         "data": _data(tables),
         "runs": runs,
         "published": next((run for run in runs if run["outcome"] in {"published", "unchanged"}), None),

@@ -7,6 +7,7 @@ import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import meltano
 from coursera_connect.telling.report_data import age
 from coursera_connect.text import one_line, plural
 
@@ -61,6 +62,8 @@ def _doubt(facts: dict[str, Any], outcome: str, why: str) -> tuple[str, str, str
     ran, refreshed = age(facts["runs"][0]["started_at"], facts["now"]), _age_of_data(facts)
     if ran is not None and ran > OLD_RUN:
         return "look", f"The sync has not run for {_length(ran)}.", "The schedules of meltano.yml run it every night."
+    if facts["unfinished"]:
+        return "look", "The last dbt:build did not make all tables, so the next publish will refuse them.", ""
     if outcome == "skipped":
         return "look", "The last publish was skipped.", f"{why} {_STAYS}".strip()
     if any(found["severity"] == "stop" for found in facts["quality"]):
@@ -119,6 +122,8 @@ def _of_schools(programs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _of_the_data(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if facts["unfinished"]:
+        yield _task("Build the tables anew.", _sentence(facts["unfinished"]), meltano.command("run dbt:build"))
     refreshed = _age_of_data(facts)
     if refreshed is not None and refreshed > OLD_DATA:
         yield _task(

@@ -7,6 +7,7 @@ import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect.database import build as builds
 from coursera_connect.database import warehouse
 from coursera_connect.database.warehouse import quoted
 from coursera_connect.errors import DatabaseError
@@ -27,16 +28,20 @@ STREAMS = tuple(
 def summary(database: Location, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
     """Return rows per stream (None: not loaded yet) and the last publish.
 
+    `unfinished` says why the tables are not of one finished build, blank where they are.
     The package's `bytes` are 0 where there is none; its `published` is None without a report, else false when refused.
     """
     streams: dict[str, Any] = dict.fromkeys(STREAMS)
+    unfinished = ""
     try:
         with warehouse.opened(database, wait) as open_database:
             _count(open_database, raw_schema, streams)
+            unfinished = builds.unfinished(open_database, database)
     except DatabaseError:
         if warehouse.exists(database):
             raise
-    return {"database": str(database), "streams": streams, "package": _package(package)}
+    found = {"database": str(database), "streams": streams, "unfinished": unfinished}
+    return found | {"package": _package(package)}
 
 
 def _count(database: warehouse.Warehouse, schema: str, streams: dict[str, Any]) -> None:

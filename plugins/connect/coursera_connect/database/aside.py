@@ -1,0 +1,77 @@
+"""The tables as a build of now would make them: those that are there, or those of a build in a copy of the DuckDB file.
+
+The copy is private and gone afterwards, so nothing that is shown of it is in effect before the next real build.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from coursera_connect import meltano
+from coursera_connect.database import build as builds
+from coursera_connect.database import duckdb_file, warehouse
+from coursera_connect.database.scratch_folder import scratch_folder
+from coursera_connect.deciding import outdated
+from coursera_connect.errors import DatabaseError
+from coursera_connect.text import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from coursera_connect.database.warehouse import Location
+
+
+def caution(location: Location, wait: float, folder: Path | None, transform: Path | None) -> str:
+    """Say that the tables are not of one finished build, or what they do not follow yet; blank where all is well."""
+    if not warehouse.exists(location):
+        return ""
+    with warehouse.opened(location, wait) as opened:
+        wrong = builds.unfinished(opened, location)
+        if wrong or not opened.columns(builds.SCHEMA):
+            return wrong
+        changed = outdated.changed(opened, builds.finished(opened, location), folder, transform)
+    return f"{_since(changed)} {_remedy()}" if changed else ""
+
+
+def _since(changed: list[str]) -> str:
+    return f"Changed since the last dbt:build: {listed(changed)}."
+
+
+def _remedy() -> str:
+    return f"To bring that into effect: {meltano.command('run dbt:build')}"
+
+
+@contextmanager
+def up_to_date(
+    location: Location, wait: float, folder: Path | None, transform: Path | None
+) -> Iterator[tuple[Location, str]]:
+    """Give the place of the tables to show, and what to say of them; blank where they are those that there are.
+
+    Raises:
+        DatabaseError: There is no finished build, or one of now would fail.
+    """
+    with warehouse.opened(location, wait) as opened:
+        changed = outdated.changed(opened, builds.finished(opened, location), folder, transform)
+    if not changed:
+        yield location, ""
+        return
+    as_built = f"{_since(changed)} This shows the tables of that build, without the changes. {_remedy()}"
+    if isinstance(location, warehouse.Server):
+        yield location, as_built
+        return
+    with scratch_folder() as private:
+        copy = private / "warehouse.duckdb"
+        duckdb_file.copy(location, copy, wait)
+        target, logs = (str(private / name) for name in ("target", "logs"))
+        done = meltano.started(
+            "invoke", "dbt:build", DBT_DUCKDB_PATH=str(copy), DBT_TARGET_PATH=target, DBT_LOG_PATH=logs
+        )
+        if done is None:
+            yield location, as_built
+        elif done.returncode:
+            see = meltano.command("run dbt:build")
+            raise DatabaseError(f"{_since(changed)} A dbt:build with that fails; to see why: {see}")
+        else:
+            yield copy, f"{_since(changed)} This shows what a build of now would make, from a copy. {_remedy()}"

@@ -1,0 +1,96 @@
+"""What was decided after the last build, so that its tables do not follow it yet: mapping files and settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from coursera_connect import meltano
+from coursera_connect.database.warehouse import quoted
+from coursera_connect.deciding import mapping
+from coursera_connect.deciding.attributes import FILE
+from coursera_connect.errors import DatabaseError, UsageError
+from coursera_connect.text import listed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coursera_connect.database.build import Build
+    from coursera_connect.database.warehouse import Warehouse
+
+SCHEMA = "mapping"
+"""The schema in which dbt keeps the rows of the mapping files."""
+_MODE, _MODE_ENV = "grade_sync", "CONNECT_GRADE_SYNC"
+_SHORT = (str, int, float, bool)
+
+
+def changed(database: Warehouse, build: Build, folder: Path | None, transform: Path | None) -> list[str]:
+    """Return what changed since a build: names of mapping files and settings, these with what they were and are.
+
+    Without a folder of mapping files, or without one of the dbt project, nothing is known of those.
+    """
+    files = _files(database, folder) if folder else []
+    return files + (_settings(build, transform) if transform else [])
+
+
+def refuse(database: Warehouse, build: Build, folder: Path | None, transform: Path | None) -> None:
+    """Raise DatabaseError where something changed since a build, saying what."""
+    if found := changed(database, build, folder, transform):
+        raise DatabaseError(
+            f"Changed since the last dbt:build, so that the tables do not follow it yet: {listed(found)}. "
+            f"Run {meltano.command('run dbt:build')}"
+        )
+
+
+def _files(database: Warehouse, folder: Path) -> list[str]:
+    tables = database.columns(SCHEMA)
+    found = []
+    for file in mapping.FILES:
+        name = file.removesuffix(".csv")
+        columns = mapping.columns(name)
+        now = {_plain(line.cells[column] for column in columns) for line in mapping.sound(folder, name).lines}
+        made: set[tuple[str, ...]] = set()
+        if set(columns) <= set(tables.get(name, ())):
+            listed = ", ".join(map(quoted, columns))
+            made = {_plain(row) for row in database.rows(f"select {listed} from {SCHEMA}.{quoted(name)}")}  # noqa: S608
+        if now != made:
+            found.append(file)
+    return found
+
+
+def _plain(cells: Any) -> tuple[str, ...]:
+    """A row, however dbt treats the white space in it."""
+    return tuple(" ".join(str(cell or "").split()) for cell in cells)
+
+
+def _settings(build: Build, transform: Path) -> list[str]:
+    now = _variables(transform / FILE)
+    now[_MODE] = _mode(build, now.get(_MODE))
+    found = []
+    for name, was in build.settings.items():
+        if json.dumps(was, sort_keys=True) == json.dumps(now.get(name), sort_keys=True, default=str):
+            continue
+        short = isinstance(was, _SHORT) and isinstance(now.get(name), _SHORT)
+        found.append(f"{name} (was {was}, is {now[name]})" if short else name)
+    return found
+
+
+def _mode(build: Build, default: Any) -> Any:
+    """The grade sync as Meltano would tell it to dbt, which outranks the var."""
+    if build.meltano_run and build.meltano_run == os.environ.get(meltano.RUN):
+        return build.settings.get(_MODE)  # a step of the run that this one is a step of
+    return meltano.settings("dbt").get(_MODE) or os.environ.get(_MODE_ENV) or default
+
+
+def _variables(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read ({type(error).__name__}): check CONNECT_TRANSFORM.") from error
+    variables = found.get("vars") if isinstance(found, dict) else None
+    variables = variables if isinstance(variables, dict) else {}
+    own = variables.get(str(found.get("name")))  # vars of this project alone outrank those of all
+    return variables | own if isinstance(own, dict) else variables

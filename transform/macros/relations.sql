@@ -1,0 +1,7 @@
+{#-
+  What a model reads is named by schema and table alone: DuckDB calls a database as its file is called, and a view that held that name
+  would be of no use in a copy, or in a file that is attached under another name.
+-#}
+{% macro ref() %}{{ return(builtins.ref(*varargs, **kwargs).include(database=false)) }}{% endmacro %}
+
+{% macro source() %}{{ return(builtins.source(*varargs).include(database=false)) }}{% endmacro %}
