@@ -74,7 +74,7 @@ def test_the_type_is_the_narrowest_that_holds_all_the_schema_allows(property_sch
         ({"type": "string", "format": "date"}, b'"2024-02-29T00:00:00Z"', "2024-02-29"),
         ({"type": "string", "format": "time"}, b'"23:59:59.5"', "23:59:59.5"),
         ("object", b'{"n": 12345678901234567.123456789, "s": "a\\u0000\\"", "z": null}',
-         '{"n":12345678901234567.123456789,"s":"a\\u0000\\"","z":null}'),
+         '{"n":12345678901234567.123456789,"s":"a \\"","z":null}'),
         ("array", b"[1, [true], {}]", "[1,[true],{}]"),
         ({}, b'"text"', '"text"'),
         ({}, b"7", "7"),

@@ -13,6 +13,7 @@ from upath import UPath
 from target_duckdb.errors import LoadError
 from target_duckdb.messages import decode_object
 from target_duckdb.sql import literal, quote
+from target_duckdb.texts import BOM, may_be_odd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,22 +26,26 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def batch_records(
-    encoding: BaseBatchFileEncoding, manifest: Sequence[str], take: Callable[[bytes], bool] | None = None
+    encoding: BaseBatchFileEncoding,
+    manifest: Sequence[str],
+    repair: Callable[[dict[str, Any]], dict[str, Any]],
+    take: Callable[[bytes], bool] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the records of the files a BATCH message lists.
 
     Args:
         encoding: ``jsonl`` with or without gzip, or ``parquet`` (local files only).
         manifest: Paths or URLs of the files; anything fsspec can open.
+        repair: Makes text of what cannot be text in a record.
         take: Is given each line of JSON first; one that it takes is not yielded as a record.
     """
     for number, url in enumerate(manifest, start=1):
         where = f"file {number} of a BATCH message"
         try:
             if encoding.format == BatchFileFormat.JSONL and encoding.compression in {None, "none", "gzip"}:
-                yield from _jsonl(UPath(url), where, take)
+                yield from _jsonl(UPath(url), where, repair, take)
             elif encoding.format == BatchFileFormat.PARQUET:
-                yield from _parquet(UPath(url), where)
+                yield from map(repair, _parquet(UPath(url), where))
             else:
                 raise LoadError(
                     f"BATCH files of format {encoding.format} with compression {encoding.compression} cannot be read: "
@@ -56,14 +61,22 @@ def local_files(manifest: Sequence[str]) -> list[Path]:
     return [Path(path.path) for path in map(UPath, manifest) if path.protocol in _LOCAL]
 
 
-def _jsonl(path: UPath, where: str, take: Callable[[bytes], bool] | None) -> Iterator[dict[str, Any]]:
+def _jsonl(
+    path: UPath,
+    where: str,
+    repair: Callable[[dict[str, Any]], dict[str, Any]],
+    take: Callable[[bytes], bool] | None,
+) -> Iterator[dict[str, Any]]:
     with path.fs.open(path.path, "rb") as file:
         compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
     # The SDK's own taps write gzip whatever the message says, so the file's first bytes decide.
     with path.fs.open(path.path, "rb", compression="gzip" if compressed else None) as lines:
         for number, line in enumerate(lines, start=1):
+            if number == 1:
+                line = line.removeprefix(BOM)  # noqa: PLW2901
             if (take is None or not take(line)) and line.strip():
-                yield decode_object(line, f"Line {number} of {where}")
+                record = decode_object(line, f"Line {number} of {where}")
+                yield repair(record) if may_be_odd(line) else record
 
 
 def _parquet(path: UPath, where: str) -> Iterator[dict[str, Any]]:

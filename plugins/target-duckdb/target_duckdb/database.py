@@ -51,6 +51,8 @@ class Database:
         self._connection.execute("SET TimeZone = 'UTC'")
         # A second thread takes half of the time at twice the work and memory, and the tap needs a core as well.
         self._connection.execute("SET threads = 1")
+        # Standard output is for states; DuckDB would draw there what takes it more than two seconds.
+        self._connection.execute("SET enable_progress_bar = false")
         self.catalog = str(self.fetch("SELECT current_database()")[0][0])
         self.overwritten: set[tuple[str, str]] = set()  # schema and table, for load_method overwrite
         self.folder = self._make_folder(path.absolute())

@@ -1,9 +1,10 @@
 """The fast lane of a stream: usual records go from the line to the batch without becoming dictionaries on the way.
 
 A line is decoded by a type made for its stream, which accepts what the plain path would pass on unchanged: a RECORD
-message with the key, no property that the schema lacks, and values of the schema's types. Every other line is left to
-the plain path, and so are all records of a stream with stream maps, flattening or validation, so that there is one
-outcome whichever way a record takes. On the lane records count in chunks, which share the time they were received.
+message with the key, no property that the schema lacks, values of the schema's types, and no text to repair. Every
+other line is left to the plain path, and so are all records of a stream with stream maps, flattening or validation, so
+that there is one outcome whichever way a record takes. On the lane records count in chunks, which share the time they
+were received.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from singer_sdk.mapper import SameRecordTransform
 
 from target_duckdb.columns import BIGINT, BOOLEAN, DATE, DOUBLE, HUGEINT, TIME, TIMESTAMPTZ, VARCHAR
 from target_duckdb.table import TABLE_VERSION, VERSIONING
+from target_duckdb.texts import may_be_odd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +34,7 @@ METADATA = frozenset(
     }
 )
 _CHUNK_BYTES = 256 << 10
-_NOT_FOR_THE_LANE = (msgspec.DecodeError, UnicodeDecodeError)
+_NOT_FOR_THE_LANE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # A value of another type than these may be written in a way of its own, which the plain path takes care of.
 _TYPES: dict[str, Any] = {
     BIGINT: int,
@@ -104,6 +106,8 @@ class Lane:
 
     def take(self, line: bytes | str) -> bool:
         """Take a line if it is a usual RECORD message of the stream, and tell whether it is."""
+        if may_be_odd(line):
+            return False
         try:
             message = self._decode_message(line)
         except _NOT_FOR_THE_LANE:
@@ -119,6 +123,8 @@ class Lane:
             return None
 
         def take(line: bytes) -> bool:
+            if may_be_odd(line):
+                return False
             try:
                 record = self._decode_record(line)
             except _NOT_FOR_THE_LANE:

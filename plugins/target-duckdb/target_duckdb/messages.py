@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from singer_sdk.io_base import GenericSingerReader, SingerMessageType
 from typing_extensions import override
 
 from target_duckdb.errors import LoadError
+from target_duckdb.texts import BOM, Repairs, may_be_odd
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -21,20 +23,39 @@ if TYPE_CHECKING:
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-def decode_object(line: bytes | str, where: str) -> dict[str, Any]:
+def decode_object(line: bytes, where: str) -> dict[str, Any]:
     """Decode one JSON object; numbers with a fraction or exponent become exact ``Decimal``.
+
+    Texts in which there is half of a surrogate pair have that half; everything else decodes to what can be written.
 
     Args:
         line: The text of one object.
         where: How an error names the line, for example ``Line 7 of the input``.
     """
     try:
-        message = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = _decode_or_keep_halves(line)
+    except ValueError:
         raise LoadError(f"{where} is not valid JSON: run the tap alone and check what it writes.") from None
+    except RecursionError:
+        raise LoadError(
+            f"{where} is nested too deeply to be read: leave the field out with the tap's catalog."
+        ) from None
     if not isinstance(message, dict):
         raise LoadError(f"{where} is not a JSON object: run the tap alone and check what it writes.")
     return message
+
+
+def _decode_or_keep_halves(line: bytes) -> Any:
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if not may_be_odd(line):
+            raise
+    return json.loads(line.decode("utf-8", "surrogatepass"), parse_float=Decimal, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
 
 
 class MessageReader(GenericSingerReader[bytes]):
@@ -43,6 +64,8 @@ class MessageReader(GenericSingerReader[bytes]):
     def __init__(self) -> None:
         super().__init__()
         self._line = self._on_the_lane = 0
+        self.repairs = Repairs()
+        """What was done to texts that cannot be."""
         self.find_lane: Callable[[bytes], Lane | None] = lambda _: None
         """Gives the fast lane that a line may take."""
         self.before_failing: Callable[[], None] = lambda: None
@@ -72,6 +95,8 @@ class MessageReader(GenericSingerReader[bytes]):
         lane: Lane | None = None
         for line in lines:
             self._line += 1
+            if self._line == 1:
+                line = line.removeprefix(BOM)  # noqa: PLW2901
             if lane is not None:
                 if lane.take(line):
                     self._on_the_lane += 1
@@ -87,7 +112,8 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        return decode_object(line, f"Line {self._line} of the input")
+        message = decode_object(line, f"Line {self._line} of the input")
+        return self.repairs.message(message) if may_be_odd(line) else message
 
     @staticmethod
     @override

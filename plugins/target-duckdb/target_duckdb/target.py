@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +25,7 @@ from target_duckdb.errors import LoadError
 from target_duckdb.lane import open_lane, stream_of_record
 from target_duckdb.messages import MessageReader
 from target_duckdb.sinks import DuckDBSink
+from target_duckdb.texts import Repairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +134,9 @@ class TargetDuckDB(Target):
         self._promised: Any = None
         self._rows_after_latest = self._rows_after_promised = 0
         self._lanes: dict[str, tuple[Sink, Lane | None]] = {}
+        self.repairs = Repairs()
         if isinstance(self.message_reader, MessageReader):
+            self.message_reader.repairs = self.repairs
             self.message_reader.before_failing = self.background.wait
             self.message_reader.find_lane = lambda line: self.lane(stream_of_record(line))
 
@@ -252,7 +255,8 @@ class TargetDuckDB(Target):
         encoding = BaseBatchFileEncoding.from_dict(message_dict["encoding"])
         lane = self.lane(message_dict["stream"])
         take = lane.batch_taker(message["version"], message["time_extracted"]) if lane is not None else None
-        for record in batch_records(encoding, message_dict["manifest"], take):
+        repair = partial(self.repairs.record, message["stream"])
+        for record in batch_records(encoding, message_dict["manifest"], repair, take):
             if lane is not None:
                 lane.flush()
             self._process_record_message(message | {"record": record})
@@ -280,6 +284,11 @@ class TargetDuckDB(Target):
         super().process_endofpipe()
         self.background.wait()
         self._remove_batch_files(self._done_with)
+        for stream, texts in self.repairs.counted.items():
+            if texts:
+                self.logger.warning(
+                    "Stream %s: %d texts repaired: control characters, lone surrogates or the like", stream, texts
+                )
         if "database" in self.__dict__:
             self.database.close()
 
