@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import socket
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from coursera_connect.telling import notices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.connect.warehouse import Place
 
 REPORT: dict[str, Any] = {
     "run": 12,
@@ -234,6 +238,53 @@ def test_a_hook_that_hangs_is_given_up(hook: Hook) -> None:
     warning = post(hook.url, timeout=0.2, attempts=2)
     assert time.monotonic() - started < 5
     assert warning == "The webhook at 127.0.0.1 could not be told (no answer in time): the run itself is not affected."
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib3 leaves a broken TLS line open
+@pytest.mark.parametrize("answer", ["headers", "status", "body", "tls", "reads nothing"])
+def test_a_hook_that_trickles_is_given_up_as_a_whole(answer: str) -> None:
+    """Each byte comes well before the silence of one attempt is too long."""
+    stop = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        with listening.accept()[0] as line:
+            if answer not in {"tls", "reads nothing"}:
+                line.recv(100_000)
+            line.sendall(
+                {"headers": b"HTTP/1.1 200 OK\r\nX-A: ", "body": b"HTTP/1.1 302 Found\r\nX-A: "}.get(answer, b"")
+            )
+            while not stop.wait(0.05):
+                with suppress(OSError):
+                    if answer != "reads nothing":
+                        line.send(b"\x16" if answer == "tls" else b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        scheme = "https" if answer == "tls" else "http"
+        started = time.monotonic()
+        warning = post(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/TOKEN", timeout=60, deadline=0.5)
+        took = time.monotonic() - started
+        stop.set()
+    for thread in threading.enumerate():
+        if thread.name == "webhook":
+            thread.join(20)
+    gc.collect()
+    assert 0.5 <= took < 5
+    assert warning is not None
+    assert warning.startswith("The webhook at 127.0.0.1 could not be told (no answer within 0 seconds in all)")
+    assert "TOKEN" not in warning
+
+
+def test_a_publish_and_its_lock_wait_no_longer_for_a_hook_than_the_deadline(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices.post, "__kwdefaults__", {**(notices.post.__kwdefaults__ or {}), "deadline": 1.0})
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # which takes the line, and never answers
+        hook = f"http://127.0.0.1:{listening.getsockname()[1]}/TOKEN"
+        began = time.monotonic()
+        done = place.call("publish", "--webhook", hook)
+        assert (done.returncode, time.monotonic() - began < 30) == (0, True)
+    assert any("could not be told (no answer within 1 seconds in all)" in line for line in place.report()["warnings"])
 
 
 def test_a_hook_that_is_not_there_is_a_warning() -> None:

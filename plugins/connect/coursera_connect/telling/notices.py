@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ _SENTENCES = {
 _COUNTS = ("total", "added", "changed", "removed", "held")
 _ROWS = 200  # of a table; what a person reads, and what a chat shows, is far less
 _SHOWN = 5  # problems and blocked schools in a chat
+DEADLINE = 30.0
+"""Seconds after which a webhook is given up, whatever it is at: a publish holds its lock as long, and no longer."""
+
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _PASSING = {408, 425, 429}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
@@ -67,14 +71,16 @@ def post(  # noqa: PLR0913 - where, what, and how patiently
     report: Mapping[str, Any],
     *,
     timeout: float = 10.0,
+    deadline: float = DEADLINE,
     attempts: int = 3,
     allow_http: bool = False,
     pause: Callable[[float], None] = time.sleep,
 ) -> str | None:
     """Post the run to a webhook as `{"text": …, "report": …}`; return None, or the sentence of a warning.
 
-    It never raises: a chat that is away must not make a good run a bad one. `timeout` is in seconds, for each of the
-    attempts. The URL is a secret (whoever has it can post), so only its host is ever named. `http://` is for this
+    It never raises: a chat that is away must not make a good run a bad one. `timeout` is in seconds, for the silence of
+    one attempt, `deadline` for all of them, whatever happens: look-up of the name, TLS, an answer byte by byte. The URL
+    is a secret (whoever has it can post), so only its host is ever named. `http://` is for this
     machine alone, unless `allow_http` says otherwise. Redirects are not followed.
     """
     try:
@@ -87,15 +93,25 @@ def post(  # noqa: PLR0913 - where, what, and how patiently
     if scheme == "http" and host not in _LOCAL and not allow_http:
         return f"The webhook at {host} is not encrypted, so nobody was told: use https in CONNECT_WEBHOOK."
     body = json.dumps({"text": summary(report), "report": _short(report)}, default=str)
-    why = ""
-    for attempt in range(1, attempts + 1):
-        status, why = _posted(url, body.encode(), timeout)
-        if 0 < status < 300:  # noqa: PLR2004 - 2xx
-            return None
-        if 0 < status < 500 and status not in _PASSING:  # noqa: PLR2004 - 5xx may pass, the rest will not
-            return f"The webhook at {host} did not take the notice ({why}): check CONNECT_WEBHOOK."
-        if attempt < attempts:
+    ended: list[tuple[int, str]] = []
+
+    def work() -> None:
+        for attempt in range(1, attempts + 1):
+            found = _posted(url, body.encode(), timeout)
+            if attempt == attempts or (0 < found[0] < 500 and found[0] not in _PASSING):  # noqa: PLR2004 - 5xx may pass
+                ended.append(found)
+                return
             pause(2.0**attempt)
+
+    # Some of what a request waits for takes no time limit, so another thread waits, and ends with the process.
+    worker = threading.Thread(target=work, name="webhook", daemon=True)
+    worker.start()
+    worker.join(deadline)
+    status, why = ended[0] if ended else (0, f"no answer within {deadline:.0f} seconds in all")
+    if 0 < status < 300:  # noqa: PLR2004 - 2xx
+        return None
+    if 0 < status < 500 and status not in _PASSING:  # noqa: PLR2004 - 5xx may pass, the rest will not
+        return f"The webhook at {host} did not take the notice ({why}): check CONNECT_WEBHOOK."
     return f"The webhook at {host} could not be told ({why}): the run itself is not affected."
 
 
