@@ -15,13 +15,13 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/connect plugins/coursera-sandbox
 CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse orchestrate scripts tests
 
-.PHONY: demo test test-slow bench lint format setup chromium cron clean
+.PHONY: demo test test-slow bench lint format setup chromium cron sshd clean
 .DEFAULT_GOAL := demo
 
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev-ready setup chromium cron
+test: $(VENV)/.dev-ready setup chromium cron sshd
 	$(PYTEST) -m "not slow" $(ARGS)
 
 # What takes minutes: kills, Airflow, other Pythons, other warehouses, upgrades.
@@ -47,6 +47,14 @@ cron:
 	echo "Setting up: cron, which runs what tests install ..."; \
 	install="apt-get install -qq -y --no-install-recommends cron"; \
 	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no cron to be had: its tests skip."
+
+# Packages are delivered to a real OpenSSH server. It is installed where nothing would start it for everybody.
+sshd:
+	@for place in /usr/sbin/sshd $$(command -v sshd); do [ -x "$$place" ] && exit 0; done; \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -d /run/systemd/system ] || exit 0; \
+	echo "Setting up: an OpenSSH server, to which tests deliver ..."; \
+	install="apt-get install -qq -y --no-install-recommends openssh-server"; \
+	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no OpenSSH server to be had: its tests skip."
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.connect.openssh import small_disk as small_disk  # noqa: PLC0414 - a fixture for all
 from tests.connect.warehouse import Place
 
 if TYPE_CHECKING:

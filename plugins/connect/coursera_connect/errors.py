@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from coursera_connect.redaction import redacted
+
 
 class ConnectError(Exception):
     """An expected failure. `str()` is one sentence for the operator; no name, e-mail or cell of a table is in it."""
@@ -11,6 +13,10 @@ class ConnectError(Exception):
     exit_code = 1
     report: dict[str, Any] | None = None
     """What is known of the run that it ended, where it ended one."""
+
+    def __init__(self, sentence: str) -> None:
+        """Take the sentence, less any password of an address in it: it is printed, stored and posted."""
+        super().__init__(redacted(sentence))
 
 
 class UsageError(ConnectError):

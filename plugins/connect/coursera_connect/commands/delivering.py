@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from coursera_connect import screen
 from coursera_connect.commands import options
-from coursera_connect.delivering import delivery
+from coursera_connect.delivering import addresses, delivery
 from coursera_connect.errors import DeliveryError
 from coursera_connect.publishing import outputs, package
 from coursera_connect.publishing.publish import within_consent
@@ -48,17 +49,39 @@ receiver_options = options.together(
         env="CONNECT_DELIVERY_OPTIONS",
         help="Object store: options of its fsspec driver as a JSON object, keys and endpoint for instance.",
     ),
+    options.setting(
+        "--rename",
+        env="CONNECT_DELIVERY_RENAME",
+        type=click.Choice(["on", "off"]),
+        default="on",
+        help="Folder and SFTP: off writes the package at once under its own name, where nothing can be renamed.",
+    ),
+    options.setting(
+        "--temporary-suffix",
+        env="CONNECT_DELIVERY_TEMPORARY_SUFFIX",
+        default="",
+        help="Folder and SFTP: what the temporary name ends with, as .part, where none may begin with a dot.",
+    ),
 )
 """Give the parameters `target` and those that `receiver_of` takes."""
 
 
 def receiver_of(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Take the values of `receiver_options` out of a command's parameters: the target and the options for it."""
+    """Take the values of `receiver_options` out of a command's parameters: the target and the options for it.
+
+    Raises DeliveryError where the target, if there is one, is no address, or the options are wrong.
+    """
     target = chosen.pop("target")
     ssh = {name: chosen.pop(name) for name in ("known_hosts", "host_key", "key_file", "passphrase", "password")}
+    manner = {"rename": chosen.pop("rename") == "on", "temporary_suffix": chosen.pop("temporary_suffix")}
     driver = chosen.pop("driver_options")
-    if target.lower().startswith(("sftp://", "ssh://")):
-        return target, ssh
+    if not re.fullmatch(r"[A-Za-z0-9._-]*", manner["temporary_suffix"]):
+        raise DeliveryError(
+            "CONNECT_DELIVERY_TEMPORARY_SUFFIX holds more than letters, digits, dots, - and _: as .part."
+        )
+    address = addresses.parse(target) if target.strip() else None
+    if address is None or address.scheme in {"", *addresses.SFTP}:
+        return target, {**(ssh if address and address.scheme else {}), **manner}
     try:
         parsed = json.loads(driver or "{}")
     except ValueError:

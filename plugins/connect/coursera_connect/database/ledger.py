@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from coursera_connect.database import warehouse
 from coursera_connect.database.warehouse import quoted
+from coursera_connect.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,6 +85,18 @@ def prepare(database: Warehouse) -> None:
                 database.store(f"alter table {table(name)} add column {column} {kind}")
     if not database.row(f"select count(*) from {table('identity')}")[0]:
         record(database, "identity", [{"ledger_id": str(uuid.uuid4())}])
+    _clean(database)
+
+
+_SAID = ("delivered_to", "why", "package")
+
+
+def _clean(database: Warehouse) -> None:
+    """Take passwords out of the rows of earlier releases, which took a wrong address for the name of a folder."""
+    for name in _SAID:
+        for (text,) in list(database.rows(f"select distinct {name} from {table('runs')} where {name} <> ''")):
+            if redacted(text) != text:
+                database.store(f"update {table('runs')} set {name} = ? where {name} = ?", [redacted(text), text])
 
 
 def identity(database: Warehouse) -> str:
@@ -112,7 +125,10 @@ def read(  # noqa: PLR0913 - one word per clause
     names = [*names, *later]
     query = f"select * from (select {', '.join(shown)} from {table(name)}) as known where {where} order by {order}"
     found = database.rows(query + (f" limit {limit}" if limit else ""), list(values))
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return [
+        {column: redacted(cell) if column in _SAID and cell else cell for column, cell in zip(names, row, strict=True)}
+        for row in found
+    ]
 
 
 def record(database: Warehouse, name: str, rows: Iterable[dict[str, Any]]) -> None:

@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any
 
 import fsspec  # type: ignore[import-untyped]
 from fsspec.callbacks import Callback  # type: ignore[import-untyped]
@@ -39,8 +39,27 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
+_AT_WORK = 3600  # seconds for which a temporary file may belong to another sender
+
+
 class Interrupted(Exception):  # noqa: N818 - it is no error yet: the next attempt may succeed
     """A delivery broke off for a reason that may pass. `str()` is the reason in a few words, without secrets."""
+
+
+class Spoiled(Interrupted):
+    """It may pass, but what arrived so far is of no use."""
+
+
+class RefusedError(DeliveryError):
+    """The receiver lets this user do less than was asked of it."""
+
+
+def not_renamed(shown: str) -> str:
+    """Return what to do where a file can be written, and not renamed."""
+    return (
+        f"{shown}: a file can be written there, and not be renamed over another: allow it, or set "
+        "CONNECT_DELIVERY_RENAME to off, with which the package is written at once under its own name."
+    )
 
 
 @dataclass(frozen=True)
@@ -88,8 +107,33 @@ class Receiver(AbstractContextManager["Receiver"], ABC):
         """
 
     @abstractmethod
+    def afterwards(self) -> str:
+        """Say what is to be found there after a delivery that did not succeed."""
+
+    @abstractmethod
     def probe(self) -> Iterator[str]:
         """Write, replace, read and remove a small file, and give one sentence for each thing that worked."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a file is brought into a folder: CONNECT_DELIVERY_RENAME and CONNECT_DELIVERY_TEMPORARY_SUFFIX."""
+
+    rename: bool = True
+    """False: written at once under its own name, for servers that do not let it be renamed."""
+    suffix: str = ""
+    """What the temporary name ends with; then it does not begin with a dot either."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a receiver says of a file; `mode` and `modified` (its own clock, seconds) are None where it does not."""
+
+    size: int
+    mode: int | None = None
+    modified: int | None = None
+    plain: bool = True
+    """Whether it is a file, and neither a link nor a folder."""
 
 
 class Renaming(Receiver):
@@ -97,36 +141,62 @@ class Renaming(Receiver):
 
     name: str
     """The file's own name."""
+    manner: Manner
 
     @override
     def receive(self, content: Content, sent: Callable[[int], None], *, trust_size: bool = False) -> Handed:
         """Continue or start the temporary file, read it back, rename it."""
         self.heal(self.name)
-        partial = f".{self.name}.{content.sha256[:16]}.connect-partial"
-        if self.size(self.name) == content.size and (trust_size or self._agreement(self.name, content) == content.size):
-            self._clear(keep="")
+        old = self.entry(self.name)
+        if old and old.size == content.size and (trust_size or self._agreement(self.name, content) == content.size):
             return Handed(already_there=True)
-        self._clear(keep=partial)
-        start = self._start(partial, content)
-        self.write(partial, start, content.blocks(start), sent)
-        agreement = self._agreement(partial, content)
-        if self.size(partial) != content.size or agreement not in {content.size, None}:
-            self.remove(partial)
-            raise Interrupted("what arrived is not what was sent")
-        self.replace(partial, self.name)
+        if not self.manner.rename:
+            self._write_in_place(content, old, sent)
+            return Handed(already_there=False)
+        partial = self._temporary(content.sha256[:16])
+        try:
+            start = self._start(partial, content, old.mode if old else None)
+            self.write(partial, start, content.blocks(start), sent)
+            self._compare(partial, content)
+            self._keep_permissions(partial, old)
+            self.replace(partial, self.name)
+        except (DeliveryError, Spoiled):
+            with suppress(Interrupted, DeliveryError):
+                self.remove(partial)
+            raise
+        finally:
+            with suppress(Interrupted, DeliveryError):
+                self._clear(keep=partial)
+        now = self.entry(self.name)
+        if now is not None and now.size != content.size:
+            raise DeliveryError(
+                f"{self.shown} was replaced by another sender at the same moment, so what lies there is not this "
+                "package: give each sender a target of its own, then run `connect deliver`."
+            )
         return Handed(already_there=False, resumed=start)
+
+    @override
+    def afterwards(self) -> str:
+        if self.manner.rename:
+            return "this delivery has changed nothing there"
+        return "with CONNECT_DELIVERY_RENAME=off the file there may be missing or incomplete now"
 
     @override
     def probe(self) -> Iterator[str]:
         """Do with a tiny file what a delivery does with the package."""
-        name, partial = (f".connect-test-{os.getpid()}{end}" for end in (".txt", ".connect-partial"))
+        tag = f"connect-test-{os.getpid()}"
+        name = f"{tag}.zip" if self.manner.suffix or not self.manner.rename else f".{tag}.txt"
+        partial = f"{name}{self.manner.suffix or '.connect-partial'}" if self.manner.rename else name
         try:
             for word in (b"old", b"new"):
-                self.write(partial, 0, iter([word]), lambda _bytes: None)
+                if word == b"old" or partial != name:
+                    self._create(partial, None)
+                self.write(partial, 0, iter([word]), lambda _bytes: None, emptied=True)
                 if word == b"old":
                     yield "A file can be written."
-                self.replace(partial, name)
-            yield f"A file can be replaced {self.how_replaced()}."
+                if partial != name:
+                    self.replace(partial, name)
+            yield f"A file can be replaced {self.how_replaced() if self.manner.rename else 'by writing over it'}."
             try:
                 back = b"".join(self.read(name))
             except PermissionError:
@@ -138,20 +208,82 @@ class Renaming(Receiver):
         finally:
             with suppress(Interrupted, DeliveryError):
                 self.remove(partial)
-            self.remove(name)
+            with suppress(Interrupted, DeliveryError):
+                self.remove(name)
+        if self.entry(name) is not None:
+            raise DeliveryError(f"{self.shown} does not let a file be removed: the file {name} stays there.")
         yield "A file can be removed."
 
-    def _start(self, partial: str, content: Content) -> int:
-        """Return how many bytes of the temporary file can stay.
+    def _temporary(self, tag: str) -> str:
+        """Return the temporary name of a content, which holds a part of its SHA-256."""
+        if self.manner.suffix:
+            return f"{self.name}.{tag}{self.manner.suffix}"
+        return f".{self.name}.{tag}.connect-partial"
+
+    def _create(self, name: str, mode: int | None) -> None:
+        """Make an empty file, no wider open than `mode`; never one that a link leads to."""
+        there = self.entry(name, follow=False)
+        if there is not None:
+            self.remove(name)
+        try:
+            self.create(name, mode)
+        except RefusedError as error:
+            if not name.startswith("."):
+                raise
+            other = f"{name.strip('.')}.connect-test"
+            try:
+                self.create(other, 0o600)
+                self.remove(other)
+            except (Interrupted, DeliveryError):
+                raise error from None
+            raise DeliveryError(
+                f"{self.shown}: the server takes no name that begins with a dot, as our temporary names do: set "
+                "CONNECT_DELIVERY_TEMPORARY_SUFFIX, to .part for instance, or CONNECT_DELIVERY_RENAME to off."
+            ) from error
+
+    def _write_in_place(self, content: Content, old: Entry | None, sent: Callable[[int], None]) -> None:
+        """Write the file under its own name. Whoever reads it meanwhile reads a part."""
+        try:
+            if old is None:
+                self._create(self.name, None)
+            self.write(self.name, 0, content.blocks(), sent, emptied=True)
+            self._compare(self.name, content)
+        except (DeliveryError, Spoiled):
+            with suppress(Interrupted, DeliveryError):  # no file is better than a damaged one
+                self.remove(self.name)
+            raise
+
+    def _compare(self, name: str, content: Content) -> None:
+        there = self.entry(name)
+        if there is None:
+            raise Spoiled("somebody else removed the file while it was written, perhaps another sender")
+        if there.size != content.size or self._agreement(name, content) not in {content.size, None}:
+            raise Spoiled("what arrived is not what was sent")
+
+    def _keep_permissions(self, partial: str, old: Entry | None) -> None:
+        """See that nobody may read the new file who may not read the old one."""
+        if old is None or old.mode is None:
+            return
+        self.set_mode(partial, old.mode)
+        now = self.entry(partial)
+        if now is not None and now.mode is not None and now.mode & ~old.mode & 0o777:
+            raise DeliveryError(
+                f"{self.shown} has permissions that this user cannot give to a new file, so more people could read it: "
+                "let the user set them, or remove the old file once."
+            )
+
+    def _start(self, partial: str, content: Content, mode: int | None) -> int:
+        """Make the temporary file unless it is there, and return how many of its bytes can stay.
 
         Its size alone does not tell: a server that works on several requests at a time may have written a later block
-        but not an earlier one when the line broke.
+        but not an earlier one when the line broke. What follows is written over; another sender of the same content
+        may be at it, too.
         """
-        there = self.size(partial)
-        if there is not None and there > content.size:
-            self.remove(partial)
+        there = self.entry(partial, follow=False)
+        if there is None or not there.plain or there.size > content.size:
+            self._create(partial, mode)
             return 0
-        return self._agreement(partial, content) or 0 if there else 0
+        return self._agreement(partial, content) or 0 if there.size else 0
 
     def _agreement(self, name: str, content: Content) -> int | None:
         """Return how many bytes at the beginning of a remote file are the content's, None if it cannot be read."""
@@ -173,10 +305,15 @@ class Renaming(Receiver):
         return agreed
 
     def _clear(self, keep: str) -> None:
-        """Remove what killed deliveries of other contents left. Only names that this module makes are touched."""
-        ours = re.compile(rf"\.{re.escape(self.name)}\.[0-9a-f]{{16}}\.connect-partial")
-        for name in self.names():
-            if name != keep and ours.fullmatch(name):
+        """Remove what killed deliveries of other contents left an hour ago or more, by the receiver's own clock.
+
+        What is younger may belong to a sender that is at work. Only names that this module makes are touched.
+        """
+        ours = re.compile("[0-9a-f]{16}".join(map(re.escape, self._temporary("\0").split("\0"))))
+        found = {name: self.entry(name, follow=False) for name in self.names() if ours.fullmatch(name)}
+        ages = [entry.modified for entry in (self.entry(self.name), *found.values()) if entry and entry.modified]
+        for name, entry in found.items():
+            if name != keep and entry and (entry.modified is None or entry.modified < max(ages) - _AT_WORK):
                 self.remove(name)
 
     def heal(self, name: str) -> None:
@@ -191,16 +328,32 @@ class Renaming(Receiver):
         """Return the names in the folder, none if it cannot be listed."""
 
     @abstractmethod
-    def size(self, name: str) -> int | None:
-        """Return a file's size in bytes, None if there is none."""
+    def entry(self, name: str, *, follow: bool = True) -> Entry | None:
+        """Return what there is to say of a file, or with `follow` off of the link itself; None if there is none."""
 
     @abstractmethod
     def read(self, name: str) -> Iterator[bytes]:
         """Give a file's bytes; PermissionError if files cannot be read here."""
 
     @abstractmethod
-    def write(self, name: str, start: int, blocks: Iterator[bytes], sent: Callable[[int], None]) -> None:
-        """Write blocks from a byte on: a new file at 0, else into what is there. On disk when it returns."""
+    def create(self, name: str, mode: int | None) -> None:
+        """Make an empty file that was not there, with these permissions or, without any, the usual ones."""
+
+    @abstractmethod
+    def set_mode(self, name: str, mode: int) -> None:
+        """Set a file's permissions, if that is possible."""
+
+    @abstractmethod
+    def write(
+        self,
+        name: str,
+        start: int,
+        blocks: Iterator[bytes],
+        sent: Callable[[int], None],
+        *,
+        emptied: bool = False,
+    ) -> None:
+        """Write blocks into a file that is there, from a byte on, or once `emptied`. On disk when it returns."""
 
     @abstractmethod
     def replace(self, old: str, new: str) -> None:
@@ -214,9 +367,9 @@ class Renaming(Receiver):
 class Folder(Renaming):
     """A folder of this machine, or one that is mounted. It is created, with its parents, when it is missing."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, manner: Manner) -> None:
         """Deliver to the file `path`; if that is a symbolic link, to the file it points to."""
-        self.shown = str(path)
+        self.shown, self.manner = str(path), manner
         self._folder = Path(os.path.realpath(path)).parent
         self.name = Path(os.path.realpath(path)).name
 
@@ -238,12 +391,14 @@ class Folder(Renaming):
             return [entry.name for entry in self._folder.iterdir()]
 
     @override
-    def size(self, name: str) -> int | None:
+    def entry(self, name: str, *, follow: bool = True) -> Entry | None:
         with self._refusals():
             try:
-                return (self._folder / name).stat().st_size
+                found = (self._folder / name).stat(follow_symlinks=follow)
             except FileNotFoundError:
                 return None
+            plain = stat.S_ISREG(found.st_mode)
+            return Entry(found.st_size, stat.S_IMODE(found.st_mode), int(found.st_mtime), plain)
 
     @override
     def read(self, name: str) -> Iterator[bytes]:
@@ -252,11 +407,28 @@ class Folder(Renaming):
                 yield block
 
     @override
-    def write(self, name: str, start: int, blocks: Iterator[bytes], sent: Callable[[int], None]) -> None:
-        target = self._folder / self.name
-        with self._refusals(), (self._folder / name).open("r+b" if start else "wb") as handle:
-            if target.exists():  # a file that the administrator hid from others stays hidden
-                os.fchmod(handle.fileno(), stat.S_IMODE(target.stat().st_mode))
+    def create(self, name: str, mode: int | None) -> None:
+        with self._refusals():
+            made = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
+            os.close(made)
+
+    @override
+    def set_mode(self, name: str, mode: int) -> None:
+        with suppress(PermissionError):
+            (self._folder / name).chmod(mode)
+
+    @override
+    def write(
+        self,
+        name: str,
+        start: int,
+        blocks: Iterator[bytes],
+        sent: Callable[[int], None],
+        *,
+        emptied: bool = False,
+    ) -> None:
+        how = os.O_WRONLY | os.O_NOFOLLOW | (os.O_TRUNC if emptied else 0)
+        with self._refusals(), os.fdopen(os.open(self._folder / name, how), "wb") as handle:
             handle.seek(start)
             for block in blocks:
                 handle.write(block)
@@ -267,7 +439,10 @@ class Folder(Renaming):
     @override
     def replace(self, old: str, new: str) -> None:
         with self._refusals():
-            (self._folder / old).replace(self._folder / new)
+            try:
+                (self._folder / old).replace(self._folder / new)
+            except PermissionError as error:
+                raise DeliveryError(not_renamed(self.shown)) from error
             folder = os.open(self._folder, os.O_RDONLY)
             try:
                 os.fsync(folder)
@@ -288,19 +463,27 @@ class Folder(Renaming):
             if error.errno in _NO_SPACE:
                 raise DeliveryError(f"{why}: free some space, then run `connect deliver`.") from error
             if error.errno in _NOT_ALLOWED:
-                raise DeliveryError(
-                    f"{why}: let the user of this process write there, or change the target."
-                ) from error
-            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}:
+                raise RefusedError(f"{why}: let the user of this process write there, or change the target.") from error
+            if error.errno in {
+                errno.ELOOP,
+                errno.EFBIG,
+                errno.ENOENT,
+                errno.ENOTDIR,
+                errno.EEXIST,
+                errno.EISDIR,
+                errno.ENAMETOOLONG,
+            }:
                 raise DeliveryError(f"{why}: correct the target.") from error
             raise Interrupted(str(error.strerror)) from error  # a network disk that is away, for instance
 
 
+_NO_KEYS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "ClientAuthenticationError"}
+_NO_LINE = {"EndpointConnectionError", "ConnectTimeoutError", "ClientConnectorError", "ServiceRequestError"}
+"""How drivers call it; most of them share no class with Python's own errors."""
+
+
 class ObjectStore(Receiver):
     """A bucket that fsspec knows. Objects appear when they are complete: nothing is renamed, nothing continued."""
-
-    PROTOCOLS: ClassVar = {"abfs", "az", "gcs", "gs", "memory", "oci", "oss", "s3", "s3a", "tos"}
-    """Those known to replace an object in one step. What has neither that nor a rename (FTP, HTTP) is refused."""
 
     def __init__(self, protocol: str, path: str, shown: str, options: Mapping[str, Any]) -> None:
         """Deliver to an object; `options` are those of the protocol's driver."""
@@ -316,9 +499,7 @@ class ObjectStore(Receiver):
                 f"The driver for {self._protocol}:// is missing: add {driver} to connect's pip_url and install again."
             ) from error
         except Exception as error:  # noqa: BLE001 - a driver may raise anything, its texts may hold its keys
-            raise DeliveryError(
-                f"{self.shown} cannot be used ({type(error).__name__}): check CONNECT_DELIVERY_OPTIONS."
-            ) from None
+            raise self._unusable(type(error).__name__) from None
         return self
 
     @override
@@ -331,6 +512,10 @@ class ObjectStore(Receiver):
             if self._size() != content.size:
                 raise Interrupted("what arrived is not what was sent")
         return Handed(already_there=False)
+
+    @override
+    def afterwards(self) -> str:
+        return "the object there is still the old one"
 
     @override
     def probe(self) -> Iterator[str]:
@@ -364,15 +549,26 @@ class ObjectStore(Receiver):
         except (DeliveryError, Interrupted):
             raise
         except PermissionError:
-            raise DeliveryError(
-                f"{self.shown} refuses access: check the keys in CONNECT_DELIVERY_OPTIONS and what they allow."
-            ) from None
+            raise self._no_access() from None
         except FileNotFoundError:
             raise DeliveryError(
                 f"{self.shown} has no such bucket or container: create it, or correct the target."
             ) from None
         except Exception as error:  # noqa: BLE001 - a driver may raise anything, its texts may hold its keys
-            raise Interrupted(type(error).__name__) from None
+            kind = type(error).__name__
+            if kind in _NO_KEYS:
+                raise self._no_access() from None
+            if isinstance(error, (TypeError, ValueError)) or kind == "ParamValidationError":
+                raise self._unusable(kind) from None
+            raise Interrupted("no connection" if kind in _NO_LINE else kind) from None
+
+    def _unusable(self, kind: str) -> DeliveryError:
+        return DeliveryError(f"{self.shown} cannot be used ({kind}): check CONNECT_DELIVERY_OPTIONS.")
+
+    def _no_access(self) -> DeliveryError:
+        return DeliveryError(
+            f"{self.shown} refuses access: check the keys in CONNECT_DELIVERY_OPTIONS and what they allow."
+        )
 
 
 class _Sent(Callback):  # type: ignore[misc]

@@ -1,12 +1,9 @@
-"""Delivery over SFTP, through fsspec's `sshfs`; what that does not do by itself is done here and nowhere else.
+"""Delivery over SFTP, with asyncssh.
 
-- sshfs checks no host keys unless it is given some: here none goes unchecked.
-- Its `mv` copies through a shell where the server cannot rename over a file, and then removes the new file even if the
-  copy failed: here the server's own rename is used, else the two renames described at `Sftp.replace`.
-- Its `put_file` writes under the final name and creates folders on the way: here neither happens.
+- No host key goes unchecked, and `~/.ssh/config` is not read: the same settings give the same connection for whoever
+  runs this.
 - asyncssh sends a block as several requests and, when the line breaks, looks at the failure of one; asyncio would print
   a traceback for each of the others.
-- `~/.ssh/config` is not read: the same settings give the same connection for whoever runs this.
 """
 
 from __future__ import annotations
@@ -14,17 +11,24 @@ from __future__ import annotations
 import asyncio
 import os
 import posixpath
+import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import asyncssh
-from fsspec.asyn import get_loop, sync  # type: ignore[import-untyped]
-from sshfs import SSHFileSystem  # type: ignore[import-untyped]
 from typing_extensions import override
 
-from coursera_connect.delivering.receivers import BLOCK, Interrupted, Renaming
+from coursera_connect.delivering.receivers import (
+    BLOCK,
+    Entry,
+    Interrupted,
+    RefusedError,
+    Renaming,
+    Spoiled,
+    not_renamed,
+)
 from coursera_connect.errors import DeliveryError
 
 if TYPE_CHECKING:
@@ -32,11 +36,21 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from coursera_connect.delivering.receivers import Manner
+
 OPTIONS = ("known_hosts", "host_key", "key_file", "passphrase", "password")
 _PORT = 22
 _LINKS = 8  # a chain of symbolic links that is longer is a mistake
 _PATIENCE = 300.0  # seconds for one request or block, where the server lives on but does not answer
 _PASSING = (asyncssh.Error, OSError, asyncio.TimeoutError)  # before Python 3.11 the last is no OSError
+_FORBIDDEN = (
+    asyncssh.SFTPPermissionDenied,
+    asyncssh.SFTPWriteProtect,
+    asyncssh.SFTPCannotDelete,
+    asyncssh.SFTPInvalidFilename,
+)
+_FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
+_ABSENT = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 _Answer = TypeVar("_Answer")
 
 
@@ -63,18 +77,23 @@ class Server:
 class Sftp(Renaming):
     """A file on an SFTP server. Folders are not created: a mistyped one would swallow every delivery in silence."""
 
-    def __init__(self, server: Server, path: str, shown: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, server: Server, path: str, shown: str, options: Mapping[str, Any], manner: Manner) -> None:
         """Deliver to the file `path`, absolute or seen from the user's home folder. `options`: see OPTIONS."""
-        self.shown = shown
+        self.shown, self.manner = shown, manner
         self._server = server
         self._path = path
         self._trusted = _Trusted.of(server, options)
         self._login = _login(server, options)
+        self._aside = ""
+        self._in_one_step = True  # until the server says that it cannot
 
     @override
     def __enter__(self) -> Self:
-        self._fs = self._connected()
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_without_echoes)
         try:
+            self._connection = self._connected()
+            self._files = self._session()
             self._look_around()
         except BaseException:
             self.__exit__()
@@ -84,15 +103,27 @@ class Sftp(Renaming):
     @override
     def __exit__(self, *_: object) -> None:
         async def close() -> None:
-            await self._fs._pool.close()  # noqa: SLF001 - sshfs closes only when it is collected
-            await self._fs._stack.aclose()  # noqa: SLF001 - the same
+            with suppress(Exception):  # the connection may be the very thing that broke
+                if connection := getattr(self, "_connection", None):
+                    connection.close()
+                    await asyncio.wait_for(connection.wait_closed(), 5)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
-        with suppress(Exception):  # the connection may be the very thing that broke
-            sync(self._fs.loop, close, timeout=5)
+        self._loop.run_until_complete(close())
+        self._loop.close()
+
+    @override
+    def afterwards(self) -> str:
+        if self._aside:
+            return f"the old file may be there as {self._aside} until the next delivery, which moves it back first"
+        return super().afterwards()
 
     @override
     def how_replaced(self) -> str:
-        if self._ask(_replaces):
+        if self._in_one_step:
             return "in one step"
         return "in two steps that are sent together, since the server has no rename over an existing file"
 
@@ -100,36 +131,69 @@ class Sftp(Renaming):
     def names(self) -> list[str]:
         with self._refusals():
             try:
-                return [str(name) for name in self._ask(lambda channel: channel.listdir(self._folder))]
+                return list(self._ask(self._files.listdir(self._folder)))
             except asyncssh.SFTPPermissionDenied:
                 return []
 
     @override
-    def size(self, name: str) -> int | None:
+    def entry(self, name: str, *, follow: bool = True) -> Entry | None:
         with self._refusals():
             try:
-                return self._ask(lambda channel: channel.stat(self._at(name))).size
-            except asyncssh.SFTPNoSuchFile:
+                ask = self._files.stat if follow else self._files.lstat
+                return _entry(self._ask(ask(self._at(name))))
+            except _ABSENT:
                 return None
 
     @override
     def read(self, name: str) -> Iterator[bytes]:
         try:
-            with self._refusals(), self._fs.open(self._at(name), "rb") as handle:
-                while block := handle.read(BLOCK, timeout=_PATIENCE):
+            with self._opened(name, asyncssh.FXF_READ) as handle:
+                at = 0
+                while block := cast("bytes", self._ask(handle.read(BLOCK, at))):
+                    at += len(block)
                     yield block
-        except _NotAllowedError as error:
+        except RefusedError as error:
             raise PermissionError from error
 
     @override
-    def write(self, name: str, start: int, blocks: Iterator[bytes], sent: Callable[[int], None]) -> None:
-        with self._refusals(), self._fs.open(self._at(name), "r+b" if start else "wb") as handle:
-            handle.seek(start)
-            for block in blocks:
-                handle.write(block, timeout=_PATIENCE)
-                sent(len(block))
+    def create(self, name: str, mode: int | None) -> None:
+        attributes = asyncssh.SFTPAttrs() if mode is None else asyncssh.SFTPAttrs(permissions=mode)
+        with self._opened(name, asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL, attributes):
+            pass
+
+    @override
+    def set_mode(self, name: str, mode: int) -> None:
+        with self._refusals(), suppress(asyncssh.SFTPError):
+            self._ask(self._files.chmod(self._at(name), mode, follow_symlinks=False))
+
+    @override
+    def write(
+        self,
+        name: str,
+        start: int,
+        blocks: Iterator[bytes],
+        sent: Callable[[int], None],
+        *,
+        emptied: bool = False,
+    ) -> None:
+        how = asyncssh.FXF_WRITE | (asyncssh.FXF_TRUNC if emptied else 0)
+        there = self.entry(name, follow=False)
+        with self._opened(name, how) as handle:
+            now = _entry(self._ask(handle.stat()))
+            if there is None or not there.plain or (not emptied and (now.mode, now.size) != (there.mode, there.size)):
+                raise Spoiled("what was written to was exchanged at the same moment, by another sender or by a link")
+            at = start
+            try:
+                for block in blocks:
+                    self._ask(handle.write(block, at))
+                    at += len(block)
+                    sent(len(block))
+            except asyncssh.SFTPFailure as error:  # all that SFTP 3 has for a full disk
+                if self._is_full():
+                    raise self._no_space() from error
+                raise Spoiled(_words(error)) from error
             with suppress(asyncssh.SFTPOpUnsupported):
-                handle.fsync(timeout=_PATIENCE)
+                self._ask(handle.fsync())
 
     @override
     def replace(self, old: str, new: str) -> None:
@@ -142,47 +206,61 @@ class Sftp(Renaming):
         is gone, by `heal` at the next attempt.
         """
         with self._refusals():
-            if self._ask(_replaces):
-                self._ask(lambda channel: channel.posix_rename(self._at(old), self._at(new)))
-                return
-            with suppress(asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
-                self._ask(lambda channel: channel.rename(self._at(old), self._at(new)))
-                return
-            aside = self._at(_aside(new))
+            try:
+                with suppress(asyncssh.SFTPOpUnsupported):
+                    self._ask(self._files.posix_rename(self._at(old), self._at(new)))
+                    return
+                self._in_one_step = False
+                with suppress(asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
+                    self._ask(self._files.rename(self._at(old), self._at(new)))
+                    return
+                self._exchange(old, new)
+            except (*_FORBIDDEN, asyncssh.SFTPOpUnsupported) as error:
+                raise DeliveryError(not_renamed(self.shown)) from error
+            except asyncssh.SFTPFailure as error:
+                raise Spoiled(
+                    "the server did not rename the file; if it never does, set CONNECT_DELIVERY_RENAME to off"
+                ) from error
 
-            async def exchange(channel: asyncssh.SFTPClient) -> tuple[BaseException | None, BaseException | None]:
-                return await asyncio.gather(
-                    channel.rename(self._at(new), aside),
-                    channel.rename(self._at(old), self._at(new)),
-                    return_exceptions=True,
-                )
+    def _exchange(self, old: str, new: str) -> None:
+        aside = _aside(new)
 
-            moved, placed = self._ask(exchange)
-            if placed is not None and moved is None:  # a server that does not work in the order of the requests
-                try:
-                    self._ask(lambda channel: channel.rename(self._at(old), self._at(new)))
-                    placed = None
-                except asyncssh.SFTPError:
-                    self._ask(lambda channel: channel.rename(aside, self._at(new)))
-            if placed is not None:
-                raise placed
-        self.remove(_aside(new))
+        async def both() -> tuple[BaseException | None, BaseException | None]:
+            return await asyncio.gather(
+                self._files.rename(self._at(new), self._at(aside)),
+                self._files.rename(self._at(old), self._at(new)),
+                return_exceptions=True,
+            )
+
+        self._aside = aside
+        moved, placed = self._ask(both())
+        if placed is not None and moved is None:  # a server that does not work in the order of the requests
+            try:
+                self._ask(self._files.rename(self._at(old), self._at(new)))
+                placed = None
+            except asyncssh.SFTPError:
+                self._ask(self._files.rename(self._at(aside), self._at(new)))
+        self._aside = ""
+        if placed is not None:
+            raise placed
+        self.remove(aside)
 
     @override
     def heal(self, name: str) -> None:
         aside = _aside(name)
-        if self.size(aside) is None:
+        if self.entry(aside) is None:
             return
-        if self.size(name) is None:
+        if self.entry(name) is None:
             with self._refusals():
-                self._ask(lambda channel: channel.rename(self._at(aside), self._at(name)))
+                self._ask(self._files.rename(self._at(aside), self._at(name)))
+            self._aside = ""
         else:
             self.remove(aside)
 
     @override
     def remove(self, name: str) -> None:
-        with self._refusals(), suppress(asyncssh.SFTPNoSuchFile):
-            self._ask(lambda channel: channel.remove(self._at(name)))
+        with self._refusals(), suppress(*_ABSENT):
+            self._ask(self._files.remove(self._at(name)))
 
     def _at(self, name: str) -> str:
         return posixpath.join(self._folder, name)
@@ -192,50 +270,84 @@ class Sftp(Renaming):
         path = self._path
         with self._refusals():
             for _ in range(_LINKS):
-                if not self._ask(lambda channel, at=path: channel.islink(at)):  # type: ignore[misc]
+                if not self._ask(self._files.islink(path)):
                     break
-                link = self._ask(lambda channel, at=path: channel.readlink(at))  # type: ignore[misc]
-                path = posixpath.join(posixpath.dirname(path), str(link))
+                path = posixpath.join(posixpath.dirname(path), str(self._ask(self._files.readlink(path))))
             self._folder, self.name = posixpath.split(path)
             self._folder = self._folder or "."
-            if not self._ask(lambda channel: channel.isdir(self._folder)):
+            if not self._ask(self._files.isdir(self._folder)):
                 raise DeliveryError(
                     f"{self._server.host} has no folder {self._folder} that {self._server.user} may enter: create it, "
                     "or correct the target."
                 )
-            if self._ask(lambda channel: channel.isdir(path)):
+            if self._ask(self._files.isdir(path)):
                 raise DeliveryError(f"{self.shown} is a folder: end the target with / or with the name of a file.")
 
-    def _ask(self, ask: Callable[[asyncssh.SFTPClient], Awaitable[_Answer]]) -> _Answer:
-        async def asked() -> _Answer:
-            async with self._fs._pool.get() as channel:  # noqa: SLF001 - the requests fsspec has no words for
-                return await ask(channel)
+    def _ask(self, work: Awaitable[_Answer]) -> _Answer:
+        async def in_time() -> _Answer:
+            return await asyncio.wait_for(work, _PATIENCE)
 
-        answer: _Answer = sync(self._fs.loop, asked, timeout=_PATIENCE)
-        return answer
+        return self._loop.run_until_complete(in_time())
 
-    def _connected(self) -> SSHFileSystem:
+    @contextmanager
+    def _opened(
+        self, name: str, how: int, attributes: asyncssh.SFTPAttrs | None = None
+    ) -> Iterator[asyncssh.SFTPClientFile]:
+        with self._refusals():
+            opening = self._files.open(self._at(name), how, attributes or asyncssh.SFTPAttrs(), encoding=None)
+            handle = self._ask(opening)
+            try:
+                yield handle
+            finally:
+                with suppress(*_PASSING):
+                    self._ask(handle.close())
+
+    def _is_full(self) -> bool:
+        with suppress(*_PASSING):
+            disk = self._ask(self._files.statvfs(self._folder))
+            return disk.bavail * disk.frsize < BLOCK
+        return False
+
+    def _no_space(self) -> DeliveryError:
+        return DeliveryError(f"{self.shown} has no space left: free some, then run `connect deliver`.")
+
+    def _session(self) -> asyncssh.SFTPClient:
+        try:
+            # Names that are not UTF-8 are other people's, and no reason to fail.
+            return self._ask(self._connection.start_sftp_client(path_errors="surrogateescape"))
+        except (asyncssh.ChannelOpenError, asyncssh.SFTPError) as error:
+            if self._connection.is_closed():
+                raise Interrupted(_words(error)) from error
+            raise DeliveryError(
+                f"{self._server.host} lets {self._server.user} log in, and offers no SFTP: ask its administrator to "
+                "allow it (in OpenSSH: `Subsystem sftp` or `ForceCommand internal-sftp`, and for a chroot a folder "
+                "that only root may write)."
+            ) from error
+        except _PASSING as error:
+            raise Interrupted(_words(error)) from error
+
+    def _connected(self) -> asyncssh.SSHClientConnection:
         server, presented = self._server, _Presented()
         try:
-            get_loop().set_exception_handler(_without_echoes)
-            return SSHFileSystem(
-                server.host,
-                port=server.port or _PORT,
-                username=server.user,
-                known_hosts=self._trusted.hosts,
-                client_factory=lambda: presented,
-                config=None,
-                connect_timeout=30,
-                login_timeout=60,
-                keepalive_interval=15,  # so that a line that went silent is noticed within a minute
-                keepalive_count_max=3,
-                skip_instance_cache=True,
-                **self._login,
+            return self._ask(
+                asyncssh.connect(
+                    server.host,
+                    server.port or _PORT,
+                    username=server.user,
+                    known_hosts=self._trusted.hosts,
+                    client_factory=lambda: presented,
+                    config=None,
+                    connect_timeout=30,
+                    login_timeout=60,
+                    keepalive_interval=15,  # so that a line that went silent is noticed within a minute
+                    keepalive_count_max=3,
+                    **self._login,
+                )
             )
         except asyncssh.HostKeyNotVerifiable as error:
             raise self._trusted.refusal(server, presented) from error
         except asyncssh.KeyExchangeFailed as error:
-            if self._trusted.knows(server) and "host key" in str(error):  # none of the kind that is known
+            if self._trusted.knows(server) and "host key" in str(error):
                 raise self._trusted.refusal(server, presented) from error
             raise DeliveryError(
                 f"{server.host} offers no encryption that is safe today: ask its administrator to update the server."
@@ -250,22 +362,28 @@ class Sftp(Renaming):
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
-        where = self.shown
         try:
             yield
-        except asyncssh.SFTPPermissionDenied as error:
-            raise _NotAllowedError(
-                f"{where} cannot be written or read there: let {self._server.user} write in that folder, or change the "
-                "target."
+        except _FORBIDDEN as error:
+            raise RefusedError(
+                f"{self.shown} cannot be written or read there: let {self._server.user} write in that folder, or "
+                "change the target."
             ) from error
-        except (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded) as error:
-            raise DeliveryError(f"{where} has no space left: free some, then run `connect deliver`.") from error
+        except _FULL as error:
+            raise self._no_space() from error
         except _PASSING as error:
             raise Interrupted(_words(error)) from error
 
 
-class _NotAllowedError(DeliveryError):
-    """The server lets the user do less than was asked of it."""
+def _entry(attributes: asyncssh.SFTPAttrs) -> Entry:
+    mode = attributes.permissions
+    kind = stat.S_IFMT(mode) if mode is not None else 0
+    return Entry(
+        attributes.size or 0,
+        None if mode is None else stat.S_IMODE(mode),
+        attributes.mtime,
+        plain=not kind or stat.S_ISREG(kind),
+    )
 
 
 class _Presented(asyncssh.SSHClient):
@@ -312,14 +430,24 @@ class _Trusted:
 
     def knows(self, server: Server) -> bool:
         """Whether there is any key for the server."""
-        port = None if server.port in {None, _PORT} else server.port
-        keys, authorities, *_ = asyncssh.match_known_hosts(self.hosts, server.host, "", port)
+        keys, authorities, _ = self._lines(server)
         return bool(keys or authorities)
+
+    def _lines(self, server: Server) -> tuple[Any, Any, Any]:
+        """Return the keys, the authorities and the revoked keys that are said of the server."""
+        port = None if server.port in {None, _PORT} else server.port
+        keys, authorities, revoked, *_ = asyncssh.match_known_hosts(self.hosts, server.host, "", port)
+        return keys, authorities, revoked
 
     def refusal(self, server: Server, presented: _Presented) -> DeliveryError:
         """Say whether the server is a stranger or shows another key than it used to."""
         seen = f" ({presented.fingerprint})" if presented.fingerprint else ""
         confirm = "have the receiver confirm the fingerprint"
+        if not seen and self._lines(server)[2]:  # what is revoked is refused before anybody is asked
+            return DeliveryError(
+                f"{server.host} shows a host key that {self.origin} marks as @revoked, or one that such a key signed: "
+                "nothing was sent. Ask the receiver; leave the mark, since whoever stole the key can show it."
+            )
         if self.knows(server):
             return DeliveryError(
                 f"{server.host} shows another host key{seen} than the one in {self.origin}: this may be an attack, so "
@@ -357,12 +485,6 @@ def _login(server: Server, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _aside(name: str) -> str:
     return f".{name}.connect-previous"
-
-
-async def _replaces(channel: asyncssh.SFTPClient) -> bool:
-    """Whether the server can rename over an existing file (it says so when the session starts)."""
-    handler: Any = channel._handler  # noqa: SLF001 - asyncssh has no public word for what a server offers
-    return bool(handler._supports_posix_rename or channel.version >= 5)  # noqa: PLR2004, SLF001 - SFTP 5 replaces
 
 
 def _words(error: Exception) -> str:
