@@ -148,9 +148,7 @@ def test_a_chroot_is_the_servers_root(package: Path) -> None:
             with pytest.raises(DeliveryError, match=r"has no folder .*/ssh/in that .* may enter: create it"):
                 send(package, server)
             root.chmod(0o777)
-            with pytest.raises(
-                DeliveryError, match=r"offers no SFTP: ask .* chroot a folder that only root may write"
-            ):
+            with pytest.raises(DeliveryError, match=r"offers no SFTP: ask .* chroot a folder that only root may write"):
                 send(package, server, f"{server.address}/ssh/in/")
 
 

@@ -18,7 +18,7 @@ from coursera_connect.database.warehouse import (
     number,
     quoted,
 )
-from coursera_connect.publishing.rules import RULES, Rule
+from coursera_connect.publishing.rules import RULES, Rule, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -95,6 +95,8 @@ class Outcome:
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=lambda: dict(RULES))
     """The rules of the binding, and those of the reader."""
+    ours: bool = True
+    """Whether the rows come from our own models; a package that is only read may be anybody's."""
 
     @property
     def refused(self) -> bool:
@@ -123,7 +125,7 @@ class Outcome:
                     "field": column,
                     "count": count,
                     "reason": self.rules[rule].sentence,
-                    "remedy": self.rules[rule].remedy,
+                    "remedy": remedy(self.rules[rule], column, ours=self.ours),
                 }
                 for (rule, file, column), count in self.counts.items()
             ],

@@ -10,12 +10,14 @@
 | `quotes` | fields in quotes: where needed (`minimal`), or `all` | `minimal` |
 | `metadata` | whether columns named metadata.* are written | `true` |
 | `manifest` | further properties of the manifest, with their values | none |
+| `without` | attributes that are left blank | none |
 | `required` | attributes that cannot be excluded, beside those of the standard | none |
 | `rows` | per attribute, the only values with which a row is written | all rows |
 | `cells` | changes of texts, in order | none |
 | `rules` | what is checked after all changes | none |
 
 An attribute is `file.column`. A change has `columns` and one or more of
+- `copy`: the attribute of the same file whose text is taken instead, before all else;
 - `allowed`: characters (as between the brackets of a regular expression); every run of others becomes `instead`;
 - `longest`: cut to that many characters;
 - `unique`: what was changed gets a hyphen and ten digits of the SHA-256 of the whole value, so that two values that
@@ -74,9 +76,12 @@ class Change:
     unique: bool = False
     blank: str = ""
     matches: str = ""
+    copy: str = ""
 
     def apply(self, cell: str) -> str:
         """Return the SQL of a changed text."""
+        if self.copy:
+            cell = f"coalesce(r.{quoted(self.copy.partition('.')[2])}, '')"
         return once(cell, self._change)
 
     def _change(self, cell: str) -> str:
@@ -145,6 +150,7 @@ class Profile:
     quotes: str = "minimal"
     metadata: bool = True
     manifest: tuple[tuple[str, str], ...] = ()
+    without: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
     cells: tuple[Change, ...] = ()
@@ -154,7 +160,12 @@ class Profile:
     def written(self) -> dict[str, Any]:
         """All that decides what the same rows look like in the files of this reader, for comparing."""
         parts = asdict(self)
-        return {name: parts[name] for name in ("files", "empty", "quotes", "metadata", "manifest", "rows", "cells")}
+        written = {name: parts[name] for name in ("files", "empty", "quotes", "metadata", "manifest", "rows")}
+        # What a release adds to the vocabulary leaves the profiles that do not use it as they were.
+        written["cells"] = [
+            {name: one for name, one in cell.items() if name != "copy" or one} for cell in parts["cells"]
+        ]
+        return written | ({"without": sorted(self.without)} if self.without else {})
 
     def takes(self, file: str) -> bool:
         """Whether the reader takes a file."""
@@ -220,6 +231,7 @@ class _Reading:
             quotes=self._choice(data, "quotes", ("minimal", "all")),
             metadata=self._flag(data, "metadata", default=True),
             manifest=self._manifest(data.get("manifest", {})),
+            without=frozenset(self._columns(data, "without", "")) if "without" in data else frozenset(),
             required=frozenset(self._columns(data, "required", "")) if "required" in data else frozenset(),
             rows=self._rows(data.get("rows", {})),
             cells=tuple(self._change(one, f"cells[{i}]") for i, one in enumerate(self._list(data, "cells"))),
@@ -320,11 +332,20 @@ class _Reading:
             unique=self._flag(data, "unique", where),
             blank=self._text(data, "blank", where, filled=False),
             matches=self._pattern(data, "matches", where),
+            copy=self._copied(data, where),
         )
-        self._must(bool(change.allowed or change.longest or change.matches), where, "changes nothing")
+        self._must(bool(change.allowed or change.longest or change.matches or change.copy), where, "changes nothing")
         alone = not (change.matches and set(data) - {"columns", "matches"})
         self._must(alone, where, "has matches, which stands alone")
         return change
+
+    def _copied(self, data: dict[str, Any], where: str) -> str:
+        if "copy" not in data:
+            return ""
+        (found,) = self._columns({"copy": [data["copy"]]}, "copy", where)
+        files = {column.partition(".")[0] for column in (found, *data["columns"])}
+        self._must(len(files) == 1, f"{where}.copy", "is of another file than the columns")
+        return found
 
     def _demand(self, data: Any, where: str) -> Demand:
         data = self._object(data, Demand, where)

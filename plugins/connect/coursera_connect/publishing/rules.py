@@ -30,13 +30,24 @@ class Rule:
 _MODEL = "Correct the OneRoster model that makes the field, and run the transforms again."
 _RELOAD = "Run full-reconcile, so that both sides come from the same load."
 _ZIP = "Make the zip again, with the CSV files alone and at its root."
+_RENAME = "Rename it: {field}."
 _MANIFEST = "Correct manifest.csv."
 _CSV = "Write the file with a CSV library (RFC 4180, UTF-8)."
 _NEW = ("1.2",)
 
 _OF_THE_ZIP = (
     Rule("zip-folder", "A CSV file lies in a folder of the zip, not at its root.", _ZIP),
-    Rule("zip-name", "A file name differs from the standard's in upper and lower case.", "Rename it: users.csv."),
+    Rule("zip-name", "A file name differs from the standard's in upper and lower case.", _RENAME),
+    Rule(
+        "zip-misnamed", "A file has nearly the name of one of the standard's, and no reader will look at it.", _RENAME
+    ),
+    Rule("zip-nested", "The zip holds another zip, into which no reader looks.", "Unpack it, and send the inner one."),
+    Rule(
+        "zip-macos",
+        "The zip holds what macOS adds to one.",
+        "Make it on a command line, with `zip -X oneroster.zip *.csv`.",
+        refuses=False,
+    ),
     Rule("zip-duplicate", "A file is in the zip twice.", _ZIP),
     Rule("zip-method", "A file is encrypted, or compressed by anything but Deflate.", _ZIP),
     Rule("zip-foreign", "The zip holds something that is no file of this version.", "Leave it out.", refuses=False),
@@ -181,3 +192,20 @@ RULES = {
     for group in (_OF_THE_ZIP, _OF_THE_MANIFEST, _OF_A_FILE, _OF_A_HEADER, _OF_A_CELL, _OF_A_SET)
     for rule in group
 }
+
+_ELSEWHERE = {
+    _MODEL: "Correct it where the package is made.",
+    _RELOAD: "Make the package again, all files from the same data.",
+    "Clean the text in staging.": "Take it out where the package is made.",
+    "Load the organisation first.": "Make the package again, with its rows.",
+    "Nothing to do if there is nothing of the kind yet; else load all streams.": "Nothing to do if there is nothing of "
+    "the kind yet; else add it, with its rows.",
+    "If it is one person with two accounts, merge them in Coursera.": "If it is one person with two accounts, merge "
+    "them where the package is made.",
+}
+"""What to do about a package that may be anybody's, in place of what to do about ours."""
+
+
+def remedy(rule: Rule, field: str, *, ours: bool) -> str:
+    """Return what to do about a finding on a field, or a file of the zip, of a package of ours or of anybody."""
+    return (rule.remedy if ours else _ELSEWHERE.get(rule.remedy, rule.remedy)).replace("{field}", field)

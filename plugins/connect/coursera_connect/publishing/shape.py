@@ -109,7 +109,7 @@ def header(shape: Shape, file: str, columns: list[str]) -> list[str]:
 def cell(shape: Shape, file: str, column: str) -> str:
     """Return the SQL of the text to write, which is never null."""
     attribute = f"{file}.{column}"
-    if attribute in shape.excluded:
+    if attribute in shape.excluded or attribute in shape.profile.without:
         return "''"
     text = shield.masked(file, column, shape.level, shape.domain)
     for change in shape.profile.cells:

@@ -7,6 +7,8 @@ own reader is lenient (and guesses) just where a validator must not be. That cos
 from __future__ import annotations
 
 import csv
+import difflib
+import re
 import struct
 import zipfile
 import zlib
@@ -37,6 +39,9 @@ _COUNTER = "row number"  # of the loaded rows; no column of a file can have the 
 _ENCRYPTED = 0x1
 _NAMES = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {"manifest.csv"}
 _FOLDED = {name.lower(): name for name in _NAMES}
+_PLAIN = {name.lower().removesuffix(".csv"): name for name in _NAMES}
+_PLAIN |= {re.sub("ies$", "y", re.sub("(?<=ss)es$|(?<!ie)s$", "", plain)): name for plain, name in _PLAIN.items()}
+_ALIKE = 0.85  # line_item and lineItems, enrolments and enrollments; not role and rules
 
 
 @dataclass
@@ -57,11 +62,14 @@ def package(
     (none named: all), since of what refers to the others nothing can be said. Raises PackageError where the package
     cannot be read.
     """
-    outcome = Checked()
+    outcome = Checked(ours=False)
     with _opened(path) as archive:
         entries = _entries(outcome, archive)
         if "manifest.csv" not in entries:
-            outcome.add("manifest-missing", "manifest", "propertyName")
+            if "manifest.csv" not in _misplaced(outcome) and not any(
+                rule == "zip-nested" for rule, *_ in outcome.counts
+            ):
+                outcome.add("manifest-missing", "manifest", "propertyName")
             return outcome
         if not _readable(outcome, "manifest.csv"):
             return outcome
@@ -117,18 +125,15 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The files of the package by name. A name is only looked at, never used as a path."""
     found: dict[str, zipfile.ZipInfo] = {}
+    names = {name for entry in archive.infolist() for name in entry.filename.replace("\\", "/").split("/")[-1:]}
     for place, entry in enumerate(archive.infolist(), 1):
         *folders, name = entry.filename.replace("\\", "/").split("/")
-        standard = _FOLDED.get(name.lower())
-        if standard is None:
-            outcome.add("zip-foreign", "package", f"entry {place}")  # its name may be a person's
-        elif folders:
-            outcome.add("zip-folder", "package", standard)
-        elif name != standard:
-            outcome.add("zip-name", "package", standard)
+        wrong, about = _wrong_entry(folders, name, names)
+        if wrong:
+            outcome.add(wrong, "package", about or f"entry {place}")  # its name may be a person's
         elif name in found:
             outcome.add("zip-duplicate", "package", name)
-        else:
+        elif name:  # else a folder, of which its files tell
             found[name] = entry
     for name, entry in list(found.items()):
         if entry.flag_bits & _ENCRYPTED or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -136,6 +141,33 @@ def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.Zi
     if sum(entry.file_size for entry in found.values()) > MOST_BYTES:
         raise PackageError(f"{archive.filename} unpacks to more than {MOST_BYTES >> 30} GiB, and is not read.")
     return found
+
+
+def _wrong_entry(folders: list[str], name: str, names: set[str]) -> tuple[str, str]:
+    """The rule that an entry breaks, blank for none, and the name of the standard that it was to have, if any."""
+    standard, near = _FOLDED.get(name.lower(), ""), _nearest(name)
+    if "__MACOSX" in folders or name == ".DS_Store":
+        return "zip-macos", ""
+    if name.lower().endswith(".zip"):
+        return "zip-nested", ""
+    if name and not standard:
+        return ("zip-misnamed", near) if near and near not in names else ("zip-foreign", "")
+    if name and folders:
+        return "zip-folder", standard
+    return ("zip-name", standard) if name != standard else ("", "")
+
+
+def _nearest(name: str) -> str:
+    """Return the name of the standard that a file was to have, blank for none: singular, hyphens, another suffix."""
+    plain = re.sub("[^a-z]", "", re.sub(r"\.[a-z]{1,4}$", "", name.lower()))
+    near = difflib.get_close_matches(plain, _PLAIN, n=1, cutoff=_ALIKE)
+    return _PLAIN[near[0]] if near else ""
+
+
+def _misplaced(outcome: Outcome) -> set[str]:
+    """The files that are in the zip, under another name or in a folder, which was said."""
+    rules = {"zip-folder", "zip-name", "zip-misnamed"}
+    return {name for rule, _, name in outcome.counts if rule in rules}
 
 
 def _readable(outcome: Outcome, name: str) -> bool:
@@ -181,7 +213,7 @@ def _manifest(
     for file in binding.files:
         mode = properties.get(f"file.{file}")
         wrong = _wrong_mode(mode, there=f"{file}.csv" in entries)
-        if wrong:
+        if wrong and not (wrong == "declared-present" and f"{file}.csv" in _misplaced(outcome)):
             outcome.add(wrong, "manifest", f"file.{file}")
         outcome.modes[file] = mode if mode in {"bulk", "delta"} else "absent"
     for name in entries:
