@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -194,3 +195,12 @@ class Package:
             for change in self.after:
                 change(archive)
         return path
+
+
+def large(path: Path, size: int) -> Path:
+    """Write what looks like a package of connect, with so many random bytes in it that nothing can press together."""
+    with zipfile.ZipFile(path, "w") as archive:
+        manifest = b"propertyName,value\r\nmanifest.version,1.0\r\noneroster.version,1.1\r\n"
+        for name, content in (("manifest.csv", manifest), ("users.csv", os.urandom(size))):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    return path

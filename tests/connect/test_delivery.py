@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import asyncssh
 import fsspec  # type: ignore[import-untyped]
@@ -22,6 +23,7 @@ from moto.server import ThreadedMotoServer
 from coursera_connect.delivering import delivery
 from coursera_connect.errors import DeliveryError
 from tests.connect import sshd as server
+from tests.connect.packages import large
 from tests.connect.sshd import PASSWORD
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.connect.sshd import Sshd
+    from tests.connect.warehouse import Place
 
 MEGABYTE = 1_000_000
 OLD = b"the package of yesterday"
@@ -219,6 +222,26 @@ def test_a_wrong_login_is_said_at_once_and_without_the_password(package: Path, s
         assert "guess-1" not in str(refused.value)
 
 
+def test_a_password_in_an_address_logs_in_and_is_nowhere_to_be_found(
+    place: Place, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONNECT_REPORT", str(place.folder / "report.html"))
+    monkeypatch.setenv("CONNECT_DELIVERY_HOST_KEY", sshd.host_key)
+    encoded = quote(PASSWORD, safe="")
+    for wrong, code in (("", 0), ("-wrong", 5)):
+        place.sql(f"update users set \"givenName\" = 'Eve{code}'")
+        done = place.call("publish", "--to", sshd.url.replace("@", f":{encoded}{wrong}@", 1))
+        said = done.stdout + done.stderr
+        found = [path.name for path in place.folder.rglob("*") if path.is_file() and path.parent != sshd.folder]
+        assert {"report.html", "publish-report.json", "warehouse.duckdb"} <= set(found)
+        for secret in (PASSWORD, encoded):
+            assert (done.returncode, secret in said) == (code, False)
+            for path in place.folder.rglob("*"):
+                assert not path.is_file() or secret.encode() not in path.read_bytes()
+        assert ("sftp://college@127.0.0.1" in said) == (code == 0)
+    assert sshd.logins == 1
+
+
 def test_a_key_with_a_passphrase_logs_in(package: Path, sshd: Sshd, tmp_path: Path) -> None:
     sshd.user_key = asyncssh.generate_private_key("ssh-ed25519")
     sshd.user_key.write_private_key(str(tmp_path / "key"), passphrase="open sesame")
@@ -407,6 +430,7 @@ def test_a_server_that_is_away_is_tried_again_with_growing_pauses(package: Path,
 
 
 def test_a_process_killed_in_the_middle_leaves_the_old_file_and_the_next_completes(package: Path, sshd: Sshd) -> None:
+    large(package, 3 * MEGABYTE)
     (sshd.folder / "oneroster.zip").write_bytes(OLD)
     sshd.hold_after = 2 * MEGABYTE
     environment = {
@@ -579,11 +603,13 @@ def test_the_test_of_a_receiver_says_what_works_and_leaves_nothing(
 
 
 def test_the_command_delivers_and_fails_with_exit_code_5(package: Path, tmp_path: Path) -> None:
+    size = large(package, 3 * MEGABYTE).stat().st_size
+
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "coursera_connect", "deliver", *arguments, "--package", str(package)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    assert "delivered 3,000,000 bytes" in run("--to", f"{tmp_path}/drop/").stdout
+    assert f"delivered {size:,} bytes" in run("--to", f"{tmp_path}/drop/").stdout
     tested = run("test", "--to", f"{tmp_path}/drop/")
     assert [line[:4] for line in tested.stdout.splitlines()] == ["OK  "] * 5
     failed = run("test", "--to", "/proc/drop/")

@@ -15,6 +15,7 @@ from coursera_connect.delivering import delivery
 from coursera_connect.delivering.sftp import Sftp
 from coursera_connect.errors import DeliveryError
 from tests.connect.openssh import NEEDED, ROOT, openssh
+from tests.connect.packages import large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,9 +225,7 @@ def test_senders_in_processes_of_their_own_tell_the_truth(tmp_path: Path, server
         "CONNECT_DELIVERY_HOST_KEY": server.host_key,
         "CONNECT_DELIVERY_KEY_FILE": str(server.key_file),
     }
-    contents = [os.urandom(5 * MEGABYTE) for _ in range(2)]
-    for at, content in enumerate(contents):
-        (tmp_path / f"{at}.zip").write_bytes(content)
+    contents = [large(tmp_path / f"{at}.zip", 5 * MEGABYTE).read_bytes() for at in range(2)]
     command = [sys.executable, "-m", "coursera_connect", "deliver", "--package"]
     both = [
         subprocess.Popen(

@@ -80,15 +80,15 @@ def receiver_of(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             "CONNECT_DELIVERY_TEMPORARY_SUFFIX holds more than letters, digits, dots, - and _: as .part."
         )
     address = addresses.parse(target) if target.strip() else None
-    if address is None or address.scheme in {"", *addresses.SFTP}:
-        return target, {**(ssh if address and address.scheme else {}), **manner}
+    if address and address.scheme in addresses.SFTP:
+        return target, {**ssh, **manner}
     try:
         parsed = json.loads(driver or "{}")
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
         raise DeliveryError('CONNECT_DELIVERY_OPTIONS is no JSON object: write {"name": "value"}.')
-    return target, parsed
+    return target, parsed if address and address.scheme else manner
 
 
 @click.command(short_help="Deliver the published package again, or test the receiver.")
