@@ -44,8 +44,7 @@ def write(stream: str, root: Path) -> list[str]:
         for name, one in properties.items()
     ]
     described = json.dumps(schema["description"], ensure_ascii=False)
-    unique = f"data_tests: [{{unique_together: {{arguments: {{columns: [{', '.join(keys)}]}}}}}}]"
-    source = [f"- name: {stream}", f"  description: {described}", f"  {unique}", "  columns:"]
+    source = [f"- name: {stream}", f"  description: {described}", "  columns:"]
     entry = [f"- name: {model.stem}", f"  description: {described}", "  columns:"]
     for path, head, indent, end in (
         (folder / "sources.yml", source, "      ", ""),
@@ -67,7 +66,7 @@ def _model(stream: str, keys: list[str], types: dict[str, str]) -> str:
     casts |= {name: f'{{{{ moment("{name}") }}}} as {name}' for name, kind in types.items() if kind == "timestamptz"}
     groups = groupby(sorted(types, key=group.__getitem__), key=group.__getitem__)
     listed = ",\n\n".join(",\n".join(f"        {casts[name]}" for name in names) for _, names in groups)
-    rows = f'{{{{ newest_rows(source("coursera", "{stream}"), {json.dumps(keys)}, optional=true) }}}}'
+    rows = f'{{{{ newest_rows(source("coursera", "{stream}"), {json.dumps(keys)}) }}}}'
     return (
         f"with current_rows as (\n    {rows}\n),\n\n"
         f"renamed as (\n    select\n{listed}\n    from current_rows\n)\n\nselect * from renamed\n"

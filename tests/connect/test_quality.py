@@ -80,9 +80,9 @@ def test_findings_of_the_transforms_and_of_the_publish_are_one_list_from_stop_to
         ("flag", "transforms", "email-shared", 2),
         ("flag", "publish", "together", 1),
     ]
-    assert found["counts"] == {"stop": 3, "skip": 70, "flag": 3}
+    assert found["counts"] == {"stop": 3, "skip": 70, "repair": 0, "flag": 3}
     shown = quality(college).output
-    assert "Findings: 3 stop, 70 skip, 3 flag" in shown
+    assert "Findings: 3 stop, 70 skip, 0 repair, 3 flag" in shown
     assert "There is no report" not in shown
     assert "content-without-gradebook" in quality(college, columns="80").output
 
@@ -95,6 +95,40 @@ def test_before_the_first_publish_the_findings_of_the_transforms_are_there(colle
     college.package.parent.mkdir()
     college.package.with_name("publish-report.json").write_text('{"problems": 1}')
     assert facts(college)["published"] is None
+
+
+def test_after_a_build_that_failed_what_is_known_is_shown_and_said_to_be_older(college: Place) -> None:
+    college.sql("update connect.build set is_complete = false")
+    done = quality(college)
+    assert done.exit_code == 0
+    assert "is still at work, failed, or made a part of the tables only: run" in done.output
+    assert "Only a course makes a class." in done.output
+
+
+def test_before_the_first_build_the_tap_says_what_it_left_out(college: Place) -> None:
+    college.sql("drop table connect.quality")
+    assert "this is only what the tap says of its rows" in quality(college).output
+    college.sql("drop schema connect cascade", "create schema coursera")
+    assert "holds no data yet" in quality(college).output
+    college.sql(
+        "create table coursera.stream_reads as select * from (values "
+        "('users', '', 2, 0), ('enrollments', 'p1', 0, 3), ('enrollments', 'p2', 1, 4)) "
+        "as reads (stream, program_id, rows_left_out, rows_repaired)"
+    )
+    found = facts(college)["rules"]
+    assert [(rule["severity"], rule["rule"], rule["entity"], rule["count"]) for rule in found] == [
+        ("skip", "rows-left-out", "users", 2),
+        ("skip", "rows-left-out", "enrollments", 1),
+        ("repair", "rows-repaired", "enrollments", 7),
+    ]
+
+
+def test_what_makes_all_files_wrong_refuses_the_package_and_is_told_once(college: Place) -> None:
+    done = college.run("publish")
+    assert done.returncode == 1
+    (problem,) = (one for one in college.report()["problems"] if one["severity"] == "error")
+    assert (problem["rule"], problem["reason"]) == ("mapping-broken", "The mapping names a school twice.")
+    assert [rule["rule"] for rule in facts(college)["rules"] if rule["severity"] == "stop"] == ["mapping-broken"]
 
 
 def test_only_with_strict_a_finding_that_stops_is_told_by_the_exit_code(college: Place) -> None:
@@ -228,10 +262,8 @@ def test_what_the_transforms_have_not_made_yet_is_one_sentence_or_is_left_out(co
     file = tmp_path / "lms.csv"
     file.write_text("email\n")
     college.sql("drop table users")
-    for statement, missing in (("", "oneroster.users"), ("drop table connect.quality", "connect.quality")):
-        college.sql(statement)
-        done = quality(college, "--lms", str(file))
-        assert (done.exit_code, done.output.count("\n")) == (3, 1)
-        assert f"holds no {missing}: run the transforms (dbt:build) first." in done.output
+    done = quality(college, "--lms", str(file))
+    assert (done.exit_code, done.output.count("\n")) == (3, 1)
+    assert "holds no oneroster.users: run the transforms (dbt:build) first." in done.output
     college.database.unlink()
     assert quality(college).exit_code == 3

@@ -68,6 +68,7 @@ def days(warehouse: Warehouse) -> dict[str, Day]:
         item_grades=[
             item("ProgA", "sso1", "Course1", "q1", 80.0, item_name="Final exam"),
             item("ProgA", "sso1", "Course1", "q2", 70.0, item_name="Practice"),
+            item("ProgA", "sso3", "Course1", "q2", 0.0, item_name="Practice"),
         ],
     )
     run("running", grade_sync="final_incremental")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.transform.college import completed, content, enrolled, member, offers, program, user
+from tests.transform.warehouse import RAW_COLUMNS
 
 if TYPE_CHECKING:
     from tests.transform.warehouse import Warehouse
@@ -16,17 +17,23 @@ if TYPE_CHECKING:
 FILES = ["orgs", "academicSessions", "courses", "classes", "users", "enrollments", "categories", "lineItems", "results"]
 
 
-OFTEN_UNSELECTED = (
-    "enrollments course_grades item_grades course_materials curriculum_collections skillsets skillset_progress"
-)
-
-
-def test_an_account_without_a_row_gives_empty_files_even_if_only_the_roster_was_ever_loaded(
-    warehouse: Warehouse,
-) -> None:
-    warehouse.load("2026-02-02T06:00:00Z", **dict.fromkeys(OFTEN_UNSELECTED.split()))
+def test_an_account_without_a_row_gives_empty_files(warehouse: Warehouse) -> None:
     warehouse.build(grade_sync="granular_all")
     assert {name: warehouse.read(f'oneroster."{name}"') for name in FILES} == {name: [] for name in FILES}
+    assert warehouse.read("connect.quality") == []
+
+
+def test_no_stream_has_to_be_loaded_and_the_quality_names_what_a_file_lacks_without_it(warehouse: Warehouse) -> None:
+    warehouse.load("2026-02-02T06:00:00Z", **dict.fromkeys(RAW_COLUMNS))
+    warehouse.build(grade_sync="granular_all")
+    assert {name: warehouse.read(f'oneroster."{name}"') for name in FILES} == {name: [] for name in FILES}
+    found = {row["record_id"]: (row["rule"], row["severity"]) for row in warehouse.read("connect.quality")}
+    stop, flag = ("stream-not-loaded", "stop"), ("stream-not-loaded", "flag")
+    assert found == {
+        **dict.fromkeys(("organizations", "programs", "users", "program_memberships"), stop),
+        **dict.fromkeys(("program_contents", "enrollments", "item_grades"), flag),
+    }
+    warehouse.load("2026-02-02T06:00:00Z", **{stream: [] for stream in RAW_COLUMNS})
 
 
 def test_a_setting_that_is_not_allowed_stops_the_run_and_says_what_is(warehouse: Warehouse) -> None:
@@ -73,7 +80,7 @@ def test_the_rules_hold_for_their_own_examples(warehouse: Warehouse) -> None:
 
 def test_every_setting_is_followed(warehouse: Warehouse) -> None:
     warehouse.load(
-        "2026-02-02T06:00:00Z",
+        "2026-04-02T06:00:00Z",
         organizations=[{"id": "Org_A", "name": "Example College", "slug": "example-college"}],
         programs=[program("ProgA", "Business")],
         program_contents=[offers("ProgA", "Course1"), offers("ProgA", "Course2")],

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import duckdb
 import yaml
 
-from tests.transform.warehouse import PROJECT, RAW_COLUMNS
+from tap_coursera.tap import STREAMS
+from tests.transform.warehouse import PROJECT, RAW_COLUMNS, REPOSITORY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.transform.warehouse import Warehouse
 
 READ = "2026-02-02T06:00:00Z"
@@ -19,8 +24,8 @@ SOURCES = yaml.safe_load((PROJECT / "models/staging/sources.yml").read_text())["
 
 
 def test_a_table_that_an_earlier_release_loaded_may_lack_any_column_but_the_key(warehouse: Warehouse) -> None:
-    keys = {table["name"]: table["data_tests"][0]["unique_together"]["arguments"]["columns"] for table in SOURCES}
-    assert keys.keys() == RAW_COLUMNS.keys()
+    keys = {stream.name: tuple(cast("Iterable[str]", stream.primary_keys)) for stream in STREAMS}
+    assert keys.keys() == RAW_COLUMNS.keys() == {table["name"] for table in SOURCES}
     warehouse.load(READ, **{stream: [dict.fromkeys(key, "x")] for stream, key in keys.items()})
     with duckdb.connect(str(warehouse.path)) as database:
         for table in SOURCES:
@@ -29,7 +34,7 @@ def test_a_table_that_an_earlier_release_loaded_may_lack_any_column_but_the_key(
     warehouse.run("--select", "staging")
     for stream in RAW_COLUMNS:
         (row,) = warehouse.read(f"staging.stg_coursera__{stream}")
-        assert {value for name, value in row.items() if value is not None and name != "sequence"} <= {
+        assert {value for name, value in row.items() if value and name != "sequence"} <= {
             "x",
             datetime(2026, 2, 2, 6, tzinfo=timezone.utc),
         }
@@ -83,3 +88,17 @@ def test_ranking_only_the_keys_that_occur_twice_finds_the_rows_that_ranking_all_
         ]
     assert found[0] == found[1]
     assert 0 < len(found[0]) < len(rows)
+
+
+def test_a_text_loses_what_is_no_text_and_is_one_line(warehouse: Warehouse) -> None:
+    done = warehouse.dbt("compile", "--inline", "select {{ whole_line('said') }} as line;")
+    assert done.returncode == 0, done.output
+    line = done.output[done.output.index("select nullif") + len("select ") :].split(" as line;")[0]
+    vectors = json.loads((REPOSITORY / "tests" / "awkward_text.json").read_text("utf-8"))
+    with duckdb.connect() as database:
+        for vector in vectors:
+            expected = " ".join(re.split(r"[\s\ufeff]+", vector["out"])).strip()
+            for said in (json.loads(vector["in"]), vector["out"]):
+                if not re.search("[\ud800-\udfff]", said):  # no database holds half an emoji
+                    (found,) = database.execute(f"select {line} from (select ? as said)", [said]).fetchone() or ()
+                    assert found == (unicodedata.normalize("NFC", expected) or None), vector["why"]

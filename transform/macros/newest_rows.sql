@@ -1,12 +1,11 @@
 {#-
-  The newest raw row per key, unless the loader has marked it as removed upstream.
+  The newest raw row per key, unless the loader has marked it as removed upstream. A row without its key is nobody's.
 
-  optional: the stream may never have been loaded, as where nobody syncs grades or there is no program yet; it has no rows then.
-
-  A column that the source declares and an earlier release did not load yet is null, until the stream is loaded again.
+  A stream that was never loaded, as where it is not selected or there is no program yet, has no rows. A column that the source declares and an
+  earlier release did not load yet is null, until the stream is loaded again.
 -#}
-{% macro newest_rows(relation, key, removed=false, optional=false) %}
-  {%- if optional and execute and not relation.is_cte and load_relation(relation) is none -%}
+{% macro newest_rows(relation, key, removed=false) %}
+  {%- if not is_loaded(relation) -%}
     {{ no_rows(relation) }}
   {%- else -%}
     {%- set more -%}
@@ -15,9 +14,17 @@
     select * from (
       {{ ranked(relation, key, "_sdc_sequence desc, _sdc_extracted_at desc", more) }}
     ) as ranked
-    where newest = 1{% if not removed %} and _sdc_deleted_at is null{% endif %}
+    where newest = 1 and {{ has_key(key) }}{% if not removed %} and _sdc_deleted_at is null{% endif %}
   {%- endif -%}
 {% endmacro %}
+
+{#- Whether a raw table is there. -#}
+{% macro is_loaded(relation) %}{{ return(not execute or relation.is_cte or load_relation(relation) is not none) }}{% endmacro %}
+
+{#- Whether a raw row has what makes it unique. The program of a list of the organisation is empty. -#}
+{% macro has_key(key) -%}
+  {% for column in key %}{{ column }} {{ "is not null" if column == "program_id" else "<> ''" }}{{ " and " if not loop.last }}{% endfor %}
+{%- endmacro %}
 
 {#-
   The rows of a table or CTE with `newest`, which is 1 for the first of each key in an order; `more` are further columns, each with a comma
@@ -51,7 +58,9 @@
   select
     {% for column in declared(relation) %}cast(null as text) as {{ column }}, {% endfor %}
     cast(null as timestamptz) as _sdc_extracted_at,
-    cast(null as bigint) as _sdc_sequence
+    cast(null as timestamptz) as _sdc_deleted_at,
+    cast(null as bigint) as _sdc_sequence,
+    cast(null as bigint) as _sdc_sync_started_at
   where false
 {%- endmacro %}
 

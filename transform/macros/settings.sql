@@ -16,9 +16,9 @@
 {% macro every_setting() %}
   {%- set found = {"grade_sync": grade_sync()} -%}
   {%- for name in [
-    "score_scale", "line_item_title_length", "category_title_length", "calendar", "time_zone", "school_year_start", "first_school_year",
-    "identity", "id_style", "name_placeholder", "empty_classes", "include_invited", "attributes", "attribute_sources", "attribute_sees",
-    "attribute_targets",
+    "score_scale", "above_maximum", "line_item_title_length", "category_title_length", "calendar", "time_zone", "school_year_start",
+    "first_school_year", "identity", "id_style", "name_placeholder", "empty_classes", "include_invited", "attributes", "attribute_sources",
+    "attribute_sees", "attribute_targets",
   ] -%}
     {%- do found.update({name: var(name)}) -%}
   {%- endfor -%}

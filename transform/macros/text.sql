@@ -10,12 +10,30 @@
 
 {#- Unicode's classes Z and Cc, and the byte order mark, which neither is. PostgreSQL knows no classes, and no text of it holds the NUL. -#}
 {% macro default__without_breaks(text) -%}
-  regexp_replace(normalize({{ text }}, NFC), '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+', ' ', 'g')
+  regexp_replace(normalize({{ without_noncharacters(text) }}, NFC), '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+', ' ', 'g')
 {%- endmacro %}
 
 {% macro duckdb__without_breaks(text) -%}
-  regexp_replace(nfc_normalize({{ text }}), '[\s\p{Z}\p{Cc}\x{feff}]+', ' ', 'g')
+  regexp_replace(nfc_normalize({{ without_noncharacters(text) }}), '[\s\p{Z}\p{Cc}\x{feff}]+', ' ', 'g')
 {%- endmacro %}
+
+{#-
+  A text without what is no character (U+FDD0 to U+FDEF and the last two of each plane), and without the controls that turn the direction
+  of the text around them. Line breaks and other controls are made blanks above; tests/awkward_text.json has an example of each.
+-#}
+{% macro without_noncharacters(text) -%}
+  {%- set ends = [] -%}
+  {%- for plane in range(17) %}{% do ends.append(code_points(plane * 65536 + 65534, plane * 65536 + 65535)) %}{% endfor -%}
+  {%- set turns = code_points(1564, 1564) ~ code_points(8206, 8207) ~ code_points(8234, 8238) ~ code_points(8294, 8297) -%}
+  regexp_replace({{ text }}, '[{{ code_points(64976, 65007) ~ ends | join ~ turns }}]', '', 'g')
+{%- endmacro %}
+
+{#- A range of characters in a bracket expression. -#}
+{% macro code_points(first, last) %}{{ return(adapter.dispatch("code_points")(first, last)) }}{% endmacro %}
+
+{% macro default__code_points(first, last) %}{{ return("\\U%08x-\\U%08x" % (first, last)) }}{% endmacro %}
+
+{% macro duckdb__code_points(first, last) %}{{ return("\\x{%x}-\\x{%x}" % (first, last)) }}{% endmacro %}
 
 {#- A text without the blanks before and after it, whatever blanks they are. -#}
 {% macro trimmed(text) %}{{ return(adapter.dispatch("trimmed")(text)) }}{% endmacro %}

@@ -79,7 +79,12 @@ counted as (
 shared as (
     -- Nobody can tell whom a reader knows by a name that several people would have, so none of them gets it; but a line in
     -- facilitators.csv takes no learner's name away.
-    select *, case when role = 'student' then learners_of_name else users_of_name end > 1 as is_username_shared
+    select
+        *,
+        case when role = 'student' then learners_of_name else users_of_name end > 1
+            -- What replaces a shared name is nobody else's.
+            or lower(wanted_username) in (select lower(named.user_sourced_id) from named where named.user_sourced_id <> counted.user_sourced_id)
+            as is_username_shared
     from counted
 )
 

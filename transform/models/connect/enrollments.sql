@@ -34,7 +34,8 @@ of_members as (
         reports.enrolled_at,
         greatest(reports.enrolled_at, reports.last_activity_at, reports.completed_at) as last_active_at,
         coalesce(reports.completed_at, gradebook.completed_at) as completed_at,
-        false as is_completion_impossible
+        coalesce(reports.completed_at, gradebook.completed_at) is null
+            and (reports.is_completion_impossible or coalesce(gradebook.is_completion_impossible, false)) as is_completion_impossible
     from reports
     inner join {{ ref("memberships") }} as memberships
         on reports.program_id = memberships.program_id and reports.person_key = memberships.person_key and memberships.is_member

@@ -6,6 +6,7 @@ with reported as (
         identities.person_key,
         grades.course_grade_percent,
         grades.last_activity_at,
+        grades.is_completion_impossible,
         grades.completed_at,
         grades.extracted_at,
         grades.changed_at,
@@ -16,20 +17,40 @@ with reported as (
 
 ranked as (
     {{ ranked("reported", ["program_id", "course_id", "person_key"], "changed_at desc nulls last, course_grade_id") }}
+),
+
+with_items as (
+    select program_id from {{ ref("stg_coursera__item_grades") }}
+    union
+    select program_id from {{ ref("stg_coursera__stream_reads") }} where stream = 'item_grades'
+),
+
+with_graded_items as (
+    select distinct program_id, course_id, person_key from {{ ref("item_grades") }}
 )
 
 select
-    program_id,
-    course_id,
-    person_key,
+    ranked.program_id,
+    ranked.course_id,
+    ranked.person_key,
 
-    {{ usable("course_grade_percent") }} as course_grade_percent,
-    course_grade_percent as reported_percent,
+    {{ usable("ranked.course_grade_percent") }} as course_grade_percent,
+    ranked.course_grade_percent as reported_percent,
 
-    -- Of somebody who never did anything Coursera says 0 as well: that is no grade.
-    {{ usable("course_grade_percent") }} is not null and (course_grade_percent > 0 or last_activity_at is not null) as is_graded,
+    {{ usable("ranked.course_grade_percent") }} is not null
+    and case
+        when with_items.program_id is not null then with_graded_items.person_key is not null
+        -- Of somebody who never did anything Coursera says 0 as well: that is no grade.
+        else ranked.course_grade_percent > 0 or ranked.last_activity_at is not null
+    end as is_graded,
 
-    completed_at,
-    extracted_at
+    ranked.completed_at,
+    ranked.is_completion_impossible,
+    ranked.extracted_at
 from ranked
-where newest = 1
+left join with_items on ranked.program_id = with_items.program_id
+left join with_graded_items
+    on ranked.program_id = with_graded_items.program_id
+    and ranked.course_id = with_graded_items.course_id
+    and ranked.person_key = with_graded_items.person_key
+where ranked.newest = 1

@@ -22,8 +22,10 @@ select
     graded.item_id,
     graded.person_key,
     cast(graded.item_grade_percent as double precision) as item_grade_percent,
-    graded.extracted_at as first_seen_at
+    -- A machine whose clock was wrong read it at another time than it says.
+    coalesce(case when {{ can_be("graded.extracted_at") }} then graded.extracted_at end, run_time.run_at, graded.extracted_at) as first_seen_at
 from graded
+cross join {{ ref("run_time") }} as run_time
 {% if is_incremental() %}
 left join {{ this }} as remembered
     on graded.program_id = remembered.program_id
@@ -32,5 +34,6 @@ left join {{ this }} as remembered
     and graded.person_key = remembered.person_key
 where
     remembered.item_id is null
+    or not ({{ can_be("remembered.first_seen_at") }})
     or {{ as_published("remembered.item_grade_percent") }} is distinct from {{ as_published("graded.item_grade_percent") }}
 {% endif %}

@@ -1,9 +1,46 @@
 {%- set account = unless_email("case when person_key like 'external~%' then substr(person_key, 10) else person_key end") -%}
+{#- What a row of a stream is called: by its id, or by parts of which {person} is the learner, whose external id may be an e-mail address. -#}
+{%- set streams = {
+  "organizations": {"key": ["id"], "row": "organization_id"},
+  "programs": {"key": ["id"], "row": "program_id"},
+  "program_contents": {"key": ["program_id", "content_type", "content_id"], "row": "content_type || '~' || content_id"},
+  "users": {"key": ["id"], "row": "coursera_user_id"},
+  "program_memberships": {"key": ["id"], "row": "{person}", "learner": true, "moments": true},
+  "program_invitations": {"key": ["id"], "row": "{person}", "learner": true, "moments": true},
+  "contents": {"key": ["id"], "row": "content_key", "moments": true},
+  "course_materials": {"key": ["program_id", "id"], "row": "course_id"},
+  "curriculum_collections": {"key": ["id"], "row": "collection_key"},
+  "enrollments": {"key": ["program_id", "id"], "row": "{person} || '~' || content_type || '~' || content_id", "learner": true, "moments": true,
+    "score": {"column": "grade", "value": "grade_0_to_1", "percent": "grade_0_to_1 * 100"}},
+  "course_grades": {"key": ["program_id", "id"], "row": "{person} || '~' || course_id", "learner": true, "moments": true,
+    "score": {"column": "overall_course_grade", "value": "course_grade_percent"}},
+  "item_grades": {"key": ["program_id", "external_id", "course_id", "item_id"],
+    "row": "{person} || '~' || course_id || '~' || item_id", "learner": true,
+    "score": {"column": "item_grade", "value": "item_grade_percent"}},
+  "skillsets": {"key": ["skillset_id"], "row": "skillset_id"},
+  "skillset_progress": {"key": ["user_email", "skillset_id"], "row": "skillset_id", "moments": true},
+} -%}
+{#- Without these there is no roster; without the others a file has less in it. -#}
+{%- set needed = {
+  "organizations": "no district is known, and orgs.csv cannot be written",
+  "programs": "no school is known, and orgs.csv and classes.csv cannot be written",
+  "users": "no account is known, and nobody in users.csv would have a lasting id",
+  "program_memberships": "no member is known, and users.csv cannot be written",
+} -%}
+{%- set wanted = {
+  "enrollments": "enrollments.csv has no learners and results.csv no grades",
+  "program_contents": "classes.csv has only courses that somebody is enrolled in",
+} -%}
+{%- if grade_sync() == "final_incremental" %}{% do wanted.update({"course_grades": "results.csv has no running grades"}) %}
+{%- elif not is_graded_as_a_whole() %}{% do wanted.update({"item_grades": "lineItems.csv and results.csv have no items"}) %}{% endif -%}
 with ungraded as (
     select enrollments.*, freshness.report_refreshed_at
     from {{ ref("enrollments") }} as enrollments
     cross join {{ ref("freshness") }} as freshness
-    where enrollments.is_completed and (enrollments.grade_0_to_1 is null or enrollments.completed_on is null)
+    where
+        enrollments.is_completed
+        and not enrollments.is_completion_impossible
+        and (enrollments.grade_0_to_1 is null or enrollments.completed_on is null)
 ),
 
 listed_accounts as (
@@ -25,6 +62,116 @@ reported_people as (
     group by reported.program_id, reported.content_id, memberships.person_key
 ),
 
+-- The rows of each stream that are odd in themselves, with what they are called.
+{%- for stream, of in streams.items() %}
+{%- set person = "case when identities.person_key like 'external~%' then substr(identities.person_key, 10) else identities.person_key end" %}
+odd_{{ stream }} as (
+    select
+        {{ "listed.program_id" if "program_id" in of.key or of.learner else "cast(null as text)" }} as program_id,
+        {{ of.row | replace("{person}", person) }} as record_id,
+        {{ "listed.impossible_moments" if of.moments else "cast(null as text)" }} as impossible_moments,
+        listed.row_problems,
+        {%- if of.score %}
+        cast(case when {{ of.score.value }} is not null and {{ usable(of.score.percent or of.score.value) }} is null then {{ of.score.value }} end as text) as unusable_score
+        {%- else %}
+        cast(null as text) as unusable_score
+        {%- endif %}
+    from {{ ref("stg_coursera__" ~ stream) }} as listed
+    {%- if of.learner %}
+    left join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
+    {%- endif %}
+    where
+        listed.row_problems is not null
+        {%- if of.moments %}
+        or listed.impossible_moments is not null
+        {%- endif %}
+        {%- if of.score %}
+        or ({{ of.score.value }} is not null and {{ usable(of.score.percent or of.score.value) }} is null)
+        {%- endif %}
+),
+{%- endfor %}
+
+problems as (
+    {%- for stream in streams %}
+    select '{{ stream }}' as stream, program_id, record_id, unnest(string_to_array(row_problems, ' ')) as problem
+    from odd_{{ stream }}
+    where row_problems is not null
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+),
+
+-- What is odd in a column of a row, or in rows that no model has.
+cells as (
+    {%- for stream, of in streams.items() %}
+    select
+        'impossible-moment' as rule, 'flag' as severity,
+        'Something was done before 2012, or more than a day after the run: the moment counts as absent and moves nothing.' as sentence,
+        '{{ stream }}' as entity, program_id, record_id, unnest(string_to_array(impossible_moments, ' ')) as field,
+        cast(null as text) as reported, cast(1 as bigint) as how_many
+    from odd_{{ stream }}
+    where impossible_moments is not null
+    union all
+    {%- if of.score %}
+    select
+        'unusable-score', 'skip', 'A score is below zero or no number: it is no grade.',
+        '{{ stream }}', program_id, record_id, '{{ of.score.column }}', unusable_score, 1
+    from odd_{{ stream }}
+    where unusable_score is not null
+    union all
+    {%- endif %}
+    {%- if is_loaded(source("coursera", stream)) %}
+    select
+        'row-without-key', 'skip', 'A row lacks what makes it unique: nobody can tell whose it is.',
+        '{{ stream }}', cast(null as text), cast(null as text), '{{ of.key | join(" ") }}', cast(null as text), count(*)
+    from {{ source("coursera", stream) }}
+    where ({{ has_key(of.key) }}) is not true
+    having count(*) > 0
+    union all
+    {%- else %}
+    {%- if stream in needed or stream in wanted %}
+    select
+        'stream-not-loaded', '{{ "stop" if stream in needed else "flag" }}',
+        'The stream {{ stream }} was never loaded: {{ needed.get(stream) or wanted.get(stream) }}. Select the stream, and load it.',
+        'stream', cast(null as text), '{{ stream }}', cast(null as text), cast(null as text), 1
+    union all
+    {%- endif %}
+    {%- endif %}
+    {%- endfor %}
+    select
+        'repaired-text', 'repair', 'A text had characters that no file can hold: they were replaced.',
+        stream, program_id, record_id, split_part(problem, ':', 1), null, 1
+    from problems
+    where problem like '%:text'
+    union all
+    select
+        'unusable-value', 'repair', 'A value is not what its column holds: it counts as absent.',
+        stream, program_id, record_id, split_part(problem, ':', 1), null, 1
+    from problems
+    where problem not like '%:text'
+    union all
+    select
+        'rows-left-out', 'skip', 'Rows lacked what makes them unique, so the tap left them out.',
+        stream, nullif(program_id, ''), null, left_out_for, null, rows_left_out
+    from {{ ref("stg_coursera__stream_reads") }}
+    where rows_left_out > 0
+    union all
+    select
+        'grade-above-maximum',
+        {%- if above_maximum() == "cap" %} 'repair', 'A score is above the maximum: the file has the maximum.',
+        {%- else %} 'skip', 'A score is above the maximum: there is no result.',
+        {%- endif %}
+        'result', program_id, result_sourced_id, 'score', cast(reported_percent as text), 1
+    from {{ ref("grades") }}
+    where doubt = 'above maximum'
+    union all
+    select
+        'impossible-completion', 'skip',
+        'The course was completed at a moment that cannot be: a published result stays as it is, a new one waits.',
+        'result', program_id, result_sourced_id, 'scoreDate', null, 1
+    from {{ ref("grades") }}
+    where doubt = 'impossible completion'
+),
+
 findings as (
     select 'two-organizations' as rule, 'stop' as severity,
         'The warehouse holds more than one organisation: run full-reconcile, or start with an empty warehouse.' as sentence,
@@ -37,6 +184,15 @@ findings as (
         'term', null, null
     from {{ ref("freshness") }}
     where today is not null and not exists (select 1 from {{ ref("school_terms") }})
+    {%- if calendar() == "terms" %}
+    union all
+    select 'term-far-ahead', 'skip',
+        'A term of terms.csv begins after the school year that follows the current one: it makes no session yet.',
+        'term', null, term_id
+    from {{ ref("terms") }}
+    cross join {{ ref("freshness") }}
+    where not ({{ is_near("cast(starts_on as date)") }})
+    {%- endif %}
 
     union all
     select 'completed-without-grade', 'flag',
@@ -50,15 +206,6 @@ findings as (
         'enrollment', program_id, enrollment_sourced_id
     from {{ ref("enrollments") }}
     where is_completed and abs(final_grade_percent - gradebook_grade_percent) > 0.5
-    union all
-    select 'grade-above-maximum', {% if above_maximum() == "cap" %}'repair',
-        'A score is above the maximum: the file has the maximum.'
-        {%- else %}'skip',
-        'A score is above the maximum: there is no result.'
-        {%- endif %},
-        'result', program_id, result_sourced_id
-    from {{ ref("grades") }}
-    where doubt = 'above maximum'
     union all
     select 'gradebook-never-above-one', 'flag',
         'No course grade in the gradebook of the program is above 1, and some are fractions, as if its scale had changed.',
@@ -149,18 +296,14 @@ findings as (
     from {{ ref("stg_coursera__program_contents") }}
     where content_type <> 'Course'
     union all
+    {%- for stream, entity in {"users": "user", "program_memberships": "membership", "enrollments": "enrollment", "course_grades": "grade"}.items() %}
     select 'no-id', 'skip',
         'Neither external id nor e-mail address: nobody can tell whose it is.',
-        'enrollment', program_id, null
-    from {{ ref("stg_coursera__enrollments") }}
+        '{{ entity }}', {{ "null" if stream == "users" else "program_id" }}, {{ "coursera_user_id" if stream == "users" else "null" }}
+    from {{ ref("stg_coursera__" ~ stream) }}
     where external_id is null
     union all
-    select 'no-id', 'skip',
-        'Neither external id nor e-mail address: nobody can tell whose it is.',
-        'membership', program_id, null
-    from {{ ref("stg_coursera__program_memberships") }}
-    where external_id is null
-    union all
+    {%- endfor %}
     select 'not-a-member', 'skip',
         'The learner is not a member of the program now.',
         'enrollment', reported.program_id, null
@@ -200,6 +343,19 @@ findings as (
     where program_schools.program_id is null
 )
 
-select rule, severity, sentence, entity, program_id, record_id, count(*) as how_many
-from findings
-group by rule, severity, sentence, entity, program_id, record_id
+select
+    rule,
+    severity,
+    sentence,
+    entity,
+    {{ unless_email("program_id") }} as program_id,
+    {{ unless_email("record_id") }} as record_id,
+    field,
+    reported,
+    cast(sum(how_many) as bigint) as how_many
+from (
+    select *, cast(null as text) as field, cast(null as text) as reported, 1 as how_many from findings
+    union all
+    select rule, severity, sentence, entity, program_id, record_id, field, reported, how_many from cells
+) as found
+group by rule, severity, sentence, entity, program_id, record_id, field, reported

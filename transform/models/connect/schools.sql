@@ -1,4 +1,4 @@
--- Credentials belong to one organisation, and a test stops a warehouse that holds two: programs do not tell whose they are.
+-- Credentials belong to one organisation. Of a warehouse that holds two nothing is published: programs do not tell whose they are.
 with district as (
     select
         {{ sourced_id("district", ["organization_id"]) }} as org_sourced_id,
@@ -16,7 +16,7 @@ mapped_schools as (
         min(school_name) as org_name,
         'school' as org_type,
         min(school_identifier) as org_identifier,
-        (select org_sourced_id from district) as parent_sourced_id
+        (select min(org_sourced_id) from district) as parent_sourced_id
     from {{ ref("program_schools") }}
     group by school_sourced_id
 )

@@ -8,7 +8,7 @@ select
     coalesce({{ attribute("courses.title") }}, course.course_name) as "title",
     {{ attribute("courses.courseCode") }} as "courseCode",
     {{ attribute("courses.grades") }} as "grades",
-    (select org_sourced_id from {{ ref("schools") }} where org_type = 'district') as "orgSourcedId",
+    (select min(org_sourced_id) from {{ ref("schools") }} where org_type = 'district') as "orgSourcedId",
     {{ attribute("courses.subjects") }} as "subjects",
     {{ attribute("courses.subjectCodes") }} as "subjectCodes"
 from {{ ref("courses") }} as course

@@ -20,10 +20,13 @@ renamed as (
         extra_metadata,
         changes,
 
-        {{ moment("last_updated_at") }} as author_updated_at,
+        {{ impossible(["last_updated_at"]) }} as impossible_moments,
+
+        {{ possible("last_updated_at") }} as author_updated_at,
 
         cast(row_problems as text) as row_problems
     from current_rows
+    cross join {{ ref("run_time") }}
     where cast(is_removed as boolean) is not true
 )
 

@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "course_materials"), ["program_id", "id"], optional=true) }}
+    {{ newest_rows(source("coursera", "course_materials"), ["program_id", "id"]) }}
 ),
 
 renamed as (

@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "curriculum_collections"), ["id"], optional=true) }}
+    {{ newest_rows(source("coursera", "curriculum_collections"), ["id"]) }}
 ),
 
 renamed as (

@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"], optional=true) }}
+    {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"]) }}
 ),
 
 renamed as (
@@ -33,15 +33,19 @@ renamed as (
 
         cast(is_completed as boolean) as is_completed,
 
-        {{ moment("enrolled_at") }} as enrolled_at,
-        {{ moment("last_activity_at") }} as last_activity_at,
-        {{ moment("completed_at") }} as completed_at,
-        {{ moment("deleted_at") }} as membership_deleted_at,
-        {{ moment("updated_at") }} as report_refreshed_at,
-        {{ moment("changed_at") }} as changed_at,
+        {{ is_impossible("completed_at") }} as is_completion_impossible,
+        {{ impossible(["enrolled_at", "last_activity_at", "completed_at", "deleted_at", "updated_at"]) }} as impossible_moments,
+
+        {{ possible("enrolled_at") }} as enrolled_at,
+        {{ possible("last_activity_at") }} as last_activity_at,
+        {{ possible("completed_at") }} as completed_at,
+        {{ possible("deleted_at") }} as membership_deleted_at,
+        {{ possible("updated_at") }} as report_refreshed_at,
+        {{ possible("changed_at") }} as changed_at,
 
         cast(row_problems as text) as row_problems
     from current_rows
+    cross join {{ ref("run_time") }}
 )
 
 select * from renamed

@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "item_grades"), ["program_id", "external_id", "course_id", "item_id"], optional=true) }}
+    {{ newest_rows(source("coursera", "item_grades"), ["program_id", "external_id", "course_id", "item_id"]) }}
 ),
 
 renamed as (
@@ -24,10 +24,11 @@ renamed as (
         cast(is_item_passed as boolean) as is_passed,
 
         {{ moment("item_deadline") }} as due_at,
-        {{ moment("changed_at") }} as changed_at,
+        {{ possible("changed_at") }} as changed_at,
         cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
+    cross join {{ ref("run_time") }}
 )
 
 select * from renamed

@@ -11,10 +11,13 @@ renamed as (
         cast(full_name as text) as full_name,
         cast(email as text) as email,
 
-        {{ moment("created_at") }} as invited_at,
+        {{ impossible(["created_at"]) }} as impossible_moments,
+
+        {{ possible("created_at") }} as invited_at,
 
         cast(row_problems as text) as row_problems
     from current_rows
+    cross join {{ ref("run_time") }}
 )
 
 select * from renamed

@@ -11,10 +11,13 @@ renamed as (
         cast(full_name as text) as full_name,
         cast(email as text) as email,
 
-        {{ moment("joined_at") }} as joined_at,
+        {{ impossible(["joined_at"]) }} as impossible_moments,
+
+        {{ possible("joined_at") }} as joined_at,
 
         cast(row_problems as text) as row_problems
     from current_rows
+    cross join {{ ref("run_time") }}
 )
 
 select * from renamed

@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "skillset_progress"), ["user_email", "skillset_id"], optional=true) }}
+    {{ newest_rows(source("coursera", "skillset_progress"), ["user_email", "skillset_id"]) }}
 ),
 
 renamed as (
@@ -15,10 +15,13 @@ renamed as (
 
         cast(progress_percentage as bigint) as progress_percent,
 
-        {{ moment("latest_progress_made_at") }} as last_progress_at,
+        {{ impossible(["latest_progress_made_at"]) }} as impossible_moments,
+
+        {{ possible("latest_progress_made_at") }} as last_progress_at,
 
         cast(row_problems as text) as row_problems
     from current_rows
+    cross join {{ ref("run_time") }}
 )
 
 select * from renamed

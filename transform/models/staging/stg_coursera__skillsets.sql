@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "skillsets"), ["skillset_id"], optional=true) }}
+    {{ newest_rows(source("coursera", "skillsets"), ["skillset_id"]) }}
 ),
 
 renamed as (

@@ -1,5 +1,5 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "stream_reads"), ["stream", "program_id"], optional=true) }}
+    {{ newest_rows(source("coursera", "stream_reads"), ["stream", "program_id"]) }}
 ),
 
 renamed as (
@@ -17,7 +17,8 @@ renamed as (
         {{ moment("report_updated_at") }} as report_updated_at,
         {{ moment("_sdc_extracted_at") }} as extracted_at,
 
-        cast(_sdc_sequence as bigint) as sequence
+        cast(_sdc_sequence as bigint) as sequence,
+        cast(_sdc_sync_started_at as bigint) as sync_started_at
     from current_rows
 )
 

@@ -53,9 +53,12 @@ def quality(  # noqa: PLR0913 - options are parameters
 ) -> None:
     """Show what is wrong with the data: what the transforms found, and what the last publish found.
 
-    stop: the package is refused. skip: the record is left out. flag: it is published, and deserves a look. People who
-    share an e-mail, an externalId or a username, learners who match no account of Coursera, and the types of content
-    that are left out follow. Records are shown by their ids, never by a name or an e-mail.
+    stop: the package is refused. skip: the record is left out. repair: it is published with another value, or without
+    one. flag: it is published, and deserves a look. People who share an e-mail, an externalId or a username, learners
+    who match no account of Coursera, and the types of content that are left out follow. Records are shown by their ids,
+    never by a name or an e-mail.
+
+    It works before the first publish, and after a dbt:build that failed: it says so, and shows what is known.
 
     \b
     Examples:
@@ -67,13 +70,13 @@ def quality(  # noqa: PLR0913 - options are parameters
     Exit codes: 0 shown, whatever was found
                 1 with --strict: a finding stops the package
                 2 an option is wrong, or the file of --lms cannot be used
-                3 the database is missing, in use, or its tables are not of one finished dbt:build
+                3 the database is missing, in use or empty
     """  # noqa: D301 - the escape is what keeps the lines apart
-    with aside.up_to_date(database, wait, mapping, transform) as (place, caution):
+    with aside.known(database, wait, mapping, transform) as (place, caution):
         facts = qualities.quality(place, package, wait, rule, lms)
-    facts |= {"database": str(database), "caution": caution}
-    if caution and not as_json:
-        click.echo(f"{caution}\n")
+    facts |= {"database": str(database), "caution": " ".join(filter(None, [caution, facts["caution"]]))}
+    if facts["caution"] and not as_json:
+        click.echo(f"{facts['caution']}\n")
     if as_json:
         click.echo(json.dumps(facts))
     elif rule is not None:
@@ -173,13 +176,14 @@ def _show_records(facts: dict[str, Any], rule: str) -> None:
         return
     for sentence in dict.fromkeys(found["sentence"] for found in facts["rules"] if found["rule"] == rule):
         console.print(sentence, soft_wrap=True)
-    table = Table("of", "program", "record", box=None)
+    table = Table("of", "program", "record", "field", "reported", box=None)
     table.add_column("row", justify="right")
     table.add_column("count", justify="right")
     for found in records:
         row = "" if found.get("row") is None else f"{found['row']:,}"
         count = f"{found['how_many']:,}"
-        table.add_row(found["entity"], found["program_id"] or "", found["record_id"] or "", row, count)
+        named = (found.get(name) or "" for name in ("program_id", "record_id", "field", "reported"))
+        table.add_row(found["entity"], *named, row, count)
     console.print(table)
 
 

@@ -44,6 +44,21 @@ def _remedy() -> str:
 
 
 @contextmanager
+def known(
+    location: Location, wait: float, folder: Path | None, transform: Path | None
+) -> Iterator[tuple[Location, str]]:
+    """As :func:`up_to_date`; where there is no finished build, what there is, and why it may be of another night."""
+    with warehouse.opened(location, wait) as opened:
+        wrong = builds.unfinished(opened, location)
+        is_built = bool(opened.columns(builds.SCHEMA)) and not wrong
+    if is_built:
+        with up_to_date(location, wait, folder, transform) as found:
+            yield found
+    else:
+        yield location, f"What follows may be of another night. {wrong}" if wrong else ""
+
+
+@contextmanager
 def up_to_date(
     location: Location, wait: float, folder: Path | None, transform: Path | None
 ) -> Iterator[tuple[Location, str]]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from coursera_connect.publishing.binding import Binding, Column
     from coursera_connect.publishing.profile import ReaderRule
 
+TRANSFORMS = "transforms"
+"""Stands for a file where the transforms say that all files are wrong."""
+
 FINDINGS_PER_CHECK = 1000
 """Rows listed per rule and field; the counts are always complete."""
 
@@ -142,7 +145,22 @@ class Outcome:
 
 
 def _shown(file: str) -> str:
-    return file if file == "package" else f"{file}.csv"
+    return file if file in {"package", TRANSFORMS} else f"{file}.csv"
+
+
+def stopped(database: Warehouse, outcome: Outcome) -> None:
+    """Record what the transforms found that makes the files as a whole wrong (`connect.quality`, severity stop)."""
+    if "quality" not in database.columns("connect"):
+        return
+    query = (
+        "select distinct rule, sentence, entity, record_id from connect.quality "
+        "where severity = 'stop' and how_many > 0 order by 1, 2, 3, 4"
+    )
+    for name, sentence, entity, record in database.rows(query):
+        what = f"{entity} {record}" if record else entity
+        rule = f"{name} {record}" if record else name
+        outcome.rules[rule] = Rule(rule, sentence, "")
+        outcome.add(rule, TRANSFORMS, what)
 
 
 def rows_of(file: str) -> str:

@@ -283,6 +283,7 @@ class _Run:
                 reader=lambda file: shape.rules(self.shape, file),
             )
             self._need(outcome)
+            checks.stopped(database, outcome)
         self.refused = outcome.refused
         self._describe(database, outcome)
         builds.same(database, settings.database, build)

@@ -1,8 +1,8 @@
 # ruff: noqa: S608 - every name in a statement is a constant or quoted
 """What is wrong with the data: the findings of the transforms, and those of the last publish, in one list.
 
-A finding's severity says what happens to its rows: `flag` publishes them, `skip` leaves them out, `stop` refuses the
-package. Nothing here names a person: records are told by their ids only.
+A finding's severity says what happens to its rows: `flag` publishes them, `repair` publishes them with another value or
+none, `skip` leaves them out, `stop` refuses the package. Nothing here names a person: records are told by their ids.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from coursera_connect.database import warehouse
 from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import people_match
 from coursera_connect.errors import DatabaseError, UsageError
+from coursera_connect.publishing.checks import TRANSFORMS
 from coursera_connect.publishing.publish import REPORT
 from coursera_connect.publishing.rules import RULES
 
@@ -24,13 +25,18 @@ if TYPE_CHECKING:
     from coursera_connect.database.warehouse import Location, Warehouse
 
 STOP = "stop"
-SEVERITIES = (STOP, "skip", "flag")
+SEVERITIES = (STOP, "skip", "repair", "flag")
 """From what stops a package to what only deserves a look."""
 
 OF_ONEROSTER = {"error": STOP, "warning": "flag"}
 COLUMNS = {"rule", "severity", "sentence", "entity", "program_id", "record_id", "how_many"}
 _CONTENT = {"content-without-class": "contents", "content-without-gradebook": "enrollments"}
 """The rules of the transforms that name a type of content as their record, and what they count of it."""
+_CELL = ("field", "reported")
+_NOT_MADE = (
+    "The transforms have not made connect.quality yet: this is only what the tap says of its rows. "
+    "Run the transforms (dbt:build) for the rest."
+)
 _WAYS = ("by_users_list", "by_remembered")
 _SHARED = ("email", "external_id", "username")
 
@@ -41,29 +47,33 @@ def quality(
     """Return what is wrong, and with `rule` the records of that rule, and with `lms` how our people match that file.
 
     `published` is when the last publish ended, or None where there was none; `match` is None before the transforms
-    know it.
+    know it. `caution` says what is missing where the transforms have not run yet, and is blank else.
     """
     there = people_match.read(lms) if lms else None
     report = _report(package)
     with warehouse.opened(database, wait) as opened:
         tables = opened.columns("connect")
-        if not set(tables.get("quality", ())) >= COLUMNS:
-            raise DatabaseError(f"{database} holds no connect.quality: run the transforms (dbt:build) first.")
-        rules = of_transforms(opened) + _of_publish(report)
+        raw = opened.columns("coursera")
+        if not tables and not raw:
+            raise DatabaseError(f"{database} holds no data yet: run a job first.")
+        made = set(tables.get("quality", ())) >= COLUMNS
+        rules = (of_transforms(opened) if made else _of_loader(opened, raw)) + _of_publish(report)
         facts: dict[str, Any] = {
             "database": str(database),
             "published": report["finished_at"] if report else None,
+            "caution": "" if made else _NOT_MADE,
             "rules": sorted(rules, key=order),
             "duplicates": _duplicates(opened, tables),
             "usernames_replaced": _usernames_replaced(opened, tables),
             "match": _match(opened, tables),
-            "content_types": _content_types(opened),
+            "content_types": _content_types(opened) if made else [],
         }
         facts["counts"] = {
             severity: sum(found["count"] for found in rules if found["severity"] == severity) for severity in SEVERITIES
         }
         if rule is not None:
-            facts["records"] = _records(opened, report, rule, {found["rule"] for found in rules})
+            known = tables["quality"] if made else []
+            facts["records"] = _records(opened, known, report, rule, {found["rule"] for found in rules})
         if there is not None:
             facts["lms"] = people_match.compare(opened, there, str(lms))
     return facts
@@ -102,6 +112,30 @@ def of_transforms(database: Warehouse) -> list[dict[str, Any]]:
     ]
 
 
+def _of_loader(database: Warehouse, raw: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """Return what the tap says of the rows of each stream, which is there before the transforms are."""
+    if not {"stream", "rows_repaired", "rows_left_out"} <= set(raw.get("stream_reads", ())):
+        return []
+    query = "select stream, sum(rows_left_out), sum(rows_repaired) from coursera.stream_reads group by 1 order by 1"
+    told = (
+        ("rows-left-out", "skip", "Rows lacked what makes them unique, so the tap left them out."),
+        ("rows-repaired", "repair", "Rows had a value of a wrong type, or characters that are no text."),
+    )
+    return [
+        {
+            "source": "tap",
+            "rule": rule,
+            "severity": severity,
+            "entity": stream,
+            "count": int(count),
+            "sentence": sentence,
+        }
+        for stream, *counts in database.rows(query)
+        for (rule, severity, sentence), count in zip(told, counts, strict=True)
+        if count
+    ]
+
+
 def _of_publish(report: dict[str, Any] | None) -> list[dict[str, Any]]:
     return [
         {
@@ -113,22 +147,23 @@ def _of_publish(report: dict[str, Any] | None) -> list[dict[str, Any]]:
             "sentence": f"{problem['reason']} {problem['remedy']}".strip(),
         }
         for problem in (report["problems"] if report else ())
+        if problem["file"] != TRANSFORMS  # they say so themselves
     ]
 
 
-def _records(database: Warehouse, report: dict[str, Any] | None, rule: str, broken: set[str]) -> list[dict[str, Any]]:
+def _records(
+    database: Warehouse, known: list[str], report: dict[str, Any] | None, rule: str, broken: set[str]
+) -> list[dict[str, Any]]:
     if rule not in broken and rule not in RULES:
         near = difflib.get_close_matches(rule, {*broken, *RULES}, n=1)
         perhaps = f", perhaps {near[0]}?" if near else "."
         raise UsageError(f"No finding is of a rule {rule}{perhaps} `connect quality` lists the rules.")
+    names = ["entity", "program_id", "record_id", *(name for name in _CELL if name in known), "how_many"]
     query = (
-        "select entity, program_id, record_id, how_many from connect.quality "
-        "where rule = ? and how_many > 0 order by entity, program_id, record_id"
+        f"select {', '.join(names)} from connect.quality where rule = ? and how_many > 0 order by {', '.join(names)}"
     )
-    records = [
-        {"entity": entity, "program_id": program, "record_id": record, "how_many": int(count)}
-        for entity, program, record, count in database.rows(query, [rule])
-    ]
+    found = database.rows(query, [rule]) if known else ()
+    records = [{**dict(zip(names, row, strict=True)), "how_many": int(row[-1])} for row in found]
     for finding in report["findings"] if report else ():
         if finding["rule"] == rule:
             where = {"entity": f"{finding['file']} {finding['field']}", "program_id": None, "how_many": 1}

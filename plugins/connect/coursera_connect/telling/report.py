@@ -75,6 +75,7 @@ _STATES = {
 _SEVERITIES = {
     "stop": ("stop", "stops the package"),
     "skip": ("look", "left out"),
+    "repair": ("plain", "repaired"),
     "flag": ("plain", "worth a look"),
 }
 
