@@ -285,3 +285,33 @@ def test_a_mode_that_does_not_exist_names_the_four(desk: Desk) -> None:
     assert all(mode in sentence for mode in ("final", "final_incremental", "granular_selected", "granular_all"))
     assert sentence.endswith("did you mean granular_all?")
     assert json.dumps(sentence)
+
+
+def test_after_a_build_that_did_not_end_every_screen_says_so_in_a_sentence(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vl_convert.javascript_bundle", lambda _snippet: "")
+    desk.load(**NAMES, **school_rows(WHOLE, "final"))
+    with duckdb.connect(str(desk.database)) as built:
+        built.execute("update connect.build set is_complete = false")
+    unfinished = "failed, or made a part of the tables only: run meltano --environment=prod run dbt:build"
+    for verb in (("grades", "show"), ("quality",)):
+        assert desk.refusal(3, *verb).endswith(unfinished)
+    for verb in (("items", "list"), ("grades", "change", "granular_all"), ("summary",)):
+        assert unfinished in " ".join(desk.run(*verb).stdout.split())
+    report = desk.ask("report", "--page", str(desk.folder / "page.html"))
+    assert report["verdict"] == "look"
+    assert unfinished in (desk.folder / "page.html").read_text()
+
+
+def test_what_changed_since_the_build_is_said_where_items_and_modes_are_shown(desk: Desk) -> None:
+    desk.load(**NAMES, **school_rows(WHOLE, "final"))
+    with duckdb.connect(str(desk.database)) as built:
+        built.execute('update connect.build set settings = \'{"grade_sync": "final"}\'')
+    (desk.folder / "dbt_project.yml").write_text("vars: {grade_sync: final_incremental}")
+    desk.write("chosen_items", "p1,,q1")
+    told = "Changed since the last dbt:build: chosen_items.csv and grade_sync (was final, is final_incremental)."
+    assert desk.ask("items", "list")["caution"].startswith(told)
+    assert desk.ask("grades", "show")["caution"].startswith(told)
+    assert told in desk.run("items", "list").stdout
+    assert desk.ask("grades", "change", "granular_all")["warnings"][0].startswith(told)
