@@ -163,7 +163,7 @@ def test_a_preview_shows_what_a_build_of_now_makes_and_changes_nothing(place: Pl
     )
     assert place.database.read_bytes() == before
     place.monkeypatch.setenv("BUILD_FAILS", "1")
-    assert "A dbt:build with them fails; to see why: " in place.refusal("preview")
+    assert "A dbt:build with that fails; to see why: " in place.refusal("preview")
     place.monkeypatch.delenv("MELTANO_PROJECT_ROOT")  # where there is no Meltano, there is no dbt
     assert "shows the tables of that build, without the changes" in place.call("preview").stdout
 

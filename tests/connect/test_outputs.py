@@ -45,7 +45,7 @@ def made(place: Place, name: str) -> Path:
     elif name == "pupils.csv":
         path.write_text(SOMEBODY_ELSES)
     elif name.startswith("out/"):
-        path = place.package.with_name(name.removeprefix("out/"))
+        path = place.package.parent / name.removeprefix("out/")
     return path
 
 

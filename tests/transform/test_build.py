@@ -6,13 +6,16 @@ import json
 import shutil
 import threading
 import time
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import psutil
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from coursera_connect.cli import main
 from tests.transform.college import enrolled, member, offers, program
 from tests.transform.warehouse import PROJECT
 
@@ -64,6 +67,11 @@ def test_views_can_be_read_whatever_their_file_is_called(built: Warehouse, tmp_p
         for schema, view in views:
             connection.execute(f'select * from elsewhere.{schema}."{view}"').fetchall()
         assert connection.execute("select count(*) from elsewhere.oneroster_1_2.users").fetchone() == (1,)
+    package = tmp_path / "out" / "oneroster.zip"
+    where = ["--database", str(copy), "--package", str(package), "--page", "off"]
+    done = CliRunner().invoke(main, ["publish", *where, "--oneroster-version", "1.2"])
+    assert done.exit_code == 0, done.output
+    assert "roles.csv" in zipfile.ZipFile(package).namelist()
 
 
 def test_a_run_of_a_part_and_one_that_failed_are_not(built: Warehouse) -> None:

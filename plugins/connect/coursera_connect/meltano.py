@@ -30,17 +30,18 @@ def executable(project: Path) -> Path | None:
     return Path(name) if (name := shutil.which("meltano")) else None
 
 
-def started(*words: str, **environment: str) -> subprocess.CompletedProcess[str] | None:
-    """Run Meltano in the project and the environment of now; None where there is no project, or no Meltano."""
+def started(*words: str, **variables: str) -> subprocess.CompletedProcess[str] | None:
+    """Run Meltano in the project and environment of now; None where there is no project, or no Meltano."""
     project = Path(os.environ[PROJECT]) if os.environ.get(PROJECT) else None
     found = executable(project) if project else None
     if project is None or found is None:
         return None
-    called = [str(found), "--log-level=error", f"--environment={os.environ.get('MELTANO_ENVIRONMENT', '')}", *words]
+    environment = os.environ.get("MELTANO_ENVIRONMENT")
+    called = [str(found), "--log-level=error", *([f"--environment={environment}"] if environment else []), *words]
     return subprocess.run(  # noqa: S603 - the project's own
         called,
         cwd=project,
-        env={**os.environ, **environment, "NO_COLOR": "1"},
+        env={**os.environ, **variables, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -55,12 +55,15 @@ def connect(path: Path, spill: Path, wait: float, *, write: bool) -> duckdb.Duck
             if unexplained >= _TRIES:
                 raise DatabaseError(f"{path} is not a DuckDB database this release can read.") from error
             if holder is not None and time.monotonic() >= deadline:
-                raise DatabaseError(
-                    f"The database {path} is in use by {holder}: wait until it ends and run again."
-                ) from error
+                raise _in_use(path, holder) from error
             time.sleep(_RETRY_SECONDS)
         else:
             return connection
+
+
+def _in_use(path: Path, holder: str | None) -> DatabaseError:
+    who = holder or "another process"
+    return DatabaseError(f"The database {path} is in use by {who}: wait until it ends and run again.")
 
 
 def copy(path: Path, target: Path, wait: float) -> None:
@@ -73,7 +76,7 @@ def copy(path: Path, target: Path, wait: float) -> None:
     with path.open("rb") as source:
         while not _may_read(source.fileno()):
             if time.monotonic() >= deadline:
-                raise DatabaseError(f"The database {path} is in use by another process: wait until it ends, run again.")
+                raise _in_use(path, _holder(path, write=False))
             time.sleep(_RETRY_SECONDS)
         try:
             with target.open("xb") as copied:

@@ -22,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import meltano
 from coursera_connect.database import aside, ledger, warehouse
 from coursera_connect.database import build as builds
 from coursera_connect.database.warehouse import quoted
@@ -243,8 +244,8 @@ class _Run:
             self.present = stages.sources(database, self.binding, schemas)
             if not self.present:
                 raise DatabaseError(
-                    f"{settings.database} holds no OneRoster models in the schema {settings.schema}: "
-                    "run the transforms (dbt:build) first, or set CONNECT_ONEROSTER_SCHEMA."
+                    f"{settings.database} holds no OneRoster models in the schema {settings.schema} "
+                    f"(CONNECT_ONEROSTER_SCHEMA): run {meltano.command('run dbt:build')}"
                 )
             build = builds.finished(database, settings.database)
             if not is_shown:
