@@ -157,6 +157,7 @@ def test_folders_and_the_addresses_of_receivers_are_read(tmp_path: Path, monkeyp
         ("sftp://bob%3Apa55%40host/in/", "sftp://bob%3A***%40host/in/"),
         ("bob:pa55@host:/in/", "bob:***@host:/in/"),
         ("/bob:pa55@host/in/", "/bob:***@host/in/"),
+        ("sftp://bob@host/bob:pa55@host/in/", "sftp://bob@host/bob:***@host/in/"),
         ("simplecache::s3://key:pa55@bucket/", "simplecache::***@bucket/"),
         ("no way to 'ftp://a:pa55@b': gone", "no way to 'ftp://a:***@b': gone"),
         ("sftp://college@sftp.example.org:2222/in/x.zip", "sftp://college@sftp.example.org:2222/in/x.zip"),

@@ -114,6 +114,18 @@ def test_only_leftovers_of_our_own_making_are_removed(package: Path, tmp_path: P
     assert names(drop) == sorted([at_work, *theirs, "oneroster.zip"])
 
 
+def test_a_link_at_the_temporary_name_is_not_followed(package: Path, tmp_path: Path) -> None:
+    drop, precious = tmp_path / "drop", tmp_path / "precious"
+    digest = send(package, str(drop)).sha256
+    for content in (b"mine", package.read_bytes()[:MEGABYTE]):  # the second looks like a delivery to go on with
+        precious.write_bytes(content)
+        (drop / "oneroster.zip").write_bytes(OLD)
+        (drop / f".oneroster.zip.{digest[:16]}.connect-partial").symlink_to(precious)
+        assert send(package, str(drop)).resumed_bytes == 0
+        assert (precious.read_bytes(), names(drop)) == (content, ["oneroster.zip"])
+        assert (drop / "oneroster.zip").read_bytes() == package.read_bytes()
+
+
 def test_a_full_disk_keeps_the_old_file_leaves_no_part_and_says_so(package: Path, small_disk: Path) -> None:
     (small_disk / "oneroster.zip").write_bytes(OLD)
     with pytest.raises(DeliveryError, match=r"cannot be written \(No space left on device\): free some space"):

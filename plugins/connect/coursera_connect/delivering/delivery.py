@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from coursera_connect.delivering import addresses
 from coursera_connect.delivering.receivers import BLOCK, Content, Folder, Interrupted, Manner, ObjectStore
 from coursera_connect.errors import DeliveryError
+from coursera_connect.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +112,7 @@ def receiver(target: str, options: Mapping[str, Any], name: str) -> Receiver:
         local = Path(address.path)
         return Folder(local if address.names_file and not os.path.isdir(local) else local / name, manner)  # noqa: PTH112 - see addresses.py
     path = address.path if address.names_file else f"{address.path.rstrip('/')}/{name}"
-    return ObjectStore(address.scheme, path, f"{address.scheme}://{path}", options)
+    return ObjectStore(address.scheme, path, redacted(f"{address.scheme}://{path}"), options)
 
 
 def _sftp(address: Address, manner: Manner, options: Mapping[str, Any], name: str) -> Receiver:
@@ -123,7 +124,7 @@ def _sftp(address: Address, manner: Manner, options: Mapping[str, Any], name: st
     if not address.names_file:
         path = f"{path.rstrip('/')}/{name}" if path else f"/~/{name}"
     port = f":{address.port}" if address.port else ""
-    shown = f"sftp://{user}@{f'[{host}]' if ':' in host else host}{port}{path}"
+    shown = redacted(f"sftp://{user}@{f'[{host}]' if ':' in host else host}{port}{path}")
     server = sftp.Server(host, address.port, user, address.password)
     return sftp.Sftp(server, path.removeprefix("/~/"), shown, options, manner)
 
