@@ -164,6 +164,110 @@ def test_a_deleted_report_and_a_second_warehouse_are_a_bulk_file_and_a_deleted_p
     assert college.reader.tables == college.truth()
 
 
+def test_a_restored_warehouse_replaces_no_package_of_newer_data_unless_that_is_wanted(
+    college: Received, tmp_path: Path
+) -> None:
+    saved = shutil.copy(college.database, tmp_path / "saved.duckdb")
+    for day in (3, 4):  # two nights
+        college.newer(day)
+        rename(college, f"Night{day}")
+        college.publish(mode="bulk")
+    newest = college.package.read_bytes()
+    shutil.copy(saved, college.database)
+    for _ in range(2):
+        done = college.call("publish")
+        assert (done.returncode, college.package.read_bytes()) == (6, newest)
+        why = (
+            "the package here (run 3) was made from Coursera's reports of 2026-02-04T04:00:00Z, and the warehouse has "
+            "those of 2026-02-02T04:00:00Z"
+        )
+        assert why in done.stderr
+        assert "If that is right, once: connect publish --allow-older-data" in done.stderr
+        assert (college.report()["outcome"], college.report()["why"][: len(why)]) == ("blocked", why)
+    shutil.copy(college.database, tmp_path / "again.duckdb")
+    done = college.call("publish", "--allow-older-data")
+    assert (done.returncode, "was restored from an older copy: its last publish is run 1" in done.stdout) == (0, True)
+    assert (college.report()["run"], college.package.read_bytes() == newest) == (6, False)
+    assert college.report()["allowed"][0]["reason"].endswith("; --allow-older-data was given")
+    shutil.copy(tmp_path / "again.duckdb", college.database)
+    college.newer(5)  # the reports were loaded anew into the restored file
+    rename(college, "Night5")
+    assert college.publish()["outcome"] == "published"
+
+
+def test_a_roster_that_was_read_earlier_is_older_too(college: Received, tmp_path: Path) -> None:
+    college.sql("create table connect.freshness as select timestamptz '2026-02-02 06:00:00+00' as read_at")
+    college.publish()
+    saved = shutil.copy(college.database, tmp_path / "saved.duckdb")
+    college.sql("update connect.freshness set read_at = '2026-02-03 06:00:00+00'")
+    rename(college, "New")
+    assert college.publish()["outcome"] == "published"
+    college.sql("update connect.freshness set read_at = '2026-02-02 09:00:00+00'")  # the ledger's own may become older
+    rename(college, "Newer")
+    assert college.publish()["outcome"] == "published"
+    shutil.copy(saved, college.database)
+    report = college.publish()
+    assert report["outcome"] == "blocked"
+    assert "was read at 2026-02-02T09:00:00Z, and the warehouse has those of 2026-02-02T06:00:00Z" in report["why"]
+
+
+@pytest.mark.parametrize(
+    ("table", "lost"),
+    [
+        ("users", "drop table ledger.users"),
+        ("enrollments", "delete from ledger.enrollments"),
+        ("users", "delete from ledger.users where \"sourcedId\" like '%7'"),
+    ],
+)
+def test_a_ledger_that_is_not_whole_means_a_bulk_file_said_and_no_lost_tombstone(
+    college: Received, table: str, lost: str
+) -> None:
+    college.sql(lost)
+    for file, column in (("results", "studentSourcedId"), ("enrollments", "userSourcedId"), ("users", "sourcedId")):
+        college.sql(f"delete from \"{file}\" where \"{column}\" in ('a7', 'b7')")
+    report = college.night(allow_removals=True)
+    assert report["mode"] == "bulk"
+    assert report["warnings"][0].startswith(f"A bulk file instead of a delta: the ledger is not whole, ledger.{table} ")
+    assert college.reader.tables == college.truth()
+    rename(college, "New")
+    assert (college.night()["mode"], college.reader.tables == college.truth()) == ("delta", True)
+
+
+def test_a_ledger_without_its_runs_goes_on_with_higher_numbers_and_one_without_its_name_gets_it_back(
+    college: Received,
+) -> None:
+    (name,) = college.ask("select ledger_id from ledger.identity")
+    for lost in ("drop table ledger.identity", "delete from ledger.identity"):
+        college.sql(lost)
+        rename(college, lost)
+        report = college.night()
+        assert (report["mode"], report["warnings"], college.ask("select ledger_id from ledger.identity")) == (
+            "delta",
+            [],
+            [name],
+        )
+    college.sql("drop table ledger.runs")
+    report = college.night()
+    assert (report["run"], report["mode"]) == (4, "bulk")
+    assert report["warnings"][0] == "A bulk file instead of a delta: the ledger has lost its runs."
+    assert college.night()["mode"] == "delta"
+    assert college.reader.tables == college.truth()
+    for table in ("held", "sizes", "counts", "problems", "blocked", "allowed", "agreements"):
+        college.sql(f"drop table ledger.{table}")
+    report = college.night()
+    assert (report["mode"], "ledger.sizes has lost what it said of run 5" in report["warnings"][0]) == ("bulk", True)
+    assert college.night()["mode"] == "delta"
+
+
+def test_a_deleted_report_is_not_called_a_lost_warehouse(college: Received) -> None:
+    college.package.with_name("publish-report.json").unlink()
+    (warning,) = college.night()["warnings"]
+    assert warning == (
+        "A bulk file instead of a delta: publish-report.json beside the package is gone, which tells what the reader "
+        "has seen."
+    )
+
+
 def test_a_table_or_a_column_that_is_no_longer_there_leaves_the_reader_too(college: Received) -> None:
     college.sql("drop table results")
     report = college.night(allow_removals=True)

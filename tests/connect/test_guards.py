@@ -37,7 +37,7 @@ def test_more_than_the_threshold_blocks_keeps_the_file_names_the_rows_and_can_be
     college.lose("users", "\"sourcedId\" in ('a0', 'a1', 'a2', 'a3')")
     done = college.run("publish")
     assert done.returncode == 6
-    assert "8 of 40 rows would leave (20% would leave)" in done.stderr
+    assert "results of School: 8 of 40 rows would leave (20%)." in done.stderr
     assert sha256(college.package.read_bytes()).hexdigest() == before
     report = college.report()
     # Four users of twenty are 20 %, but fewer than five rows.

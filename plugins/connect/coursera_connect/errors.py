@@ -50,7 +50,7 @@ class DeliveryError(ConnectError):
 
 
 class BlockedError(ConnectError):
-    """A guard stopped the publish: more would leave than the threshold allows (exit code 6)."""
+    """A guard stopped the publish: more would leave or change than the threshold allows (exit code 6)."""
 
     exit_code = 6
 

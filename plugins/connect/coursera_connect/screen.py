@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
 from coursera_connect import tables
+from coursera_connect.publishing import guards
 from coursera_connect.text import one_line
 
 if TYPE_CHECKING:
@@ -64,20 +65,13 @@ def published(report: dict[str, Any]) -> str:
 def refused(report: dict[str, Any], where: Path) -> str:
     """Return the lines that say why a package was refused or blocked: counts, and the first rows of each."""
     lines = _problems(report, "error")
-    lines += _leaving(report)
-    if report["blocked"]:
-        lines.append("If that is right, let them go once: connect publish --allow-removals")
+    lines += [f"{guards.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
+    commands = guards.commands(report["blocked"])
+    if commands:
+        lines.append(f"If that is right, once: {', '.join(commands)}")
     lines += _held(report) + _warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
     return "\n".join([*lines, f"Not published, {stays}. All findings: {near(where)}"])
-
-
-def _leaving(report: dict[str, Any]) -> list[str]:
-    return [
-        f"{drop['file']} of {drop['school_name'] or drop['school'] or 'the district'}: {drop['removed']:,} of "
-        f"{drop['before']:,} rows would leave ({drop['reason']})."
-        for drop in (report["blocked"] or [])[:_PROBLEMS_SHOWN]
-    ]
 
 
 def checked(report: dict[str, Any]) -> str:
@@ -96,11 +90,7 @@ def preview(report: dict[str, Any]) -> None:
     if not any(row[name] for row in report["counts"] for name in ("added", "changed", "removed")):
         console.print("Nothing would change.")
     lines = _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
-    lines += [
-        f"Would be blocked: {drop['file']} of {drop['school_name'] or drop['school'] or 'the district'}, "
-        f"{drop['removed']:,} of {drop['before']:,} rows ({drop['reason']})."
-        for drop in report["blocked"]
-    ]
+    lines += [f"Would be blocked: {guards.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
     lines.append(told or f"It would be published. The package to look at: {near(report['package'])}")
     console.print("\n".join(lines), soft_wrap=True)
@@ -195,7 +185,8 @@ def _not_published(package: dict[str, Any], there: str) -> list[str]:
     lines = [f"{when} {_ENDED.get(outcome, outcome)}; {kept}"]
     if outcome in {"skipped", "failed"}:
         return [*lines, f"Why: {package['why']}"]
-    return [*lines, *_problems(package, "error"), *_leaving(package), f"All findings: {near(package['report'])}"]
+    blocked = [f"{guards.sentence(drop)}." for drop in (package["blocked"] or [])[:_PROBLEMS_SHOWN]]
+    return [*lines, *_problems(package, "error"), *blocked, f"All findings: {near(package['report'])}"]
 
 
 def near(path: str | Path) -> str:
@@ -263,11 +254,7 @@ def run(found: dict[str, Any]) -> None:
         for row in found["problems"]
     ]
     details += [f"held: {row['file']} {row['sourced_id']}: {row['reason']}" for row in found["held"]]
-    details += [
-        f"blocked: {row['file']} of {row['school_name'] or row['school'] or 'the district'}: {row['removed']:,} of "
-        f"{row['before']:,} rows ({row['reason']})"
-        for row in found["blocked"]
-    ]
+    details += [f"{what}: {guards.sentence(row)}" for what in ("blocked", "allowed") for row in found[what]]
     if details:
         console.print("\n".join(details), soft_wrap=True)
 

@@ -38,6 +38,7 @@ def grades() -> None:
       connect grades show
       connect grades change granular_all          what would leave
       connect grades change granular_all --save   agree to it, and get the command that does it
+      connect grades scale 1 --save               agree to scores from 0 to 1
     """  # noqa: D301 - the escape is what keeps the lines apart
 
 
@@ -123,6 +124,50 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
         click.echo("That is the mode already.")
     elif save:
         click.echo(f"{'Agreed. ' if agreed else ''}To set it: {command}")
+    else:
+        click.echo("Nothing is agreed yet: run it again with --save.")
+
+
+@grades.command(short_help="Say what another scale of the scores changes, and agree to it.")
+@click.argument("scale")
+@click.option("--save", is_flag=True, help="Agree to it; without it, only show what would change.")
+@options.together(options.database, options.wait, options.json_flag)
+def scale(scale: str, save: bool, database: Location, wait: float, as_json: bool) -> None:
+    """Say what changes when 100 % is SCALE, 100 or 1: every score, and the maximum of every line item.
+
+    With --save, the next publish may change them, which its guards would stop otherwise. The scale itself is the var
+    `score_scale` in dbt_project.yml.
+
+    \b
+    Example:
+      connect grades scale 1
+      connect grades scale 1 --save
+
+    \b
+    Exit codes: 0 done, or shown what would change
+                2 there is no such scale
+                3 the warehouse is in use or damaged
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    if scale not in grade_sync.SCALES:
+        raise UsageError(f"There is no score scale {scale}; the scales are {' and '.join(grade_sync.SCALES)}.")
+    before = grade_sync.published(database, wait, "score_scale") or grade_sync.in_use(database, wait, "score_scale")
+    schools = grade_sync.there(database, wait) if grade_sync.is_there(database, wait) else []
+    line_items, results = (sum(getattr(one, name) for one in schools) for name in ("line_items", "results"))
+    agreed = save and before not in {None, scale}
+    if agreed:
+        detail = {"from": before, "line_items": line_items, "results": results}
+        ledger.agree(database, wait, "score_scale", scale, detail)
+    if as_json:
+        facts = {"from": before, "to": scale, "line_items": line_items, "results": results, "agreed": agreed}
+        click.echo(json.dumps(facts))
+        return
+    click.echo(f"Score scale: {before or 'not known yet'} -> {scale} ({grade_sync.SCALES[scale]}).")
+    if before == scale:
+        click.echo("That is the scale already.")
+        return
+    click.echo(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would change.")
+    if save:
+        click.echo(f"{'Agreed. ' if agreed else ''}To set it: `score_scale: {scale}` in the vars of dbt_project.yml")
     else:
         click.echo("Nothing is agreed yet: run it again with --save.")
 

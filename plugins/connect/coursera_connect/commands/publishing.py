@@ -50,7 +50,49 @@ _how = options.together(
         default=5,
         help="Fewer rows than these may always leave, unless none would be left.",
     ),
+    options.setting(
+        "--score-threshold",
+        env="CONNECT_SCORE_THRESHOLD",
+        type=click.FloatRange(0, 100),
+        default=10.0,
+        help="Percent of the final scores of a school that may fall by 5 points or more at once.",
+    ),
+    options.setting(
+        "--score-rows",
+        env="CONNECT_SCORE_ROWS",
+        type=click.IntRange(min=1),
+        default=10,
+        help="Fewer scores than these may always fall.",
+    ),
+    options.setting(
+        "--change-threshold",
+        env="CONNECT_CHANGE_THRESHOLD",
+        type=click.FloatRange(0, 100),
+        default=50.0,
+        help="Percent of the rows of a file and school that may get another name, title or reference at once.",
+    ),
+    options.setting(
+        "--change-rows",
+        env="CONNECT_CHANGE_ROWS",
+        type=click.IntRange(min=1),
+        default=50,
+        help="Fewer rows than these may always get another name, title or reference.",
+    ),
     click.option("--allow-removals", is_flag=True, help="For this one run: let everything leave, and hold nothing."),
+    click.option("--allow-lower-scores", is_flag=True, help="For this one run: let all scores fall."),
+    click.option(
+        "--allow-changes", is_flag=True, help="For this one run: let all names, titles and references change."
+    ),
+    click.option(
+        "--allow-above-maximum",
+        is_flag=True,
+        help="For this one run: publish schools of which many scores are above the maximum.",
+    ),
+    click.option(
+        "--allow-older-data",
+        is_flag=True,
+        help="For this one run: replace the package also where it was made from newer data than the warehouse has.",
+    ),
     options.setting("--system-name", env="CONNECT_SYSTEM_NAME", default="", help="source.systemName of the manifest."),
     options.setting("--system-code", env="CONNECT_SYSTEM_CODE", default="", help="source.systemCode of the manifest."),
     options.lms_time_zone,
@@ -109,9 +151,12 @@ def publish(as_json: bool, page: Path | None, names: bool, **chosen: Any) -> Non
     What a bad day upstream cannot do:
       A package that breaks a rule is refused.
       A file that would lose more than --removal-threshold percent of a school's rows
-        (and at least --removal-rows), or all of them, blocks the publish.
+        (and at least --removal-rows), or all of them, blocks the publish. So do final
+        scores that fall and names, titles and references that change beyond their
+        thresholds, and another grade sync or score scale that nobody agreed to.
       A row that vanishes while its learner is still a member, or a score that falls to
         nothing, is held as it was until the reports were refreshed once more.
+      A warehouse that was put back from a copy replaces no package of newer data.
     The last good package stays in all these cases.
 
     publish-report.json and publish-report.md beside the package tell what happened (ids, no names or e-mails), the page

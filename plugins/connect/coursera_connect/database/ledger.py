@@ -5,11 +5,14 @@
     counts       per run, file and school: total, added, changed, removed, held, errors
     problems     per run, rule, file and field: how many
     held         rows kept for one more run although they had gone, or a score although it had fallen to nothing
-    blocked      per run, file and school: what would have left
-    agreements   what an administrator agreed may leave: a school, or the line items of another grade sync
+    blocked      per run, file and school: what would have left, fallen or changed
+    allowed      the same, of what a step or an option let go
+    agreements   what an administrator agreed to: a school that leaves, another grade sync or score scale
+    sizes        per run and file: how many rows the file's table has, and how many of them are of now
     <file>       every row ever published, with the run that brought it and the run that ended it (see stages.py)
 
-Times are UTC, RFC 3339 with seconds and `Z`, as text. A school is the sourcedId of an org; blank means the district.
+Times are UTC, RFC 3339 with seconds and `Z`, as text. `stamp` of a run is the time that its rows bear: its own, or that
+of the run before where the clock went back. A school is the sourcedId of an org; blank means the district.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ import uuid
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import moments
 from coursera_connect.database import warehouse
-from coursera_connect.database.warehouse import quoted
+from coursera_connect.database.warehouse import literal, quoted
 from coursera_connect.redaction import redacted
 
 if TYPE_CHECKING:
@@ -34,15 +38,22 @@ PUBLISHED = "outcome in ('published', 'unchanged')"
 """The condition on a run that its rows are the ones remembered; it may not have reached its receiver yet."""
 
 AGREED_FOR_DAYS = 7
-"""How long an agreement waits for its publish. One that was not needed must not let a bad day through months later."""
+"""How long an agreement waits for its publish, by its date, and by the days on which something was published since.
 
+One that was not needed must not let a bad day through months later, also when the clock was wrong that day.
+"""
+
+_DROPS = (
+    "run integer, file varchar, school varchar, school_name varchar, before bigint, removed bigint, "
+    "reason varchar, sourced_ids varchar"
+)
 _TABLES = {
     "identity": "ledger_id varchar",
     "runs": (
         "run integer, outcome varchar, why varchar, started_at varchar, finished_at varchar, mode varchar, "
         "version varchar, profile varchar, shape varchar, settings varchar, data_as_of varchar, package varchar, "
         "bytes bigint, sha256 varchar, delivered_to varchar, placed boolean, seconds varchar, versions varchar, "
-        "seal varchar"
+        "seal varchar, read_at varchar, stamp varchar"
     ),
     "counts": (
         "run integer, file varchar, school varchar, school_name varchar, total bigint, added bigint, changed bigint, "
@@ -50,17 +61,18 @@ _TABLES = {
     ),
     "problems": "run integer, rule varchar, severity varchar, file varchar, field varchar, how_many bigint",
     "held": "run integer, file varchar, sourced_id varchar, reason varchar, since varchar",
-    "blocked": (
-        "run integer, file varchar, school varchar, school_name varchar, before bigint, removed bigint, "
-        "reason varchar, sourced_ids varchar"
+    "blocked": _DROPS,
+    "allowed": _DROPS,
+    "agreements": (
+        "agreed_at varchar, kind varchar, subject varchar, detail varchar, used_by_run integer, after_run integer"
     ),
-    "agreements": "agreed_at varchar, kind varchar, subject varchar, detail varchar, used_by_run integer",
+    "sizes": "run integer, file varchar, versions bigint, present bigint",
 }
 
 
 def now(later: timedelta = timedelta()) -> str:
     """Return this moment, or one so much later, as the ledger writes it."""
-    return (datetime.now(timezone.utc) + later).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return moments.written(datetime.now(timezone.utc) + later)
 
 
 def table(name: str) -> str:
@@ -73,8 +85,8 @@ def exists(database: Warehouse) -> bool:
     return "runs" in database.columns(SCHEMA)
 
 
-def prepare(database: Warehouse) -> None:
-    """Make the tables that are not there yet. Called within a transaction."""
+def prepare(database: Warehouse, ledger_id: str = "") -> None:
+    """Make the tables that are not there yet, within a transaction; `ledger_id` is what this ledger was known by."""
     database.store(f"create schema if not exists {SCHEMA}")
     for name, columns in _TABLES.items():
         database.store(f"create table if not exists {table(name)} ({columns})")
@@ -84,7 +96,7 @@ def prepare(database: Warehouse) -> None:
             if column not in known[name]:  # an earlier release did not have it yet
                 database.store(f"alter table {table(name)} add column {column} {kind}")
     if not database.row(f"select count(*) from {table('identity')}")[0]:
-        record(database, "identity", [{"ledger_id": str(uuid.uuid4())}])
+        record(database, "identity", [{"ledger_id": ledger_id or str(uuid.uuid4())}])
     _clean(database)
 
 
@@ -101,7 +113,7 @@ def _clean(database: Warehouse) -> None:
 
 def identity(database: Warehouse) -> str:
     """Return the id that tells this ledger from that of another warehouse, lost or new; blank where there is none."""
-    return str(database.row(f"select ledger_id from {table('identity')}")[0]) if exists(database) else ""
+    return next((str(row["ledger_id"]) for row in read(database, "identity")), "")
 
 
 def last_run(database: Warehouse, where: str = "true") -> dict[str, Any] | None:
@@ -141,9 +153,70 @@ def _columns(name: str) -> dict[str, str]:
     return dict(column.split() for column in _TABLES[name].split(", ")) if name in _TABLES else {}
 
 
+def next_run(database: Warehouse, beside: int = 0) -> int:
+    """Return a number above every run that left a trace here, and above `beside`, that of the package's run."""
+    numbers = [
+        f"select max({column}) as run from {table(name)}"
+        for name, columns in database.columns(SCHEMA).items()
+        for column in columns
+        if column in {"from_run", "until_run"} or (name, column) == ("runs", "run")
+    ]
+    found = f"select max(run) from ({' union all '.join(numbers)}) as r"
+    return max(beside, database.row(found)[0] or 0 if numbers else 0) + 1
+
+
+def stamps(database: Warehouse) -> str:
+    """Return the query for the time that the rows of each run bear: (run, stamp)."""
+    stamp = "coalesce(stamp, started_at)" if "stamp" in database.columns(SCHEMA)["runs"] else "started_at"
+    return f"select run, {stamp} as stamp from {table('runs')}"
+
+
+def latest_stamp(database: Warehouse) -> str:
+    """Return the latest time that rows of a publish bear."""
+    published = f"select run from {table('runs')} where {PUBLISHED}"
+    return str(database.row(f"select max(stamp) from ({stamps(database)}) as s where run in ({published})")[0] or "")
+
+
+def note_sizes(database: Warehouse, run: int) -> None:
+    """Record how many rows the tables of the files have. Called within the transaction that changes them."""
+    for name, columns in database.columns(SCHEMA).items():
+        if "until_run" in columns:
+            database.store(
+                f"insert into {table('sizes')} (run, file, versions, present) select {run}, {literal(name)}, "
+                f"count(*), count(*) - count(until_run) from {table(name)}"
+            )
+
+
+def missing(database: Warehouse, last: dict[str, Any] | None) -> list[str]:
+    """Return in words what has gone from the ledger since the publish `last`; nothing where it is whole."""
+    tables = database.columns(SCHEMA)
+    files = {name for name, columns in tables.items() if "until_run" in columns}
+    if last is None:
+        return [f"{SCHEMA}.runs has lost its runs"] if files else []
+    noted = {row["file"]: row for row in read(database, "sizes", "run = ?", [last["run"]])}
+    if last["stamp"] is None:  # of a release that did not note the sizes: only a lost table shows
+        had = {row["file"] for row in read(database, "counts", "run = ? and total > 0", [last["run"]])}
+        return [f"{SCHEMA}.{name} is gone" for name in sorted(had - files)]
+    if not noted:
+        return [f"{SCHEMA}.sizes has lost what it said of run {last['run']}"]
+    sizes = " union all ".join(
+        f"select {literal(name)}, count(*), count(*) - count(until_run) from {table(name)}"
+        for name in sorted(files & noted.keys())
+    )
+    there = {name: (versions, present) for name, versions, present in database.rows(sizes)} if sizes else {}
+    return [
+        f"{SCHEMA}.{name} has {there[name][0]:,} rows where run {last['run']} left {row['versions']:,}"
+        if name in there
+        else f"{SCHEMA}.{name} is gone"
+        for name, row in sorted(noted.items())
+        if there.get(name) != (row["versions"], row["present"])
+    ]
+
+
 def agree(database: Location, wait: float, kind: str, subject: str, detail: dict[str, Any]) -> None:
-    """Record that rows may leave: kind `school` with its sourcedId, or `grade_sync` with the new mode."""
+    """Record an agreement: kind `school` with its sourcedId, `grade_sync` or `score_scale` with the new value."""
     with warehouse.opened(database, wait, write=True) as opened, opened.transaction():
+        newest = last_run(opened)
         prepare(opened)
         row = {
             "agreed_at": now(),
@@ -151,6 +224,7 @@ def agree(database: Location, wait: float, kind: str, subject: str, detail: dict
             "subject": subject,
             "detail": json.dumps(detail, sort_keys=True),
             "used_by_run": None,
+            "after_run": newest["run"] if newest else 0,
         }
         record(opened, "agreements", [row])
 
@@ -159,4 +233,11 @@ def agreed(database: Warehouse, kind: str) -> set[str]:
     """Return the subjects that were agreed to, not too long ago, and that no publish has used yet."""
     since = now(timedelta(days=-AGREED_FOR_DAYS))
     where = "kind = ? and used_by_run is null and agreed_at >= ?"
-    return {row["subject"] for row in read(database, "agreements", where, [kind, since])}
+    found = read(database, "agreements", where, [kind, since])
+    published = read(database, "runs", PUBLISHED) if found else []
+
+    def days(row: dict[str, Any]) -> int:
+        """On how many days something was published after the agreement."""
+        return len({run["started_at"][:10] for run in published if run["run"] > (row["after_run"] or 0)})
+
+    return {row["subject"] for row in found if row["after_run"] is None or days(row) <= AGREED_FOR_DAYS}

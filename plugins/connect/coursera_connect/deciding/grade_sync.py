@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - every name in a statement is ours or quoted
 """How grades are synced, and which line items and results leave when that changes.
 
 What would leave is told by the rows of the last run, whatever mode made them: a line item of a whole course leaves for
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from coursera_connect.database import ledger, warehouse
+from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import items as gradebook
 from coursera_connect.errors import DatabaseError
 
@@ -28,6 +30,7 @@ MODES = {
     SELECTED: "a grade for each chosen item (connect items), and none for the course",
     ALL: "a grade for each gradable item, and none for the course",
 }
+SCALES = {"100": "scores from 0 to 100, with two decimals", "1": "scores from 0 to 1, with four decimals"}
 _NEEDED = {
     "line_items": {"program_id", "course_id", "item_id", "line_item_sourced_id"},
     "grades": {"line_item_sourced_id", "score_status"},
@@ -85,23 +88,24 @@ class _LineItem:
     """Results that are partially graded, as those of courses are before there is a final grade."""
 
 
-def in_use(database: Location, wait: float) -> str | None:
-    """Return the mode of the last run; None when there was none."""
+def in_use(database: Location, wait: float, setting: str = "grade_sync") -> str | None:
+    """Return the mode (or `score_scale`) of the last run; None when there was none."""
     if not warehouse.exists(database):
         return None
     with warehouse.opened(database, wait) as opened:
-        if "grade_sync" not in opened.columns("connect").get("settings_used", ()):
+        if setting not in opened.columns("connect").get("settings_used", ()):
             return None
-        return next((str(mode) for (mode,) in opened.rows("select grade_sync from connect.settings_used")), None)
+        used = opened.rows(f"select {quoted(setting)} from connect.settings_used")
+        return next((str(value) for (value,) in used if value is not None), None)
 
 
-def published(database: Location, wait: float) -> str | None:
-    """Return the mode of the last publish, which the next one is compared with; None when there was none."""
+def published(database: Location, wait: float, setting: str = "grade_sync") -> str | None:
+    """Return the mode (or `score_scale`) of the last publish, which the next one is compared with; None for none."""
     if not warehouse.exists(database):
         return None
     with warehouse.opened(database, wait) as opened:
         last = ledger.last_run(opened, ledger.PUBLISHED)
-    return json.loads(last["settings"]).get("grade_sync") if last else None
+    return json.loads(last["settings"]).get(setting) if last else None
 
 
 def is_there(database: Location, wait: float) -> bool:

@@ -1,271 +1,385 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""What keeps a bad day upstream from becoming a bad file: rows held for one run, and drops that block a publish.
+"""What blocks a publish: more rows of a file and school than may leave, fall or change at once, and a missing step.
 
-Coursera re-aggregates its reports, and rows vanish or fall to zero for a while. A row that vanishes while its learner
-is still a member, or a score that falls to nothing, is kept as it was published until the report was refreshed once
-more and still says so. Everything else that leaves is counted per file and school; too much of it blocks the publish.
+Each guard compares memory with now (see stages.py), so rows that are held, or that a reader never took, count for none.
+A step is how an administrator says that something is meant: an agreement in the ledger, or a setting that was changed
+(see steps.py). What a step covers is let go, and written down in `allowed`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect.database import ledger
 from coursera_connect.database.warehouse import items, literal, number, quoted
+from coursera_connect.publishing.holds import IMPOSSIBLE, running_zero
 from coursera_connect.publishing.stages import at
+from coursera_connect.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from coursera_connect.database.warehouse import Warehouse
+    from coursera_connect.publishing.publish import Settings
+    from coursera_connect.publishing.steps import Steps
 
-VANISHED = "vanished while the learner is still a member"
-NEEDED = "belongs to a row that is held"
-FELL = "the score fell to nothing"
+HEALED = "An earlier release believed impossible moments, and this run puts right what came of it:"
+"""The begin of the warning that lists `healed`."""
+
+_COMMAND = re.compile("`(connect [^`]+)`")
+"""A command that a reason names."""
+
+_PUBLISH = "connect publish"
 _IDS_SHOWN = 1000
-_OF_ONE_SCHOOL = ("classes", "enrollments", "lineItems", "results")
+_FALL = 5
+"""By so many points of a hundred a score falls that counts."""
+
+_ADDED_PERCENT, _ADDED_ROWS = 300, 5
+"""More than so many percent, and at least so many rows, that are new in a school and file deserve a word."""
+
+_SESSIONS = (
+    "schoolYearSourcedId",
+    "termSourcedIds",
+    "gradingPeriodSourcedId",
+    "academicSessionSourcedId",
+    "parentSourcedId",
+)
+"""References to academic sessions: with a new school year all of them change (the parent is that of a session)."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A drop of more than `percent`, and of at least `rows` rows, blocks; a drop to nothing always does."""
+    """More than `percent` of the rows of a file and school, and at least `rows` of them, block."""
 
-    percent: float = 15.0
-    rows: int = 5
+    percent: float
+    rows: int
+
+    def passes(self, rows: int, of: int) -> bool:
+        """Whether `rows` of `of` may."""
+        return rows < self.rows or rows * 100 <= of * self.percent
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Rows of a file that leave a school (its sourcedId, blank for the district): `before`, `after`, and whose ids."""
+    """Rows of a file that a guard stops, and their school (its sourcedId; blank: the district's, or of the whole run).
+
+    `removed` of `before` rows; `reason` is what is wrong, in words that name what lets it go, if it is not usual.
+    """
 
     file: str
     school: str
     before: int
-    after: int
     removed: int
-    sourced_ids: tuple[str, ...]
-    because: str = ""
+    reason: str
+    sourced_ids: tuple[str, ...] = ()
+    headline: str = ""
+    """What is wrong with the run, in words that are the same for all drops of a kind."""
 
-    @property
-    def reason(self) -> str:
-        """What is wrong, in words."""
-        if self.because:
-            return self.because
-        return "nothing would be left" if not self.after else f"{self.removed / self.before:.0%} would leave"
-
-
-def hold_nothing(database: Warehouse) -> None:
-    """Define `held` (file, sourced_id, reason, since) and `kept cells` (file, sourced_id, cell) without a row."""
-    database.table("held", "select '' as file, '' as sourced_id, '' as reason, '' as since where false")
-    database.table("kept cells", "select '' as file, '' as sourced_id, '' as cell where false")
-
-
-def keep_dates(database: Warehouse) -> None:
-    """Add to `kept cells` the dates of results whose score is as published.
-
-    A score that fell to nothing and came back is a new one to the transforms, and was never away for the reader.
-    """
-    same = " and ".join(f"s.{quoted(c)} = m.{quoted(c)}" for c in ("sourcedId", "score", "scoreStatus"))
-    database.do(
-        'insert into "kept cells" select \'results\', m."sourcedId", m."scoreDate" '
-        f"from {at('memory apart', 'results')} as m "
-        f"inner join {at('source apart', 'results')} as s on {same} "
-        'where m."scoreDate" <> s."scoreDate" and m."scoreDate" <> \'\''
-    )
+    def told(self, names: dict[str, str]) -> dict[str, Any]:
+        """Return the drop as a row of the report and the ledger; `names` are those of the schools."""
+        return {
+            "file": self.file,
+            "school": self.school,
+            "school_name": names.get(self.school, ""),
+            "before": self.before,
+            "removed": self.removed,
+            "reason": self.reason,
+            "sourced_ids": list(self.sourced_ids),
+        }
 
 
-def hold(
-    database: Warehouse, columns: dict[str, list[str]], data_as_of: str, last: int, leaving: Iterable[str] = ()
-) -> None:
-    """Define the table `held` (file, sourced_id, reason, since): the rows that memory stands in for in this run.
+@dataclass
+class Findings:
+    """What the guards found: what blocks, what a step or option allowed (why), used agreements, warnings."""
 
-    What was held in the run `last` is let go when the data is newer than when it was first held, or of unknown age.
-    What a row that is kept needs is kept with it, however long. Rows of the schools `leaving` are not kept.
-    """
-    hold_nothing(database)
-    known = "held" in database.columns(ledger.SCHEMA)
-    recorded = f"{ledger.table('held')} where run = {last}" if known else "held"
-    database.table("held before", f"select file, sourced_id, since from {recorded}")
-    newer = "true" if not data_as_of else f"h.since < {literal(data_as_of)}"
+    drops: list[Drop] = field(default_factory=list)
+    allowed: list[Drop] = field(default_factory=list)
+    used: set[tuple[str, str]] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+    healed: list[str] = field(default_factory=list)
 
-    agreed = f"school in ({', '.join(map(literal, leaving)) or 'null'})"
+    def decide(self, drop: Drop, option: str, step: str = "") -> None:
+        """Let a drop go by the option or step that allows it, if there is one."""
+        why = f"{option} was given" if option else step
+        if why:
+            self.allowed.append(replace(drop, reason=f"{drop.reason}; {why}"))
+        else:
+            self.drops.append(drop)
 
-    def keep(name: str, file: str, where: str, reason: str) -> None:
-        again = f'select h.sourced_id from "held before" as h where h.file = {literal(file)} and {newer}'
-        left = f'select "sourcedId" from {at("schools of memory", file)} where {agreed}'
-        if reason != NEEDED:  # what others need goes with them, however long it was held for something else
-            where += f' and m."sourcedId" not in ({again})'
-        if file in _OF_ONE_SCHOOL:
-            where += f' and m."sourcedId" not in ({left})'
-        # Only a row that is not in the source, or not as it was, is ever kept.
-        remembered = at("memory apart", file)
-        database.table(name, f"select m.*, {literal(reason)} as reason from {remembered} as m where {where}")
+    def of_the_run(self, reason: str, option: str) -> None:
+        """Stop the run for a reason that is not one of rows, unless an option was given."""
+        self.decide(Drop("", "", 0, 0, reason, (), reason), option)
 
-    keep(
-        "keepable classes",
-        "classes",
-        f"{gone('classes')} and {there('orgs', 'schoolSourcedId')} "
-        f'and m."courseSourcedId" in (select "sourcedId" from {at("source", "courses")} union all '
-        f'select m."sourcedId" from {at("memory", "courses")} as m where {there("orgs", "orgSourcedId")} '
-        f"and (m.\"schoolYearSourcedId\" = '' or {there('academicSessions', 'schoolYearSourcedId')}))",
-        NEEDED,
-    )
-    keep(
-        "kept enrollments",
-        "enrollments",
-        f"{gone('enrollments')} and m.role = 'student' "
-        f'and (m."userSourcedId", m."schoolSourcedId") in (select * from {at("schools of source", "users")}) '
-        f'and (m."classSourcedId", m."userSourcedId") not in '
-        f'(select "classSourcedId", "userSourcedId" from {at("source", "enrollments")}) '
-        f'and ((m."classSourcedId", m."schoolSourcedId") in '
-        f'(select "sourcedId", "schoolSourcedId" from {at("source", "classes")}) '
-        'or m."classSourcedId" in (select "sourcedId" from "keepable classes"))',
-        VANISHED,
-    )
+
+def given(option: str, is_given: bool) -> str:
+    """Return an option that was given, blank where it was not."""
+    return option if is_given else ""
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """Return a row of `blocked` or `allowed` in words."""
+    if not row.get("file"):
+        return str(row.get("reason"))
+    return f"{row['file']} of {row.get('school_name') or row.get('school') or 'the district'}: {row.get('reason')}"
+
+
+def commands(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the commands that let go what is blocked: those of the steps, and one publish with all its options."""
+    named = [
+        command
+        for row in rows
+        for command in _COMMAND.findall(str(row.get("reason"))) or [f"{_PUBLISH} --allow-removals"]
+    ]
+    options = dict.fromkeys(one.removeprefix(_PUBLISH) for one in named if one.startswith(_PUBLISH))
+    steps = dict.fromkeys(one for one in named if not one.startswith(_PUBLISH))
+    return [*steps, *([f"{_PUBLISH}{''.join(options)}"] if options else [])]
+
+
+def headline(drops: Iterable[Drop]) -> str:
+    """Return in words what blocks a run."""
+    return "; ".join(dict.fromkeys(drop.headline for drop in drops))
+
+
+def guard(database: Warehouse, columns: dict[str, list[str]], settings: Settings, steps: Steps) -> Findings:
+    """Look at what would leave, fall and change, and decide what blocks."""
+    found = Findings()
+    _not_counted(database, steps, found)
+    removal = Threshold(settings.removal_threshold, settings.removal_rows)
+    change = Threshold(settings.change_threshold, settings.change_rows)
+    score = Threshold(settings.score_threshold, settings.score_rows)
+    removals = given("--allow-removals", settings.allow_removals)
+    waits = [setting for setting in steps.named if not setting.is_agreed]
+    for setting in waits:
+        for drop in _of_setting(database, [file for file in setting.files if file in columns], setting.reason):
+            found.decide(drop, removals)
+    found.used |= {(setting.name, setting.after) for setting in steps.named if setting.is_agreed}
+    for file, names in columns.items():
+        if any(file in setting.files for setting in waits):
+            continue  # all that moves is told above
+        moved = dict(database.rows(f"select what, count(*) from {at('changes', file)} group by what"))
+        if not moved:
+            continue
+        found.warnings += _added(database, file, steps) if moved.get("added", 0) >= _ADDED_ROWS else []
+        for drop in _removed(database, file, Threshold(0, 1) if steps.remakes(file) else removal):
+            reasoned = replace(drop, reason=drop.reason + steps.other_settings)
+            found.decide(reasoned, removals, steps.covering(drop, found.used))
+        for drop in _changed(database, file, names, change, steps):
+            found.decide(drop, given("--allow-changes", settings.allow_changes), steps.covers_file(file))
+        if file == "results":
+            for drop in _lower(database, score):
+                found.decide(drop, given("--allow-lower-scores", settings.allow_lower_scores), steps.covers_file(file))
+    return found
+
+
+def _not_counted(database: Warehouse, steps: Steps, found: Findings) -> None:
+    """Keep which rows that leave or change count for no guard: `not counted` (file, sourced_id)."""
     database.table(
-        "kept classes",
-        'select * from "keepable classes" where "sourcedId" in (select "classSourcedId" from "kept enrollments")',
+        "not counted",
+        f"select 'results' as file, sourced_id from doubtful where reason = {literal(IMPOSSIBLE)} "
+        "union all select 'academicSessions', sourced_id from beyond",
     )
-    kept = [("enrollments", "kept enrollments"), ("classes", "kept classes")]
-    _keep_terms(database)
-    sessions, terms = at("memory", "academicSessions"), 'select term from "kept terms"'
-    keep(
-        "kept academicSessions",
-        "academicSessions",
-        f'{gone("academicSessions")} and (m."sourcedId" in ({terms}) or m."sourcedId" in '
-        f'(select "parentSourcedId" from {sessions} where "sourcedId" in ({terms})))',
-        NEEDED,
+    leaving = f"select \"sourcedId\" from {at('changes', 'academicSessions')} where what = 'removed'"
+    if next(database.rows(leaving), None):
+        beyond = database.row(f"select count(*) from beyond where sourced_id in ({leaving})")[0]
+        if beyond:
+            found.healed.append(f"{plural(beyond, 'academic session')} beyond the next school year leave, not counted")
+        database.do(
+            f"insert into \"not counted\" select 'academicSessions', sourced_id from ({_unused_sessions()}) as u"
+        )
+    if steps.is_new_profile:  # what is there, and not taken by the reader
+        for file in steps.files:
+            database.do(
+                f'insert into "not counted" select {literal(file)}, "sourcedId" from {at("changes", file)} '
+                f'where what = \'removed\' and "sourcedId" in (select "sourcedId" from {at("source", file)})'
+            )
+    if steps.are_new_rules:
+        zeros = database.rows(
+            f'select m."sourcedId" from {at("memory", "results")} as m inner join {at("changes", "results")} as c '
+            f'on c."sourcedId" = m."sourcedId" where c.what = \'removed\' and {running_zero("m")} order by 1'
+        )
+        why = "would leave: this release makes no running grade before an item is graded"
+        _of_the_release(database, found, "results", [row[0] for row in zeros], why)
+        why = "would be written otherwise: this release reads `Family, Given` as given and family name"
+        _of_the_release(database, found, "users", _turned_round(database), why)
+
+
+def _unused_sessions() -> str:
+    """Return the query for the sessions of memory that nothing but sessions refers to; they stood there in vain."""
+    used = (
+        f"select session from (select {items(quoted('termSourcedIds'))} as session from {at('memory', 'classes')} "
+        f"union select \"schoolYearSourcedId\" from {at('memory', 'courses')}) as s where session <> ''"
     )
-    kept.append(("academicSessions", "kept academicSessions"))
-    keep(
-        "kept courses",
-        "courses",
-        f'{gone("courses")} and m."sourcedId" in (select "courseSourcedId" from "kept classes")',
-        NEEDED,
-    )
-    kept.append(("courses", "kept courses"))
-    kept += _keep_results(database, columns, keep)
-    database.table(
-        "held",
-        " union all ".join(
-            f'select {literal(file)} as file, k."sourcedId" as sourced_id, k.reason, '
-            f"coalesce(h.since, {literal(data_as_of)}) as since from {quoted(name)} as k "
-            f'left join "held before" as h on h.file = {literal(file)} and h.sourced_id = k."sourcedId"'
-            for file, name in kept
-        ),
+    sessions = at("memory", "academicSessions")
+    family = f'select "parentSourcedId" from {sessions} where "sourcedId" in ({used})'
+    return (
+        f'select "sourcedId" as sourced_id from {sessions} where "sourcedId" not in ({used}) and "sourcedId" not in '
+        f'({family}) and "parentSourcedId" not in ({used})'
     )
 
 
-def _keep_terms(database: Warehouse) -> None:
-    """Define `kept terms` (class, term): what the classes of held enrollments had, which those still there keep.
-
-    With its only learner of a term a class loses the term, and an enrollment must begin in a term of its class.
-    """
-    terms = items(quoted("termSourcedIds"))
-    database.table(
-        "kept terms",
-        f'select "sourcedId" as class, {terms} as term from {at("memory", "classes")} '
-        'where "sourcedId" in (select "classSourcedId" from "kept enrollments")',
-    )
-    database.do(
-        "insert into \"kept cells\" select 'classes', class, string_agg(distinct term, ',' order by term) from "
-        f'(select class, term from "kept terms" union select "sourcedId", {terms} from {at("source", "classes")}) as t '
-        'where class in (select class from "kept terms") group by class'
+def _turned_round(database: Warehouse) -> list[str]:
+    """Return the users whose given and family names have the same words as before, in other places."""
+    names = [f'{row}."{column}"' for row in "mn" for column in ("givenName", "familyName")]
+    changed = database.rows(
+        f'select m."sourcedId", {", ".join(names)} from {at("memory", "users")} as m '
+        f'inner join {at("changes", "users")} as c on c."sourcedId" = m."sourcedId" and c.what = \'changed\' '
+        f'inner join {at("now", "users")} as n on n."sourcedId" = m."sourcedId" order by 1'
     )
 
+    def words(*texts: str) -> list[str]:
+        return sorted(" ".join(texts).replace(",", " ").split())
 
-def _keep_results(
-    database: Warehouse, columns: dict[str, list[str]], keep: Callable[..., None]
-) -> list[tuple[str, str]]:
-    """Keep scores, and the line items and categories they need; returns (file, relation) of each kind."""
-    session = next(
-        name for name in columns["lineItems"] if name.endswith("SessionSourcedId") or name.startswith("gradingP")
-    )
-    classes = f'(select "sourcedId" from {at("source", "classes")} union select "sourcedId" from "kept classes")'
-    keep(
-        "keepable lineItems",
-        "lineItems",
-        f'{gone("lineItems")} and m."classSourcedId" in {classes} and {there("academicSessions", session)}',
-        NEEDED,
-    )
-    database.table(
-        "class of lineItem",
-        f'select "sourcedId", "classSourcedId" from {at("source", "lineItems")} '
-        'union all select "sourcedId", "classSourcedId" from "keepable lineItems"',
-    )
-    enrolled = (
-        f'(select "classSourcedId", "userSourcedId" from {at("source", "enrollments")} '
-        'union all select "classSourcedId", "userSourcedId" from "kept enrollments")'
-    )
-    of_members = (
-        'exists (select 1 from "class of lineItem" as c where c."sourcedId" = m."lineItemSourcedId" '
-        f'and (c."classSourcedId", m."studentSourcedId") in {enrolled})'
-    )
-    pair = '"lineItemSourcedId", "studentSourcedId"'
-    database.table("gone results", f"select {pair} from {at('memory apart', 'results')} as m where {gone('results')}")
-    database.table(  # from the gone to all there are: the other way round, all of them would have to fit into memory
-        "scored otherwise",
-        f'select {pair} from {at("source", "results")} where ({pair}) in (select {pair} from "gone results")',
-    )
-    scored_otherwise = f'(m."lineItemSourcedId", m."studentSourcedId") in (select {pair} from "scored otherwise")'
-    keep("vanished results", "results", f"{gone('results')} and not {scored_otherwise} and {of_members}", VANISHED)
-    keep(
-        "fallen results",
-        "results",
-        f'{number("m.score")} > 0 and m."sourcedId" in (select "sourcedId" from {at("source apart", "results")} as s '
-        f"where s.score = '' or {number('s.score')} = 0) and {of_members}",
-        FELL,
-    )
-    database.table(
-        "kept lineItems",
-        'select * from "keepable lineItems" where "sourcedId" in (select "lineItemSourcedId" from "vanished results")',
-    )
-    keep(
-        "kept categories",
-        "categories",
-        f'{gone("categories")} and m."sourcedId" in (select "categorySourcedId" from "kept lineItems")',
-        NEEDED,
-    )
     return [
-        ("results", "vanished results"),
-        ("results", "fallen results"),
-        ("lineItems", "kept lineItems"),
-        ("categories", "kept categories"),
+        one
+        for one, given, family, new_given, new_family in changed
+        if (given, family) != (new_given, new_family) and words(given, family) == words(new_given, new_family)
     ]
 
 
-def gone(file: str) -> str:
-    """Return the condition that a row `m` of `memory apart` is not in the source."""
-    return f'm."sourcedId" not in (select "sourcedId" from {at("source apart", file)})'
+def _of_the_release(database: Warehouse, found: Findings, file: str, ids: list[str], why: str) -> None:
+    if ids:
+        database.do('insert into "not counted" select ?, unnest(?)', [file, ids])
+        found.allowed.append(Drop(file, "", len(ids), len(ids), f"{plural(len(ids), 'row')} {why}", tuple(ids)))
+        found.warnings.append(f"{file}: {found.allowed[-1].reason}. The report lists them, once.")
 
 
-def there(file: str, column: str) -> str:
-    """Return the condition that what a row `m` of memory refers to is in the source."""
-    return f'm.{quoted(column)} in (select "sourcedId" from {at("source", file)})'
+def _by_school(database: Warehouse, rows: str) -> list[tuple[str, int]]:
+    """Return (school, how many) of a query for rows (sourcedId, school)."""
+    return list(database.rows(f"select school, count(*) from ({rows}) as r group by school order by 1"))
 
 
-def drops(database: Warehouse, files: Iterable[str], threshold: Threshold) -> list[Drop]:
-    """Return what leaves a school beyond the threshold, between memory and now."""
-    found = []
-    for file in files:
-        before, after = at("schools of memory", file), at("schools of now", file)
-        left = f"(select * from {before} except select * from {after})"
-        counted = database.rows(
-            f"select b.school, b.n, coalesce(a.n, 0), coalesce(l.n, 0) "
-            f"from (select school, count(*) as n from {before} group by school) as b "
-            f"left join (select school, count(*) as n from {after} group by school) as a on a.school = b.school "
-            f"left join (select school, count(*) as n from {left} as l group by school) as l on l.school = b.school "
-            f"order by 1"
-        )
-        for school, rows, kept, removed in list(counted):
-            if kept and (removed < threshold.rows or removed * 100 <= rows * threshold.percent):
-                continue
-            ids = database.rows(
-                f'select "sourcedId" from {left} as l where school = ? order by 1 limit {_IDS_SHOWN}', [school]
+def _ids(database: Warehouse, rows: str, school: str) -> tuple[str, ...]:
+    query = f'select "sourcedId" from ({rows}) as r where school = ? order by 1 limit {_IDS_SHOWN}'
+    return tuple(row[0] for row in database.rows(query, [school]))
+
+
+def _of_schools(file: str, ids: str) -> str:
+    """Return the query (sourcedId, school) for the rows of memory of a query of ids that count."""
+    return (
+        f'select * from {at("schools of memory", file)} where "sourcedId" in ({ids}) and "sourcedId" not in '
+        f'(select sourced_id from "not counted" where file = {literal(file)})'
+    )
+
+
+def _removed(database: Warehouse, file: str, threshold: Threshold) -> Iterator[Drop]:
+    """Yield what leaves a school beyond the threshold; to nothing, however few there were."""
+    before, after = at("schools of memory", file), at("schools of now", file)
+    counted = f'(select sourced_id from "not counted" where file = {literal(file)})'
+    left = f'select * from {before} where "sourcedId" not in {counted} except select * from {after}'
+    were, are = (dict(_by_school(database, f"select * from {one}")) for one in (before, after))
+    for school, rows in _by_school(database, left):
+        of, kept = were[school], are.get(school, 0)
+        if kept and threshold.passes(rows, of):
+            continue
+        share = f"{rows / of:.0%}" if kept else "nothing would be left"
+        reason = f"{rows:,} of {of:,} rows would leave ({share})"
+        ids = _ids(database, left, school)
+        yield Drop(file, school, of, rows, reason, ids, "more would leave than the threshold allows")
+
+
+def _changed(database: Warehouse, file: str, columns: list[str], threshold: Threshold, steps: Steps) -> Iterator[Drop]:
+    """Yield where more rows change in a name, title or reference than the threshold allows."""
+    names = [name for name in columns if _is_name_or_reference(name) and name not in steps.columns(file)]
+    if not names:
+        return
+    differ = " or ".join(f"(m.{quoted(name)} <> '' and m.{quoted(name)} <> n.{quoted(name)})" for name in names)
+    leaving = ", ".join(map(literal, sorted(steps.schools))) or "null"
+    agreed = f'select "sourcedId" from {at("schools of memory", file)} where school in ({leaving})'
+    ids = (
+        f'select m."sourcedId" from {at("memory", file)} as m inner join {at("now", file)} as n '
+        f'on n."sourcedId" = m."sourcedId" where m."sourcedId" in '
+        f"(select \"sourcedId\" from {at('changes', file)} where what = 'changed') and ({differ}) "
+        f'and m."sourcedId" not in ({agreed})'
+    )
+    counted = _by_school(database, _of_schools(file, ids))
+    if not counted:
+        return
+    were = dict(_by_school(database, f"select * from {at('schools of memory', file)}"))
+    for school, rows in counted:
+        of = were[school]
+        if not threshold.passes(rows, of):
+            reason = (
+                f"{rows:,} of {of:,} rows would have another name, title or reference ({rows / of:.0%}); if that is "
+                "right, `connect publish --allow-changes`"
             )
-            found.append(Drop(file, school, rows, kept, removed, tuple(row[0] for row in ids)))
-    return found
+            found = _ids(database, _of_schools(file, ids), school)
+            words = "more names, titles or references would change than the threshold allows"
+            yield Drop(file, school, of, rows, reason, found, words)
+
+
+def _is_name_or_reference(column: str) -> bool:
+    if column.endswith(("SourcedId", "SourcedIds")):
+        return column not in _SESSIONS
+    return column in {"name", "title", "username"} or column.endswith("Name")
+
+
+def _lower(database: Warehouse, threshold: Threshold) -> Iterator[Drop]:
+    """Yield where more final scores fall than the threshold allows, in hundredths of the line item's maximum."""
+
+    def percent(stage: str) -> str:
+        most = f"coalesce(nullif({number('l.' + quoted('resultValueMax'))}, 0), 100)"
+        return (
+            f'(select r."sourcedId", r."scoreStatus", {number("r.score")} * 100 / {most} as percent '
+            f"from {at(stage, 'results')} as r left join {at(stage, 'lineItems')} as l "
+            'on l."sourcedId" = r."lineItemSourcedId" where r."sourcedId" in '
+            f"(select \"sourcedId\" from {at('changes', 'results')} where what = 'changed'))"
+        )
+
+    final = "m.\"scoreStatus\" = 'fully graded'"
+    ids = (
+        f'select m."sourcedId" from {percent("memory")} as m inner join {percent("now")} as n '
+        f'on n."sourcedId" = m."sourcedId" where {final} and round(m.percent - coalesce(n.percent, 0), 6) >= {_FALL}'
+    )
+    counted = _by_school(database, _of_schools("results", ids))
+    if not counted:
+        return
+    graded = f'select m."sourcedId" from {at("memory", "results")} as m where {final}'
+    were = dict(_by_school(database, _of_schools("results", graded)))
+    for school, rows in counted:
+        of = were[school]
+        if not threshold.passes(rows, of):
+            reason = (
+                f"{rows:,} of {of:,} final scores would fall by {_FALL} points or more ({rows / of:.0%}); if that is "
+                "right, `connect publish --allow-lower-scores`"
+            )
+            found = _ids(database, _of_schools("results", ids), school)
+            yield Drop("results", school, of, rows, reason, found, "more scores would fall than the threshold allows")
+
+
+def _added(database: Warehouse, file: str, steps: Steps) -> Iterator[str]:
+    """Yield a warning for each school that gets far more rows than it had."""
+    new = (
+        f'select * from {at("schools of now", file)} where "sourcedId" in '
+        f"(select \"sourcedId\" from {at('changes', file)} where what = 'added')"
+    )
+    counted = [one for one in _by_school(database, new) if one[1] >= _ADDED_ROWS]
+    if not counted or steps.is_new_version or steps.covers_file(file):
+        return
+    were = dict(_by_school(database, f"select * from {at('schools of memory', file)}"))
+    for school, rows in counted:
+        of = were.get(school, 0)
+        if of and rows * 100 > of * _ADDED_PERCENT:
+            where = f"the school {school}" if school else "the district"
+            yield f"{file} of {where}: {rows:,} rows are new, where there were {of:,}. Is that right?"
+
+
+def _of_setting(database: Warehouse, files: list[str], reason: str) -> list[Drop]:
+    """Return what a setting moves that was changed without its step; one drop of the run, where nothing moves yet."""
+    drops = []
+    for file in files:
+        moved = f'select "sourcedId" from {at("changes", file)}'
+        both = " union ".join(
+            f'select * from {at(stage, file)} where "sourcedId" in ({moved})'
+            for stage in ("schools of memory", "schools of now")
+        )
+        were = dict(_by_school(database, f"select * from {at('schools of memory', file)}"))
+        drops += [
+            Drop(file, school, were.get(school, 0), rows, f"{rows:,} rows would change, since {reason}",
+                 _ids(database, both, school), reason)
+            for school, rows in _by_school(database, both)
+        ]  # fmt: skip
+    return drops or [Drop("", "", 0, 0, reason, (), reason)]
 
 
 def counts(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -5,8 +5,7 @@ What happens when the process dies: before the commit nothing happened; after it
 knows whether its package reached the reader, so the next delta begins at the last run of which that is known, and has
 tombstones also for what only the doubtful packages brought.
 
-`placed` in the report beside the package names the newest run that the reader may have seen, by ledger, number and
-seal. A ledger that does not know the seal is not the one that wrote the package: the warehouse was lost or restored.
+`placed` in the report beside the package names the newest run that the reader may have seen (see predecessor.py).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import json
 import time
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +29,7 @@ from coursera_connect.deciding import mapping, outdated
 from coursera_connect.delivering import delivery
 from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, RefusedError, UsageError
 from coursera_connect.publishing import binding as bindings
-from coursera_connect.publishing import checks, guards, package, shape, stages
+from coursera_connect.publishing import checks, guards, holds, package, predecessor, shape, stages, steps
 from coursera_connect.publishing.rules import Rule
 from coursera_connect.scheduling import blackout as black_outs
 from coursera_connect.scheduling import zones
@@ -53,12 +52,7 @@ PREVIEW = "preview"
 _OWN_SCHEMA = {"1.1": "", "1.2": "_1_2"}
 """What follows the schema's name where the files stand that only this version has, or has with other columns."""
 
-_GRADES = ("lineItems", "results", "categories")
 _ROWS_LISTED = 1000
-_ANOTHER_WAREHOUSE = (
-    "The warehouse does not know the last package, so it is a new one or a restored copy: if the saved state was ahead "
-    "of it, rows are missing that no usual run brings; `meltano run --full-refresh` reads everything again."
-)
 _NEEDED = Rule("reader-needs", "A file without which the reader takes nothing has no rows.", "Load all streams first.")
 
 
@@ -80,6 +74,14 @@ class Settings:
     removal_threshold: float = 15.0
     removal_rows: int = 5
     allow_removals: bool = False
+    score_threshold: float = 10.0
+    score_rows: int = 10
+    allow_lower_scores: bool = False
+    change_threshold: float = 50.0
+    change_rows: int = 50
+    allow_changes: bool = False
+    allow_above_maximum: bool = False
+    allow_older_data: bool = False
     blackout: str = ""
     lms_time_zone: str = "UTC"
     consent_until: str = ""
@@ -188,11 +190,9 @@ class _Run:
         self.columns: dict[str, list[str]] = {}
         self.headers: dict[str, list[str]] = {}
         self.recorded = False
-        self.drops: list[guards.Drop] = []
-        self.agreements: list[tuple[str, str]] = []
+        self.found = guards.Findings()
         self.seal = uuid.uuid4().hex
         self.before: dict[str, Any] = {}
-        self.trusted = False
         self.report: dict[str, Any] = {
             "outcome": "failed",
             "why": "",
@@ -210,6 +210,8 @@ class _Run:
             "profile": settings.profile,
             "privacy_level": settings.privacy_level,
             "data_as_of": "",
+            "read_at": "",
+            "stamp": "",
             "settings": {},
             "bytes": 0,
             "sha256": "",
@@ -219,6 +221,7 @@ class _Run:
             "problems": [],
             "findings": [],
             "blocked": [],
+            "allowed": [],
             "held": [],
             "delivery": None,
             "warnings": [],
@@ -227,7 +230,7 @@ class _Run:
 
     def look_back(self) -> None:
         """Read what the last run left beside the package. Called once nobody else can write there."""
-        self.before = _report_before(self.settings.package)
+        self.before = predecessor.report_beside(self.settings.package.with_name(REPORT))
         self.report["placed"] = self.before.get("placed")
 
     @contextmanager
@@ -250,7 +253,8 @@ class _Run:
             build = builds.finished(database, settings.database)
             if not is_shown:
                 outdated.refuse(database, build, settings.mapping, settings.transform)
-            report["settings"], report["data_as_of"] = _settings_used(database)
+            facts, warnings = steps.used(database, report["started_at"])
+            holds.doubts(database)
             report["build"] = build.build_id
         known = {*self.present, *stages.CONNECTED, *database.columns(ledger.SCHEMA)}
         self.columns = {
@@ -258,22 +262,21 @@ class _Run:
             for file, standard in self.binding.files.items()
             if file in known
         }
-        self.last = ledger.last_run(database, ledger.PUBLISHED)
-        self.placed = ledger.last_run(database, "placed")
-        newest = ledger.last_run(database)
-        report["run"] = newest["run"] + 1 if newest else 1
-        report["first"] = self.last is None
+        report |= facts
+        report["warnings"] += warnings
+        self.past = predecessor.look_back(database, self.before)
+        self.last = self.past.last
+        report |= {"run": self.past.number, "first": self.last is None, "stamp": self.past.stamp(report["started_at"])}
         if not self._headers_are_right():
             return
         with self.timed("compare"):
             self.step("Comparing with the last publish", 0)
             self._compare(database)
-        self.mode, reason = self._mode(database)
-        report["mode"] = self.mode
+        reason = self.past.no_delta(self.fingerprint, self._target()) if settings.mode == "delta" else ""
+        self.mode = report["mode"] = "bulk" if reason else settings.mode
         if reason:
             report["warnings"].append(f"A bulk file instead of a delta: {reason}.")
-        if self.before.get("placed") and not self.trusted:
-            report["warnings"].append(_ANOTHER_WAREHOUSE)
+        report["warnings"] += self.past.warnings(settings.mode)
         with self.timed("check"):
             self._present(database, "now")
             outcome = checks.check(
@@ -319,67 +322,22 @@ class _Run:
         version = self.last["version"] if self.last else settings.oneroster_version
         stages.schools(database, "source", columns, files=["users"])
         stages.schools(database, "memory", columns, stages.users_of(database, version))
-        same_settings = (
-            self.last is not None
-            and json.loads(self.last["settings"]) == self.report["settings"]
-            and version == settings.oneroster_version
-        )
-        self.agreed_schools = ledger.agreed(database, "school")
-        if self.last is not None and same_settings and not settings.allow_removals:
-            data_as_of, last = self.report["data_as_of"], self.last["run"]
-            guards.hold(database, columns, data_as_of, last, leaving=self.agreed_schools)
-        else:  # with other settings ids or line items change on purpose; another version has other columns
-            guards.hold_nothing(database)
-        guards.keep_dates(database)
+        since = steps.since(database, self.last, self.report["settings"], settings, list(columns))
+        holding = since.holding(self.last, self.report, settings)
+        told = holds.hold(database, columns, holding)
+        holds.keep_dates(database, holding.run_at)
         conditions = {file: shape.condition(self.shape, file) for file in columns}
         stages.now(database, columns, conditions)
         stages.changes(database, columns, conditions)
         stages.schools(database, "now", columns)
-        self._guard(database)
-
-    def _guard(self, database: Warehouse) -> None:
-        settings, was = self.settings, {}
-        if self.last is not None:
-            was = json.loads(self.last["settings"])
-        mode_was, mode = was.get("grade_sync"), self.report["settings"].get("grade_sync")
-        agreed_modes = ledger.agreed(database, "grade_sync")
-        threshold = guards.Threshold(settings.removal_threshold, settings.removal_rows)
-        any_removal = guards.Threshold(0, 1)
-        for file in self.columns:
-            switched = file in _GRADES and mode_was is not None and mode_was != mode
-            for drop in guards.drops(database, [file], any_removal if switched else threshold):
-                if settings.allow_removals:
-                    continue
-                if drop.school in self.agreed_schools:
-                    self.agreements.append(("school", drop.school))
-                elif switched and mode in agreed_modes:
-                    self.agreements.append(("grade_sync", str(mode)))
-                elif switched:
-                    step = f"`connect grades change {mode} --save`"
-                    reason = f"the grade sync was changed from {mode_was} to {mode} without {step}"
-                    self.drops.append(replace(drop, because=reason))
-                else:
-                    self.drops.append(drop)
-
-    def _mode(self, database: Warehouse) -> tuple[str, str]:
-        """Return bulk or delta, and why it is not the delta that was asked for."""
-        placed = self.placed
-        if placed is None:
-            return "bulk", "nothing was published yet" if self.settings.mode == "delta" else ""
-        since = ledger.read(database, "runs", "run >= ? and outcome in ('published', 'unchanged')", [placed["run"]])
-        beside = self.before.get("placed") or {}
-        self.trusted = beside.get("ledger") == ledger.identity(database) and beside.get("seal") in {
-            run.get("seal") for run in since
-        }
-        if self.settings.mode != "delta":
-            return "bulk", ""
-        if not self.trusted:
-            return "bulk", "the warehouse does not remember what was published last, it was lost or restored"
-        if any(run["shape"] != self.fingerprint for run in since):
-            return "bulk", "version, profile, privacy level, columns or excluded attributes have changed"
-        if placed["delivered_to"] != self._target():
-            return "bulk", "the last package went to another place"
-        return "delta", ""
+        self.found = guards.guard(database, columns, settings, since)
+        newer = self.past.newer(self.report["data_as_of"], self.report["read_at"], self.report["started_at"])
+        if newer:
+            self.found.of_the_run(newer, guards.given("--allow-older-data", settings.allow_older_data))
+        healed = [*self.past.healed(holding.run_at), *told.healed, *self.found.healed]
+        self.report["warnings"] += [*self.past.clock(self.report["started_at"]), *told.warnings, *self.found.warnings]
+        if healed:
+            self.report["warnings"].append(f"{guards.HEALED} {'; '.join(healed)}.")
 
     def _target(self) -> str:
         """Where the package is brought to, as the ledger remembers it; blank when it stays in its place."""
@@ -438,18 +396,8 @@ class _Run:
             for row in guards.counts(database, self.columns)
             if any(row[name] for name in ("total", "added", "changed", "removed", "held"))
         ]
-        report["blocked"] = [
-            {
-                "file": drop.file,
-                "school": drop.school,
-                "school_name": names.get(drop.school, ""),
-                "before": drop.before,
-                "removed": drop.removed,
-                "reason": drop.reason,
-                "sourced_ids": list(drop.sourced_ids),
-            }
-            for drop in self.drops
-        ]
+        report["blocked"] = [drop.told(names) for drop in self.found.drops]
+        report["allowed"] = [drop.told(names) for drop in self.found.allowed]
         report["held"] = [
             {"file": file, "sourced_id": sourced_id, "reason": reason, "since": since}
             for file, sourced_id, reason, since in database.rows("select * from held order by all")
@@ -464,8 +412,8 @@ class _Run:
         """Return outcome and reason when this package must not be published."""
         if self.refused:
             return "refused", "a rule is broken"
-        if self.drops:
-            return "blocked", "more would leave than the threshold allows"
+        if self.found.drops:
+            return "blocked", guards.headline(self.found.drops)
         return None
 
     def changes(self, database: Warehouse) -> dict[str, dict[str, list[str]]]:
@@ -485,8 +433,8 @@ class _Run:
         report, profile = self.report, self.shape.profile
         files = shape.files(self.shape, self.binding)
         if self.mode == "delta":
-            assert self.placed is not None  # noqa: S101 - else there is no delta
-            stages.delta(database, self.columns, self.placed["run"], report["started_at"])
+            assert self.past.placed is not None  # noqa: S101 - else there is no delta
+            stages.delta(database, self.columns, self.past.placed["run"], report["stamp"])
             self._present(database, "delta")
         parts = {}
         for file in files:
@@ -525,11 +473,14 @@ class _Run:
         def commit() -> None:
             self.report["outcome"] = "unchanged" if self.report["unchanged"] else "published"
             with database.transaction():
-                ledger.prepare(database)
+                ledger.prepare(database, self.past.known_as)
                 stages.remember(database, self.columns, self.report["run"])
+                ledger.note_sizes(database, self.report["run"])
                 self._record(database)
             self._identity = ledger.identity(database)
-            if self.trusted:  # else the reader may have seen what this ledger does not know, until this run is placed
+            if (
+                self.past.is_ours
+            ):  # else the reader may have seen what this ledger does not know, until this run is placed
                 self.report["placed"] = self._me()
                 self._write(json.dumps({**self.before, "placed": self._me()}, indent=2), REPORT)
 
@@ -539,7 +490,8 @@ class _Run:
             self._settle(database, "")
 
     def _me(self) -> dict[str, Any]:
-        return {"ledger": self._identity, "run": self.report["run"], "seal": self.seal}
+        of_the_run = {name: self.report[name] for name in ("run", "data_as_of", "read_at", "stamp")}
+        return {"ledger": self._identity, "seal": self.seal, **of_the_run}
 
     def deliver(self) -> None:
         """Bring the package to its receiver; the warehouse is free for others meanwhile."""
@@ -573,7 +525,7 @@ class _Run:
         report, run = self.report, self.report["run"]
         row = {
             **{name: report[name] for name in ("run", "outcome", "why", "started_at", "mode", "version", "profile")},
-            **{name: report[name] for name in ("data_as_of", "package", "bytes", "sha256")},
+            **{name: report[name] for name in ("data_as_of", "read_at", "stamp", "package", "bytes", "sha256")},
             "finished_at": ledger.now(),
             "shape": self.fingerprint if self.headers else "",
             "settings": json.dumps(report["settings"], sort_keys=True),
@@ -588,10 +540,11 @@ class _Run:
         problems = [{**row, "run": run, "how_many": row["count"]} for row in report["problems"]]
         ledger.record(database, "problems", problems)
         ledger.record(database, "held", [{"run": run, **row} for row in report["held"]])
-        blocked = [{**row, "run": run, "sourced_ids": " ".join(row["sourced_ids"])} for row in report["blocked"]]
-        ledger.record(database, "blocked", blocked)
+        for name in ("blocked", "allowed"):
+            drops = [{**row, "run": run, "sourced_ids": " ".join(row["sourced_ids"])} for row in report[name]]
+            ledger.record(database, name, drops)
         if report["outcome"] in {"published", "unchanged"}:
-            for kind, subject in set(self.agreements):
+            for kind, subject in self.found.used:
                 database.store(
                     f"update {ledger.table('agreements')} set used_by_run = ? "
                     "where kind = ? and subject = ? and used_by_run is null",
@@ -623,7 +576,10 @@ class _Run:
         """Return the report without the ids that are addresses: those may be a person's."""
         return {
             **self.report,
-            "blocked": [{**row, "sourced_ids": _no_addresses(row["sourced_ids"])} for row in self.report["blocked"]],
+            **{
+                name: [{**row, "sourced_ids": _no_addresses(row["sourced_ids"])} for row in self.report[name]]
+                for name in ("blocked", "allowed")
+            },
             "held": [row for row in self.report["held"] if "@" not in row["sourced_id"]],
             "changes": {
                 file: {what: _no_addresses(ids) for what, ids in changed.items()}
@@ -660,25 +616,6 @@ class _Run:
 
 def _no_addresses(ids: list[str]) -> list[str]:
     return [one for one in ids if "@" not in one]
-
-
-def _report_before(place: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(place.with_name(REPORT).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _settings_used(database: Warehouse) -> tuple[dict[str, Any], str]:
-    """Return the settings that shaped the tables, and the age of the data (blank when nobody knows)."""
-    names = database.columns("connect").get("settings_used")
-    if not names:
-        return {}, ""
-    row = next(database.rows("select * from connect.settings_used"), None)
-    found = dict(zip(names, row, strict=True)) if row else {}
-    data_as_of = found.pop("data_as_of", None)
-    return {name: str(value) for name, value in found.items() if value is not None}, str(data_as_of or "")
 
 
 def _errors_by_school(database: Warehouse, outcome: checks.Outcome) -> dict[tuple[str, str], int]:

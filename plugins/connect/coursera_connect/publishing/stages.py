@@ -4,7 +4,7 @@
     source    what the transforms made, all text, blank is the empty text
     memory    what the last publish recorded ; no row where nothing was ever published
     apart     the ids of the rows that source and memory do not have alike: all that follows looks at these alone
-    now       the source, and in place of its rows those that are held from memory (see `guards.py`)
+    now       the source, and in place of its rows those that are held from memory (see `holds.py`)
     changes   sourcedId and what happened to it between memory and now: added, changed, removed
     delta     now and what left since a run, with status and the moment of each row's own change
     publish   now, or the delta, as the reader is to see it
@@ -126,12 +126,13 @@ def _compare(database: Warehouse, name: str, new: str, old: str, compared: list[
 def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
     """Define the rows to be published: the source, but for the rows of the table `held`, which come from memory.
 
-    A row of the source has one cell from the table `kept cells`, if it is there. `conditions` has for a file the
-    condition on a row `r` under which the reader takes it.
+    Rows of the table `left out` wait. A row of the source has one cell from the table `kept cells`, if it is there.
+    `conditions` has for a file the condition on a row `r` under which the reader takes it.
     """
     for file, names in columns.items():
         listed = ", ".join(f"r.{quoted(name)}" for name in cells(names))
         held = f"select sourced_id from held where file = {literal(file)}"
+        waits = f'select sourced_id from "left out" where file = {literal(file)}'
         taken = f"({conditions.get(file, 'true')})"
         source = at("source", file)
         if file in KEPT_CELLS:
@@ -142,7 +143,7 @@ def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str
             )
         database.view(
             f"now {file}",
-            f'select {listed} from {source} as r where r."sourcedId" not in ({held}) and {taken} '
+            f'select {listed} from {source} as r where r."sourcedId" not in ({held} union all {waits}) and {taken} '
             f'union all select {listed} from {at("memory", file)} as r where r."sourcedId" in ({held}) and {taken}',
         )
 
@@ -157,6 +158,7 @@ def changes(database: Warehouse, columns: dict[str, list[str]], conditions: dict
             f"suspects {file}",
             f'select "sourcedId" from {at("apart", file)} '
             f'union select sourced_id from "kept cells" where file = {literal(file)} '
+            f'union select sourced_id from "left out" where file = {literal(file)} '
             f'union select r."sourcedId" from {at("source", file)} as r where not ({conditions.get(file, "true")})',
         )
         suspect = f'"sourcedId" in (select "sourcedId" from {at("suspects", file)})'
@@ -221,7 +223,7 @@ def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment
     A row that came and went in between has a tombstone, too: a package of that time may have reached the reader, and
     nobody could note it. A tombstone has the last cells.
     """
-    runs = f"(select run, {_milliseconds('started_at')} as at from {ledger.table('runs')})"
+    runs = f"(select run, {_milliseconds('stamp')} as at from ({ledger.stamps(database)}) as s)"
     this = _milliseconds(literal(moment))
     for file, names in columns.items():
         listed = ", ".join(f"r.{quoted(name)}" for name in cells(names))

@@ -15,6 +15,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from coursera_connect.publishing import guards
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -59,10 +61,7 @@ def summary(report: Mapping[str, Any]) -> str:
     if sums := _sums(report):
         lines.append(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS if sums[name] or name == "total") + " rows")
     lines += [f"- {_problem(problem, _chat)}" for problem in _of(report, "problems")[:_SHOWN]]
-    lines += [
-        f"- blocked: {_chat(block.get('file'))}, {_school(block, _chat)}: {_chat(block.get('reason'))}"
-        for block in _of(report, "blocked")[:_SHOWN]
-    ]
+    lines += [f"- blocked: {_chat(guards.sentence(block))}" for block in _of(report, "blocked")[:_SHOWN]]
     return "\n".join(lines)
 
 
@@ -141,11 +140,12 @@ def _blocked(report: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     if not rows:
         return []
+    commands = ", then ".join(f"`{one}`" for one in guards.commands(_of(report, "blocked")))
     remedy = (
-        "If the rows are meant to go, agree to it and publish again; if not, look in Coursera for what is missing "
+        f"If that is right, agree to it and publish again: {commands}. If not, look in Coursera for what is wrong "
         "there. `connect history show` tells which rows."
     )
-    return [*_table(("file", "school", "before", "would go", "reason"), rows, "llrrl"), "", remedy]
+    return [*_table(("file", "school", "before", "rows", "reason"), rows, "llrrl"), "", remedy]
 
 
 def _problems(report: Mapping[str, Any]) -> list[str]:

@@ -21,9 +21,9 @@ from markupsafe import Markup
 
 from coursera_connect.database import warehouse
 from coursera_connect.errors import OutputError
+from coursera_connect.moments import parsed
 from coursera_connect.publishing import package as packages
 from coursera_connect.telling import report_data, report_words
-from coursera_connect.telling.report_data import moment
 from coursera_connect.text import one_line
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _link(page: Path, package: Path) -> str:
 
 
 def _time(text: Any) -> str:
-    found = moment(text)
+    found = parsed(text)
     return f"{found.day} {found:%b %Y, %H:%M} UTC" if found else "unknown"
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import moments
 from coursera_connect.database import build as builds
 from coursera_connect.database import ledger
 from coursera_connect.database.warehouse import quoted
@@ -123,15 +123,6 @@ def _id(text: Any) -> str:
     return "" if text is None or "@" in str(text) else str(text)
 
 
-def moment(text: Any) -> datetime | None:
-    """Return a time of the ledger, None for what is none."""
-    try:
-        found = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-
-
 # The ledger
 
 
@@ -188,7 +179,7 @@ def _since(tables: _Tables, runs: list[dict[str, Any]]) -> dict[str, Any]:
     if not done:
         return {"base": None, "yesterday": False, "runs": 0, "rows": [], "sums": {}}
     today = done[0]["started_at"][:10]
-    earlier = [run for run in done if run["started_at"][:10] < today]
+    earlier = [run for run in done if run["started_at"][:10] != today]  # by the order of runs: a clock may go back
     base = earlier[0] if earlier else done[1] if len(done) > 1 else None
     among = [run["run"] for run in done if base is None or run["run"] > base["run"]]
     rows = tables.dicts(
@@ -224,7 +215,7 @@ def _of_epoch(seconds: Any) -> str | None:
     # A number, since DuckDB's client cannot give a moment with its zone unless pytz is installed.
     if seconds is None:
         return None
-    return datetime.fromtimestamp(int(seconds), timezone.utc).isoformat().replace("+00:00", "Z")
+    return moments.of_epoch(seconds)
 
 
 def _schools(tables: _Tables) -> list[dict[str, Any]]:
@@ -422,5 +413,5 @@ def _rows(tables: _Tables, rule: dict[str, Any], people: str, shield: Shield) ->
 
 def age(text: Any, now: str) -> timedelta | None:
     """Return how long before `now` a time lies, None for what is no time."""
-    then, here = moment(text), moment(now)
+    then, here = moments.parsed(text), moments.parsed(now)
     return here - then if then and here else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import meltano
+from coursera_connect.publishing import guards, holds
 from coursera_connect.telling.report_data import age
 from coursera_connect.text import one_line, plural
 
@@ -20,13 +20,13 @@ OLD_DATA = timedelta(hours=72)
 OLD_RUN = timedelta(hours=36)
 """A nightly run is missing when the last one is longer ago."""
 
-_STEP = re.compile("`(connect [^`]+)`")
-"""A command that the reason of a guard names."""
+_AHEAD = timedelta(days=1)
+"""By so much may clocks differ."""
 
 _NAMED = 3
 _STAYS = "The last good package stays as it is."
 _WRONG = {
-    "blocked": "The last publish was blocked: more would leave at once than the threshold allows.",
+    "blocked": "The last publish was blocked:",
     "refused": "The last publish was refused: the data breaks a rule.",
     "failed": "The last run failed.",
     "undelivered": "The package was made, but did not reach its receiver.",
@@ -36,7 +36,7 @@ _WRONG = {
 def words(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the verdict (good, look or stop), its sentence, what is to be added, the tasks, and what has moved."""
     verdict, sentence, more = _verdict(facts)
-    tasks = [*_of_the_run(facts), *_of_schools(facts["schools"]), *_of_the_data(facts)]
+    tasks = [*_of_the_run(facts), *_of_the_scale(facts), *_of_schools(facts["schools"]), *_of_the_data(facts)]
     return {
         "verdict": verdict,
         "sentence": sentence,
@@ -53,15 +53,16 @@ def _verdict(facts: dict[str, Any]) -> tuple[str, str, str]:
     outcome, why = last["outcome"], _sentence(last["why"])
     if outcome in _WRONG:
         told = [why if outcome in {"failed", "undelivered"} else "", "" if outcome == "undelivered" else _STAYS]
-        return "stop", _WRONG[outcome], " ".join(filter(None, told))
-    return _doubt(facts, outcome, why) or ("good", *_healthy(facts, outcome))
+        blocked = f"{_WRONG[outcome]} {why[:1].lower()}{why[1:]}" if outcome == "blocked" else ""
+        return "stop", blocked or _WRONG[outcome], " ".join(filter(None, told))
+    return _doubt(facts, outcome, why) or _wrong_scale(facts) or ("good", *_healthy(facts, outcome))
 
 
 def _doubt(facts: dict[str, Any], outcome: str, why: str) -> tuple[str, str, str] | None:
     """Return what deserves a look although the last run did what it should."""
     ran, refreshed = age(facts["runs"][0]["started_at"], facts["now"]), _age_of_data(facts)
-    if ran is not None and ran > OLD_RUN:
-        return "look", f"The sync has not run for {_length(ran)}.", "The schedules of meltano.yml run it every night."
+    if ran is not None and not -_AHEAD <= ran <= OLD_RUN:
+        return "look", *_of_the_clock(ran, facts)
     if facts["unfinished"]:
         return "look", "The last dbt:build did not make all tables, so the next publish will refuse them.", ""
     if outcome == "skipped":
@@ -72,6 +73,20 @@ def _doubt(facts: dict[str, Any], outcome: str, why: str) -> tuple[str, str, str
         more = "Coursera refreshes its reports every day."
         return "look", f"The sync runs, but the data from Coursera is {_length(refreshed)} old.", more
     return None
+
+
+def _of_the_clock(ran: timedelta, facts: dict[str, Any]) -> tuple[str, str]:
+    if ran > OLD_RUN:
+        return f"The sync has not run for {_length(ran)}.", "The schedules of meltano.yml run it every night."
+    more = f"It says {facts['runs'][0]['started_at']}, and this machine's clock {facts['now']}: set the clock right."
+    return "The last run is dated in the future.", more
+
+
+def _wrong_scale(facts: dict[str, Any]) -> tuple[str, str, str] | None:
+    if not any(row["reason"] == holds.SCALE for row in facts["held"]["rows"]):
+        return None
+    more = "Its published scores stay as they were, and new ones wait."
+    return "look", "Many scores of a school are above the maximum, so the scale of its grades must be wrong.", more
 
 
 def _healthy(facts: dict[str, Any], outcome: str) -> tuple[str, str]:
@@ -87,16 +102,21 @@ def _of_the_run(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if outcome == "none":
         yield _task("Load the data from Coursera and publish it.", "", "meltano run roster-sync")
     elif outcome == "blocked":
-        named = [step for row in facts["blocked"] for step in _STEP.findall(row["reason"])]
-        leave = "What would leave stands below, under “Held and blocked”. If it is right, let it go once."
-        steps = list(dict.fromkeys(named)) or ["connect publish --allow-removals"]
-        yield _task("Decide whether the rows may leave.", leave, "connect preview", *steps)
+        stands = "What was stopped stands below, under “Held and blocked”. If it is right, let it go once."
+        yield _task("Decide whether that is right.", stands, "connect preview", *guards.commands(facts["blocked"]))
     elif outcome == "refused":
         yield _task("Mend what stops the package.", "The rules are listed under “Data quality”.", "connect quality")
     elif outcome == "failed":
         yield _task("Run it again once the cause is gone.", why, "connect publish")
     elif outcome == "undelivered":
         yield _task("Deliver the package.", why, "connect deliver test", "connect deliver")
+
+
+def _of_the_scale(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if _wrong_scale(facts):
+        why = "If the scores are right, publish them once with the option; if not, ask Coursera."
+        commands = ("connect quality", "connect publish --allow-above-maximum")
+        yield _task("Find out why many scores of a school are above the maximum.", why, *commands)
 
 
 def _of_schools(programs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
