@@ -261,7 +261,12 @@ class CourseraStream(Stream):
             "rows_left_out": brought.left_out.total(),
             "left_out_for": ",".join(sorted(brought.left_out)) or None,
             "report_updated_at": None if self.as_of is None else rfc3339(self.as_of),
+            "began_at": rfc3339(self._initialized_at),
+            "covered": " ".join(sorted(self.covering)) or None,
         }
+
+    covering: frozenset[str] = frozenset()
+    """Courses of which the gradebook is read for every learner; `*` stands for all."""
 
     @property
     def read_with(self) -> str:

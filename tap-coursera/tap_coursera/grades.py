@@ -41,6 +41,8 @@ class GradebookStream(ProgramReportStream):
         super().__init__(tap)
         self.moved: set[plan.Pair] = set()
         """Who moved in the program that is being read, as far as that was asked."""
+        self._shown: set[tuple[str, str]] = set()
+        """Items (course, item) that somebody's row has shown in the program that is being read."""
         self._size: plan.Size | None = None
 
     @cached_property
@@ -53,6 +55,7 @@ class GradebookStream(ProgramReportStream):
     @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         self.moved, self.as_of = set(), None
+        self.covering, self._shown = frozenset(), set()
         self._size = known = self._remembered_size(context)
         since = self.planned_since(context)
         if since is None or known is None:
@@ -90,6 +93,7 @@ class GradebookStream(ProgramReportStream):
 
     def _whole(self, context: Context | None) -> Iterator[Raw]:
         courses: Counter[str] = Counter()
+        self.covering = frozenset("*")
         for raw in self.read([self.listing(context, {})], context):
             courses[str(raw.get("courseId"))] += 1
             yield raw
@@ -97,6 +101,7 @@ class GradebookStream(ProgramReportStream):
 
     def _parts(self, context: Context | None, asked: plan.Plan, known: plan.Size) -> Iterator[Raw]:
         by_course = {course: self.listing(context, {"courseId": course}) for course in sorted(asked.courses)}
+        self.covering = frozenset(by_course)
         learners = (self.listing(context, {"emailOrExternalId": learner}) for learner in sorted(asked.learners))
         yield from self.read((*by_course.values(), *learners), context)
         sizes = {course: listing.size or 0 for course, listing in by_course.items()}
@@ -143,9 +148,11 @@ class CourseGrades(GradebookStream):
             return
         with items.fed(context) as take:
             for raw in super().raw_rows(context):
+                items.covering = self.covering
                 take(raw, self.moved)
                 yield raw
             items.as_of = self.as_of
+            items.covering = self.covering
 
     @override
     def planned_since(self, context: Context | None) -> int | None:
@@ -174,6 +181,7 @@ class ItemGrades(GradebookStream):
     def fed(self, context: Context | None) -> Iterator[Callable[[Raw, set[plan.Pair]], None]]:
         """Write the items of gradebook rows that another stream reads; counts once that stream has read all of them."""
         since = self.since(context)
+        self._shown = set()
         latest = 0
         self._write_schema_message()
         self._coursera.progress.of(self.name).read_with = CourseGrades.name
@@ -211,6 +219,19 @@ class ItemGrades(GradebookStream):
         self._fed = None
         self.tell_unknown_fields()
         self.advance(context, latest)
+
+    @override
+    def wants(self, raw: Raw, changed: int | None, since: int | None) -> bool:
+        # Where every learner is read, a row of each item is written: an item without one is in no gradebook any more.
+        course = str(raw.get("courseId"))
+        if not self.covering & {"*", course}:
+            return super().wants(raw, changed, since)
+        items = raw.get("itemGradebooks")
+        ids = (item.get("itemId") for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
+        shown = {(course, str(item)) for item in ids}
+        is_news = not shown <= self._shown
+        self._shown |= shown
+        return super().wants(raw, changed, since) or is_news
 
     @override
     def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:

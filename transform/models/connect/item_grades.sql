@@ -11,6 +11,9 @@ with reported as (
         items.external_id
     from {{ ref("stg_coursera__item_grades") }} as items
     inner join {{ ref("identities") }} as identities on items.external_id = identities.external_id
+    left join {{ ref("gone_items") }} as gone
+        on items.program_id = gone.program_id and items.course_id = gone.course_id and items.item_id = gone.item_id
+    where gone.item_id is null
 ),
 
 ranked as (

@@ -43,6 +43,9 @@ known_items as (
         and items.course_id = grades_of_items.course_id
         and items.item_id is not distinct from grades_of_items.item_id
         and items.extracted_at is not distinct from grades_of_items.newest_read_at
+    left join {{ ref("gone_items") }} as gone
+        on items.program_id = gone.program_id and items.course_id = gone.course_id and items.item_id = gone.item_id
+    where gone.item_id is null
 ),
 
 told_apart as (
