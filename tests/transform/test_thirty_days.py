@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SEED = int(os.environ.get("THIRTY_DAYS_SEED", "4"))
 DAYS = int(os.environ.get("THIRTY_DAYS", "30"))
 MODELS = ("+oneroster", "+settings_used")
-REMEMBERED = ("connect.person_aliases", "connect.item_scores", "mapping.school_mapping")
+REMEMBERED = ("connect.person_aliases", "connect.person_keys", "connect.item_scores", "mapping.school_mapping")
 FILES = ("orgs", "academicSessions", "courses", "classes", "users", "enrollments", "categories", "lineItems", "results")
 # Ids by what they stand for: the query gives an id and the parts it is made of.
 STANDS_FOR = {

@@ -42,4 +42,7 @@
 
 {% macro default__trimmed(text) %}trim({{ text }}){% endmacro %}
 
+{#- An id or address to be compared where letter case and outer blanks do not count; blank is null. -#}
+{% macro folded(text) %}nullif(lower({{ trimmed(text) }}), ''){% endmacro %}
+
 {% macro list_of(text) %}string_agg(distinct {{ text }}, ',' order by {{ text }}){% endmacro %}

@@ -27,7 +27,7 @@ learner as (
         'student' as role,
         schools.school_sourced_ids,
         schools.primary_school_sourced_id,
-        case when people.person_key not like 'external~%' then people.person_key end as coursera_user_id,
+        people.coursera_user_id,
         {{ whole_line("people.external_id") }} as external_id,
         -- A list of {type:id} cannot hold an id with its own punctuation, and an id without it would be another id.
         case

@@ -1,15 +1,20 @@
-with reports as (
-    select
-        reported.*,
-        identities.person_key,
-        -- A learner whose external id has changed may be reported under both.
-        row_number() over (
-            partition by reported.program_id, reported.content_id, identities.person_key
-            order by reported.report_refreshed_at desc nulls last, reported.changed_at desc nulls last, reported.enrollment_id
-        ) as newest
+with of_persons as (
+    select reported.*, {{ person_of("coalesce(reported.enrolled_at, reported.changed_at)") }} as person_key
     from {{ ref("stg_coursera__enrollments") }} as reported
     inner join {{ ref("identities") }} as identities on reported.external_id = identities.external_id
+    left join {{ ref("passed_ids") }} as passed on reported.external_id = passed.external_id
     where reported.content_type = 'Course'
+),
+
+reports as (
+    select
+        *,
+        -- A learner whose external id has changed may be reported under both.
+        row_number() over (
+            partition by program_id, content_id, person_key
+            order by report_refreshed_at desc nulls last, changed_at desc nulls last, enrollment_id
+        ) as newest
+    from of_persons
 ),
 
 -- Who is a member now is what program_memberships says; the report's membership state may be a day or more behind.

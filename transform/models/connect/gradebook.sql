@@ -3,7 +3,7 @@ with reported as (
     select
         grades.program_id,
         grades.course_id,
-        identities.person_key,
+        {{ person_of("coalesce(grades.enrolled_at, grades.changed_at)") }} as person_key,
         grades.course_grade_percent,
         grades.last_activity_at,
         grades.is_completion_impossible,
@@ -13,6 +13,7 @@ with reported as (
         grades.course_grade_id
     from {{ ref("stg_coursera__course_grades") }} as grades
     inner join {{ ref("identities") }} as identities on grades.external_id = identities.external_id
+    left join {{ ref("passed_ids") }} as passed on grades.external_id = passed.external_id
 ),
 
 ranked as (
@@ -53,4 +54,4 @@ left join with_graded_items
     on ranked.program_id = with_graded_items.program_id
     and ranked.course_id = with_graded_items.course_id
     and ranked.person_key = with_graded_items.person_key
-where ranked.newest = 1
+where ranked.newest = 1 and ranked.person_key is not null

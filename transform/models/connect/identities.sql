@@ -1,33 +1,30 @@
-with reported as (
-    select external_id from {{ ref("stg_coursera__users") }}
-    union
-    select external_id from {{ ref("stg_coursera__program_memberships") }}
-    union
-    select external_id from {{ ref("stg_coursera__program_invitations") }}
-    union
-    select external_id from {{ ref("stg_coursera__enrollments") }}
-    union
-    select external_id from {{ ref("stg_coursera__course_grades") }}
-    union
-    select external_id from {{ ref("stg_coursera__item_grades") }}
+with keys as (
+    select holder_key, min(person_key) as person_key
+    from {{ ref("person_keys") }}
+    group by holder_key
 ),
 
-listed as (
-    select external_id, coursera_user_id
-    from {{ ref("stg_coursera__user_aliases") }}
-    where not is_removed
+-- Members who were published without an account, and still have none that is theirs.
+without_account as (
+    select external_id, person_key
+    from {{ ref("person_keys") }}
+    where
+        holder_key = 'external~' || external_id
+        and person_key not in (select person_key from {{ ref("person_keys") }} where holder_key not like 'external~%')
+    group by external_id, person_key
 )
 
 select
-    reported.external_id,
-    -- `~` cannot be part of a readable id, so such a person always gets the hash.
-    coalesce(listed.coursera_user_id, remembered.coursera_user_id, 'external~' || reported.external_id) as person_key,
-    case
-        when listed.coursera_user_id is not null then 'users_list'
-        when remembered.coursera_user_id is not null then 'remembered'
-        else 'external_id'
-    end as resolved_by
-from reported
-left join listed on reported.external_id = listed.external_id
-left join {{ ref("person_aliases") }} as remembered on reported.external_id = remembered.external_id
-where reported.external_id is not null
+    holders.external_id,
+    -- Two who were published as two stay two, though their ids are alike.
+    coalesce(
+        case when holders.resolved_by = 'similar' then without_account.person_key end,
+        keys.person_key,
+        holders.holder_key
+    ) as person_key,
+    holders.coursera_user_id,
+    holders.resolved_by,
+    holders.is_ambiguous
+from {{ ref("id_holders") }} as holders
+left join keys on holders.holder_key = keys.holder_key
+left join without_account on holders.external_id = without_account.external_id

@@ -4,13 +4,14 @@ with reported as (
         items.program_id,
         items.course_id,
         items.item_id,
-        identities.person_key,
+        {{ person_of("items.changed_at") }} as person_key,
         items.item_grade_percent,
         items.changed_at,
         items.extracted_at,
         items.external_id
     from {{ ref("stg_coursera__item_grades") }} as items
     inner join {{ ref("identities") }} as identities on items.external_id = identities.external_id
+    left join {{ ref("passed_ids") }} as passed on items.external_id = passed.external_id
     left join {{ ref("gone_items") }} as gone
         on items.program_id = gone.program_id and items.course_id = gone.course_id and items.item_id = gone.item_id
     where gone.item_id is null
@@ -33,4 +34,4 @@ select
     item_grade_percent as reported_percent,
     extracted_at
 from ranked
-where newest = 1 and {{ usable("item_grade_percent") }} is not null
+where newest = 1 and person_key is not null and {{ usable("item_grade_percent") }} is not null

@@ -6,14 +6,24 @@ with members as (
 ),
 
 described as (
-    select coursera_user_id as person_key, external_id, full_name, email, 1 as source_rank, extracted_at as described_at
-    from {{ ref("stg_coursera__users") }}
+    select
+        coalesce(keys.person_key, users.coursera_user_id) as person_key,
+        users.coursera_user_id,
+        users.external_id,
+        users.full_name,
+        users.email,
+        1 as source_rank,
+        users.extracted_at as described_at
+    from {{ ref("stg_coursera__users") }} as users
+    left join (
+        select holder_key, min(person_key) as person_key from {{ ref("person_keys") }} group by holder_key
+    ) as keys on users.coursera_user_id = keys.holder_key
     union all
-    select identities.person_key, listed.external_id, listed.full_name, listed.email, 2, listed.joined_at
+    select identities.person_key, identities.coursera_user_id, listed.external_id, listed.full_name, listed.email, 2, listed.joined_at
     from {{ ref("stg_coursera__program_memberships") }} as listed
     inner join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
     union all
-    select identities.person_key, listed.external_id, listed.full_name, listed.email, 3, listed.invited_at
+    select identities.person_key, identities.coursera_user_id, listed.external_id, listed.full_name, listed.email, 3, listed.invited_at
     from {{ ref("stg_coursera__program_invitations") }} as listed
     inner join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
 ),
@@ -21,6 +31,7 @@ described as (
 ranked as (
     select
         person_key,
+        coursera_user_id,
         external_id,
         {{ whole_line("full_name") }} as full_name,
         {{ one_line("email") }} as email,
@@ -49,31 +60,83 @@ told_apart as (
     from known
 ),
 
-named as (
+of_members as (
     select
         members.person_key,
         members.is_member,
+        told_apart.coursera_user_id,
         told_apart.external_id,
         told_apart.full_name,
         told_apart.email,
-        case when told_apart.full_name like '% %' then regexp_replace(told_apart.full_name, ' [^ ]*$', '') else told_apart.full_name end
-            as given_name,
-        case when told_apart.full_name like '% %' then regexp_replace(told_apart.full_name, '^.* ', '') end as family_name,
         told_apart.identity_key_part as identity_key,
-        {{ sourced_id("user", ["told_apart.identity_key_part"]) }} as user_sourced_id
+        {{ sourced_id("user", ["told_apart.identity_key_part"]) }} as user_sourced_id,
+        {{ commas_in_order("told_apart.full_name") }} as name_line
     from members
     inner join told_apart on members.person_key = told_apart.person_key
+),
+
+-- `Jr.` and the like after a comma stay with the family name, wherever that is.
+without_suffix as (
+    select
+        *,
+        case
+            when name_line like '% %, %' then regexp_replace(name_line, '(, {{ name_suffix_or_degree() }})+$', '', 'i')
+            else regexp_replace(name_line, '(, {{ name_suffix() }})+$', '', 'i')
+        end as name
+    from of_members
+),
+
+arranged as (
+    select
+        *,
+        substr(name_line, length(name) + 1) as suffix,
+        split_part(name, ', ', 1) as first_part,
+        split_part(name, ', ', 2) as second_part,
+        split_part(name, ', ', 3) as third_part,
+        case
+            when lower(name_line) ~ '^.+[ ,](inc|incorporated|llc|ltd|limited|llp|plc|gmbh|corp|corporation)[.]?$' then 'whole'
+            when name_line like '%, %' and name_line ~ '^.*[()&/;:@].*$' then 'whole'
+            when name not like '%, %' and name not like '% %' then case when name = name_line then 'given' else 'family' end
+            when name not like '%, %' and name = name_line and lower(name) ~ '^.+ [^ ]+ (jr|sr|ii|iii|iv)[.]?$' then 'last two words'
+            when name not like '%, %' then 'last word'
+            when name not like '%, %, %' then 'family first'
+            when name not like '%, %, %, %' and lower(split_part(name, ', ', 2)) ~ '^{{ name_suffix() }}$' then 'family and suffix first'
+            else 'whole'
+        end as way
+    from without_suffix
+),
+
+named as (
+    select
+        *,
+        case way
+            when 'whole' then full_name
+            when 'given' then name
+            when 'last two words' then regexp_replace(name, ' [^ ]+ [^ ]+$', '')
+            when 'last word' then regexp_replace(name, ' [^ ]*$', '')
+            when 'family first' then second_part
+            when 'family and suffix first' then third_part
+        end as given_name,
+        case way
+            when 'family' then name_line
+            when 'last two words' then regexp_replace(name, '^.* ([^ ]+ [^ ]+)$', '\1')
+            when 'last word' then regexp_replace(name, '^.* ', '') || suffix
+            when 'family first' then first_part || suffix
+            when 'family and suffix first' then first_part || ', ' || second_part || suffix
+        end as family_name
+    from arranged
 )
 
 select
     person_key,
     identity_key,
     user_sourced_id,
+    coursera_user_id,
     external_id,
 
     full_name,
-    coalesce({{ cut("given_name") }}, {{ placeholder }}) as given_name,
-    coalesce({{ cut("family_name") }}, {{ placeholder }}) as family_name,
+    coalesce(nullif({{ cut("given_name") }}, ''), {{ placeholder }}) as given_name,
+    coalesce(nullif({{ cut("family_name") }}, ''), {{ placeholder }}) as family_name,
     email,
 
     is_member

@@ -224,7 +224,7 @@ findings as (
         'A member whose Coursera account was never seen: known by the external id alone.',
         'user', program_id, {{ account }}
     from {{ ref("memberships") }}
-    where is_member and person_key like 'external~%'
+    where is_member and person_key in (select person_key from {{ ref("people") }} where coursera_user_id is null)
     union all
     select 'shared-email', 'flag',
         'Several accounts have the e-mail address, upper and lower case aside: they stay several people.',
@@ -258,6 +258,31 @@ findings as (
     inner join {{ ref("memberships") }} as memberships
         on listed.program_id = memberships.program_id and identities.person_key = memberships.person_key
     where identities.resolved_by = 'remembered'
+    union all
+    select 'ambiguous-external-id', 'skip',
+        'Several accounts or members have an external id that differs from this one in letter case or outer blanks alone: what is reported under it is nobody''s.',
+        'user', null, {{ unless_email("external_id") }}
+    from {{ ref("identities") }}
+    where is_ambiguous
+    union all
+    select 'external-id-passed-on', 'skip',
+        'Reported under the external id of somebody else, from before that person had it: the present holder gets nothing of it.',
+        'enrollment', reported.program_id, {{ unless_email("reported.enrollment_id") }}
+    from {{ ref("stg_coursera__enrollments") }} as reported
+    inner join {{ ref("passed_ids") }} as passed on reported.external_id = passed.external_id
+    where not {{ is_of_present_holder("coalesce(reported.enrolled_at, reported.changed_at)") }}
+    union all
+    select 'external-id-passed-on', 'skip',
+        'Reported under the external id of somebody else, from before that person had it: the present holder gets nothing of it.',
+        'grade', reported.program_id, {{ unless_email("reported.course_grade_id") }}
+    from {{ ref("stg_coursera__course_grades") }} as reported
+    inner join {{ ref("passed_ids") }} as passed on reported.external_id = passed.external_id
+    where not {{ is_of_present_holder("coalesce(reported.enrolled_at, reported.changed_at)") }}
+    union all
+    select 'external-id-passed-on', 'flag',
+        'An external id has passed from one person to another.',
+        'user', null, {{ unless_email("external_id") }}
+    from {{ ref("passed_ids") }}
     union all
     select 'stale-report', 'flag',
         'The enrollment report was last refreshed more than 72 hours before it was read.',

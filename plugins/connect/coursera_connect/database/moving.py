@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from coursera_connect.database.warehouse import Location
 
-REMEMBERED = {"connect": ("course_reads", "item_scores", "person_aliases")}
-"""The models that add to what they were in the run before: since when a score is as it is, who once had which id,
-when a course was last read for everybody."""
+REMEMBERED = {"connect": ("course_reads", "item_scores", "person_aliases", "person_keys")}
+"""The models that add to what they were in the run before: since when a score is as it is, who once had which id, by
+which key people are published, when a course was last read for everybody."""
 
 
 def move(file: Path, database: Location, wait: float) -> dict[str, int]:

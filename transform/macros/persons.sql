@@ -1,0 +1,18 @@
+{#- Whether two descriptions (full_name, email) are of different people: both know both, and both differ. -#}
+{% macro is_other_person(one, other) -%}
+  coalesce(
+    {{ folded(one ~ ".email") }} <> {{ folded(other ~ ".email") }} and {{ spelled(one ~ ".full_name") }} <> {{ spelled(other ~ ".full_name") }},
+    false
+  )
+{%- endmacro %}
+
+{#- A name to be compared: `Smith, John` is john smith. Blank is null. -#}
+{% macro spelled(name) %}regexp_replace(lower({{ whole_line(name) }}), '^([^,]+), ?([^,]+)$', '\2 \1'){% endmacro %}
+
+{#- Whether a row that reports an id (`passed` is its row of passed_ids, if there is one) is about the one who has the id now. -#}
+{% macro is_of_present_holder(moment, passed="passed") %}({{ passed }}.external_id is null or coalesce({{ moment }} >= {{ passed }}.since, false)){% endmacro %}
+
+{#- Who a row that reports an id is about: who has the id now, or who had it before; null where nobody knows who that was. -#}
+{% macro person_of(moment, identities="identities", passed="passed") -%}
+  case when {{ is_of_present_holder(moment, passed) }} then {{ identities }}.person_key else {{ passed }}.former_person_key end
+{%- endmacro %}

@@ -1,0 +1,124 @@
+{{ config(
+    materialized="incremental",
+    unique_key=["external_id", "holder_key", "email", "full_name"],
+    incremental_strategy="delete+insert",
+    full_refresh=false,
+) }}
+
+{#- Before there was this memory, the people of the last build had their keys, which are published. -#}
+{%- set before = adapter.get_relation(this.database, this.schema, "people") if execute and not is_incremental() else none -%}
+{%- if before is not none -%}
+  {%- set columns = adapter.get_columns_in_relation(before) | map(attribute="name") | list -%}
+  {%- if ["person_key", "external_id", "email", "full_name"] | reject("in", columns) | list -%}{%- set before = none -%}{%- endif -%}
+{%- endif -%}
+
+with known as (
+    {% if is_incremental() -%}
+    select external_id, holder_key, person_key, email, full_name, joined_at from {{ this }}
+    {%- elif before is not none -%}
+    select
+        external_id,
+        person_key as holder_key,
+        person_key,
+        coalesce({{ one_line("email") }}, '') as email,
+        coalesce({{ one_line("full_name") }}, '') as full_name,
+        cast(null as timestamptz) as joined_at
+    from {{ before }}
+    {%- else -%}
+    select
+        cast(null as text) as external_id, cast(null as text) as holder_key, cast(null as text) as person_key,
+        cast(null as text) as email, cast(null as text) as full_name, cast(null as timestamptz) as joined_at
+    where false
+    {%- endif %}
+),
+
+listed as (
+    select program_id, external_id, email, full_name, joined_at from {{ ref("stg_coursera__program_memberships") }}
+    union all
+    select program_id, external_id, email, full_name, cast(null as timestamptz) from {{ ref("stg_coursera__program_invitations") }}
+    where '{{ is_on("include_invited") }}' = 'true'
+),
+
+described as (
+    select
+        listed.external_id,
+        id_holders.holder_key,
+        coalesce({{ one_line("listed.email") }}, '') as email,
+        coalesce({{ one_line("listed.full_name") }}, '') as full_name,
+        min(listed.joined_at) as joined_at
+    from listed
+    inner join {{ ref("id_holders") }} as id_holders on listed.external_id = id_holders.external_id
+    inner join {{ ref("program_schools") }} as program_schools on listed.program_id = program_schools.program_id
+    group by 1, 2, 3, 4
+),
+
+keys as (
+    select holder_key, min(person_key) as person_key
+    from known
+    group by holder_key
+),
+
+-- Published without an account, and no account has turned out to be theirs.
+without_account as (
+    select *
+    from known
+    where
+        holder_key like 'external~%'
+        and person_key not in (select person_key from known where holder_key not like 'external~%')
+),
+
+-- An id that was published for a member stays, whatever account, or spelling of the id, shows up afterwards.
+turned_out as (
+    select
+        described.holder_key,
+        without_account.person_key,
+        row_number() over (
+            partition by described.holder_key
+            order by case when described.external_id = without_account.external_id then 0 else 1 end, without_account.person_key
+        ) as choice,
+        row_number() over (
+            partition by without_account.person_key
+            order by case when described.external_id = without_account.external_id then 0 else 1 end, described.holder_key
+        ) as claim
+    from described
+    inner join without_account
+        on described.external_id = without_account.external_id
+        or (
+            {{ folded("described.external_id") }} = {{ folded("without_account.external_id") }}
+            and without_account.external_id not in (select external_id from described)
+        )
+    where
+        described.holder_key not in (select holder_key from keys)
+        and not (
+            coalesce(described.joined_at > without_account.joined_at, false)
+            and {{ is_other_person("described", "without_account") }}
+        )
+),
+
+keyed as (
+    select
+        described.external_id,
+        described.holder_key,
+        coalesce(keys.person_key, turned_out.person_key, described.holder_key) as person_key,
+        described.email,
+        described.full_name,
+        described.joined_at
+    from described
+    left join keys on described.holder_key = keys.holder_key
+    left join (
+        select holder_key, min(person_key) as person_key from turned_out where choice = 1 and claim = 1 group by holder_key
+    ) as turned_out on described.holder_key = turned_out.holder_key
+)
+
+{% if not is_incremental() -%}
+select external_id, holder_key, person_key, email, full_name, joined_at from known
+union all
+{% endif -%}
+select keyed.external_id, keyed.holder_key, keyed.person_key, keyed.email, keyed.full_name, keyed.joined_at
+from keyed
+left join known
+    on keyed.external_id = known.external_id
+    and keyed.holder_key = known.holder_key
+    and keyed.email = known.email
+    and keyed.full_name = known.full_name
+where known.external_id is null
