@@ -303,7 +303,11 @@ findings as (
         'item', chosen.program_id, chosen.course_id
     from {{ ref("chosen_items") }} as chosen
     where not exists (
-        select 1 from (select *, item_name as name from {{ ref("stg_coursera__item_grades") }}) as items
+        select 1
+        from (
+            select distinct program_id, course_id, item_id, {{ one_line("item_name") }} as name
+            from {{ ref("stg_coursera__item_grades") }}
+        ) as items
         where {{ is_chosen("chosen", "items") }}
     )
     {%- endif %}

@@ -6,7 +6,6 @@ or blank, and the item's id or name is the given text, in any letter case, where
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,8 +90,28 @@ def chooses(choice: Choice, item: Item) -> bool:
     """Whether a choice takes an item."""
     if choice.program_id not in {"", item.program_id} or choice.course_id not in {"", item.course_id}:
         return False
-    pattern = re.compile(".*".join(map(re.escape, choice.item.lower().split("*"))), re.DOTALL)
-    return bool(pattern.fullmatch(item.item_id.lower()) or pattern.fullmatch(item.name.lower()))
+    pattern = choice.item.lower()
+    return matches(pattern, item.item_id.lower()) or matches(pattern, item.name.lower())
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a text is the pattern, in which `*` stands for anything; the time grows with the text, not with the `*`s.
+
+    Of what stands between two `*` the first place that fits leaves most room for the rest, so that none is tried twice.
+    """
+    first, *others = pattern.split("*")
+    if not others:
+        return text == pattern
+    *between, last = others
+    at, end = len(first), len(text) - len(last)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for part in between:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def chosen_by(wanted: Iterable[Choice], item: Item) -> Choice | None:
