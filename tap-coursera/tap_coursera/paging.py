@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from tap_coursera.errors import TapError
-from tap_coursera.seen import EARLIER, NOW, Seen
+from tap_coursera.seen import EARLIER, NOW, OUTRANKED_NOW, Seen
 from tap_coursera.typed import TypedRow
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ class Listing:
     dialect: Dialect = BUSINESSES
     typed: Callable[[Any], Row] | None = None
     """Decodes a row that is what its schema says."""
+    rank: Callable[[Row], int] | None = None
+    """Of rows with one id the one of the highest rank counts (0 to 2**63 - 1), whatever their order; else the first."""
     total: int | None = None
     """How many rows it has, as its newest page says."""
     size: int | None = None
@@ -158,6 +160,8 @@ class _Reading:
 
 def read(listings: Iterable[Listing], seen: Seen | None = None) -> Iterator[Row]:
     """The rows of some listings, one listing after the other: every row once, by its `id`, whichever listing shows it.
+
+    Where listings rank their rows, one that outranks an earlier row of the same id comes as well, after it.
 
     Args:
         listings: they are taken from the iterable when there is room for their first page.
@@ -200,9 +204,10 @@ def _pass(listing: Listing, reading: _Reading, seen: Seen, ahead: _Ahead) -> Ite
         for row in page:
             key = _key(listing, row)
             reading.order = hash((reading.order, key))
-            met = seen.meet(key)
-            if met is NOW:
+            met = seen.meet(key) if listing.rank is None else seen.meet(key, listing.rank(row))
+            if met is NOW or met is OUTRANKED_NOW:
                 reading.repeated += 1
+            if met is NOW:
                 continue
             new_here += 1
             if met is not EARLIER:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FEW = 20_000
 """Rows of the organisation that are held in memory at most, some 2 kB each at worst."""
 COURSE = "Course"
+_LATEST = 1 << 50
+"""Epoch milliseconds that no time reaches."""
 AS_OF = "report_updated_at"
 """In the state of a program: how old the report was when it was read last."""
 TOUCHES = ("lastActivityAt", "enrolledAt", "completedAt")
@@ -162,7 +164,16 @@ class EnrollmentReport:
             self.page_size,
             ("externalId", "contentType", "contentId"),
             typed=self.typed,
+            rank=newer,
         )
+
+
+def newer(raw: Raw) -> int:
+    """The rank of a row among others of its id: a member's before a deleted member's, then the one touched last."""
+    touched = max((_moment(raw.get(name)) for name in (*TOUCHES, "deletedAt")), default=0)
+    # Beyond it no time is one.
+    millisecond = int(touched) if 0 < touched < _LATEST else 0
+    return millisecond if raw.get("membershipState") == "DELETED_MEMBER" else _LATEST + millisecond
 
 
 def _moment(value: Any) -> float:

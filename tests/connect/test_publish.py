@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from tests.connect.desk import HEADERS
 from tests.connect.warehouse import ROWS, columns
 
 if TYPE_CHECKING:
@@ -234,3 +236,38 @@ def test_many_results_are_written_in_full_without_holding_them(place: Place, res
     result = subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert len(place.csv("results")) == results + 3
     assert int(result.stderr.split()[-2]) < 400_000  # kB
+
+
+def test_an_excluded_person_who_is_not_found_is_said_loudly_and_stops_nothing(place: Place) -> None:
+    folder = place.folder / "mapping"
+    folder.mkdir()
+    for name, header in HEADERS.items():
+        (folder / f"{name}.csv").write_text(f"{header}\n")
+    (folder / "excluded_people.csv").write_text("learner,reason\n0012345,\n12345,a tester\n")
+    (folder / "facilitators.csv").write_text(f"{HEADERS['facilitators']}\n,c2,f,A,B,,\n")
+    place.sql(
+        "create schema connect",
+        "create table connect.person_names as select '0012345' as name, 'u9' as person_key",
+        "create table connect.classes as select 'p1' as program_id, 'c1' as course_id",
+    )
+    done = place.call("publish", "--mapping", str(folder))
+    loud = [line for line in done.stdout.splitlines() if line.startswith("NOT EXCLUDED: ")]
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[:2] == loud
+    assert "1 line of excluded_people.csv matched nobody" in loud[0]
+    assert "excluded_people.csv, line 3: " in loud[1]
+    assert "the nearest is 0012345" in loud[1]
+    assert "Warning: facilitators.csv, line 2: there is no class of a course c2" in done.stdout
+    assert place.report()["not_excluded"] == loud
+    assert "## Not excluded" in place.package.with_name("publish-report.md").read_text()
+    assert loud[0] in place.call("summary").stdout
+    assert place.call("preview", "--mapping", str(folder)).stdout.count("NOT EXCLUDED: ") == 2
+    place.sql(
+        "create table connect.quality (rule text, severity text, sentence text, entity text, program_id text, "
+        "record_id text, how_many bigint)"
+    )
+    told = json.loads(place.call("quality", "--json", "--mapping", str(folder)).stdout)
+    assert [(one["file"], one["line"]) for one in told["mapping"]] == [
+        ("excluded_people.csv", 3),
+        ("facilitators.csv", 2),
+    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coursera_connect.deciding import mapping
+from coursera_connect.deciding import items, mapping
 from coursera_connect.errors import OutputError, RefusedError, UsageError
 from tests.connect.desk import HEADERS, Desk
 
@@ -70,6 +70,13 @@ def test_files_as_spreadsheets_save_them_are_in_order(desk: Desk) -> None:
         ("sections", ["P,,s,S,ann@x"], 2, "course_id is blank"),
         ("excluded_people", [",tester"], 2, "learner is blank"),
         ("terms", ["t,T,26,2026-01-01,2026-02-01"], 2, "school_year has to be the year"),
+        ("terms", ["t,T,20\uff126,2026-01-01,2026-02-01"], 2, "school_year has to be the year"),
+        ("terms", ["t,T,0026,2026-01-01,2026-02-01"], 2, "school_year has to be the year"),
+        ("terms", ["t,T,9999,2026-01-01,2026-02-01"], 2, "school_year has to be the year"),
+        ("facilitators", [",,f,A,B,nobody,"], 2, "email is no e-mail address"),
+        ("school_mapping", [f"P,,S,{'A' * 100_000}"], 2, "school_name has 100,000 letters: 255 at most"),
+        ("school_mapping", [f"P,,S,{'A' * 200_000}"], 2, "a cell has more than 131,072 letters"),
+        ("excluded_people", ["a\0b,"], 2, "learner has a character in it that is no text"),
         ("terms", ["t,T,2026,2026-02-30,2026-03-01"], 2, "starts_on has to be a day of the calendar"),
         ("terms", ["t,T,2026,2026-02-01,1.3.2026"], 2, "ends_before has to be a day of the calendar"),
         ("terms", ["t,T,2026,20260201,2026-03-01"], 2, "starts_on has to be a day of the calendar"),
@@ -94,7 +101,6 @@ def test_a_mistake_is_told_with_its_file_and_line(
     [
         ("program_id,program,school_id,school_name", "no column is called program; program_name is missing"),
         ("program_id,program_name,school_id", "school_name is missing"),
-        ("Program_ID,program_name,school_id,school_name", "no column is called Program_ID"),
         ("program_id,program_id,program_name,school_id,school_name", "a column is repeated"),
         ("program_id;program_name;school_id;school_name", "not parted by commas"),
         ("P,Data,S,School", "the header is missing"),
@@ -160,6 +166,67 @@ def test_a_line_without_effect_is_a_warning_and_no_mistake(desk: Desk) -> None:
     ]
 
 
+def test_terms_that_overlap_are_told_and_the_header_may_be_written_in_any_letter_case(desk: Desk) -> None:
+    rows = "t,T,2026,2026-01-01,2026-06-01\nq,Q,2026,2026-06-01,2026-07-01\nu,U,2026,2026-02-01,2026-03-01\n"
+    (desk.mapping / "terms.csv").write_text(f" Term_ID,TITLE,school_year , starts_on,ends_before\n{rows}")
+    done = desk.run("mapping", "check")
+    assert (done.exit_code, done.stdout.splitlines()) == (
+        0,
+        [
+            "Warning: terms.csv, line 4: the term overlaps with the one on line 2: is that meant?",
+            "The mapping files are in order.",
+        ],
+    )
+
+
+def test_a_line_that_matches_nothing_in_the_data_is_told_with_what_is_nearest(desk: Desk) -> None:
+    names = [
+        ("0012345", "Ann1"),
+        ("ann@x.example", "Ann1"),
+        ("bob@x.example", "external~bob@x.example"),
+        ("413862123456", "Cy3"),
+        ("413999123456", "Di4"),
+    ]
+    desk.load(
+        person_names=names,
+        stg_coursera__programs=[("P-000417", "Data")],
+        classes=[("P-000417", "Course1", "k1"), ("P-2", "Course2", "k2")],
+        stg_coursera__item_grades=[
+            ("P-000417", "Course1", "i1", "x", "Final exam", None, None, 1.0, 1.0, 1, None, None)
+        ],
+    )
+    desk.write("excluded_people", "0012345,", "12345,", "4.13862E+11,", "an@x.example,", "bbb@x.example,", "zzz,")
+    desk.write("school_mapping", "P-417,,P-417,Data", "P-000417,,P-000417,Data")
+    desk.write("facilitators", "P-000417,Course2,f,A,B,,", "P-000417,,g,A,B,,", ",Curse1,h,A,B,,")
+    desk.write("sections", "P-000417,Course1,s,,0012345", "P-000417,Course1,s,,012345")
+    desk.write("chosen_items", ",,Final*", ",,Finale exam", "P-000417,Course2,*")
+    done = desk.run("mapping", "check")
+    none = "learner matches nobody in the data, so nobody is left out by this line"
+    spreadsheet = "; it looks like an id that a spreadsheet took for a number, so format the column as text"
+    nothing, near_program = "so this line has no effect", "the nearest is P-000417 (Data)"
+    assert done.exit_code == 0
+    assert [line for line in done.stdout.splitlines() if "is not in school_mapping" not in line] == [
+        f"Warning: chosen_items.csv, line 3: no item is called Finale exam, {nothing}; the nearest is Final exam.",
+        f"Warning: chosen_items.csv, line 4: there is no class of a course Course2, {nothing}; the nearest is Course1.",
+        f"Warning: excluded_people.csv, line 3: {none}; the nearest is 0012345.",
+        f"Warning: excluded_people.csv, line 4: {none}; the nearest is 413862123456{spreadsheet}.",
+        f"Warning: excluded_people.csv, line 5: {none}; the nearest is an e-mail address, that of Ann1.",
+        f"Warning: excluded_people.csv, line 6: {none}; the nearest is the e-mail address of a learner.",
+        f"Warning: excluded_people.csv, line 7: {none}.",
+        f"Warning: facilitators.csv, line 2: program P-000417 has no course Course2, {nothing}.",
+        f"Warning: facilitators.csv, line 4: there is no class of a course Curse1, {nothing}; the nearest is Course1.",
+        f"Warning: school_mapping.csv, line 2: Coursera has no program P-417, {nothing}; {near_program}.",
+        f"Warning: sections.csv, line 3: learner matches nobody in the data, {nothing}; the nearest is 0012345.",
+        "The mapping files are in order.",
+    ]
+
+
+def test_no_pattern_of_items_takes_long() -> None:
+    assert not items.matches("*" * 5_000 + "b", "a" * 5_000)
+    assert not items.matches("a*" * 2_000 + "b", "a" * 5_000)
+    assert items.matches("a*" * 2_000 + "b", "a" * 5_000 + "b")
+
+
 def test_no_sentence_about_a_file_names_a_person(desk: Desk) -> None:
     desk.write("sections", "P,C,s,S,ann@x.example", "P,C,t,T,ann@x.example", "P,C,t,T,ann@x.example,more")
     desk.write("facilitators", ",,bea@x.example,Bea,Zed,bea@x.example,", ",,bea@x.example,Bea,Zed,b@x.example,")
@@ -177,7 +244,7 @@ def test_the_committed_mapping_files_are_in_order() -> None:
 
 # Writing
 
-NASTY = ['"', 'a,"b",c', "=1+1", "Zoë Ñandú 李 🙂", "O'Neil", "null", "x" * 5000, "a\\b", "#x"]
+NASTY = ['"', 'a,"b",c', "=1+1", "Zoë Ñandú 李 🙂", "O'Neil", "null", "x" * 255, "a\\b", "#x"]
 
 
 def test_what_is_written_is_read_back_and_sorted_and_written_the_same_again(desk: Desk) -> None:

@@ -45,6 +45,10 @@ NAMES = (
     "Ana\u2003\u0085\u1680Luz A\u030a",
     'Quote "Q", \\N, 100%?',
     "A\u202en\ufffea \u2066L\ufdd0u\u061cz\U0001fffe \u200fX",  # what is no text
+    "de la Cruz ,Mar\u00eda, Jr.",
+    "\u674e\uff0c\u660e",
+    "John van Smith, PhD, M.D.",
+    "Acme Learning, Inc.",
 )
 MODE = "final_incremental"  # final grades, running ones, and the days on which these were first seen
 COLLEGE = {"org_id": "SandboxOrg-AAAAAAAAA_A", "api_url": "http://127.0.0.1/ent/api"}

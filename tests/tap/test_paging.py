@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
@@ -13,6 +14,7 @@ from tap_coursera.ahead import Workers
 from tap_coursera.client import Tally
 from tap_coursera.errors import TapError
 from tap_coursera.paging import READS, Listing
+from tap_coursera.reports import newer
 from tap_coursera.seen import Seen
 
 if TYPE_CHECKING:
@@ -208,3 +210,25 @@ def test_the_id_of_a_row_that_came_without_is_made_of_its_parts() -> None:
 
 def test_the_same_id_in_two_programs_is_two_rows() -> None:
     assert len(listing({"id": "a", "programId": "p"}, {"id": "a", "programId": "q"})) == 2
+
+
+MEMBER = {"id": "a", "n": 1, "membershipState": "MEMBER", "enrolledAt": 1_600_000_000_000}
+LATER = {"id": "a", "n": 2, "membershipState": "MEMBER", "lastActivityAt": 1_700_000_000_000}
+DELETED = {"id": "a", "n": 3, "membershipState": "DELETED_MEMBER", "deletedAt": 1_750_000_000_000}
+ENDED = {"id": "a", "n": 4, "membershipState": "DELETED_MEMBER", "enrolledAt": 1_500_000_000_000}
+ENDLESS = {"id": "a", "n": 5, "membershipState": "DELETED_MEMBER", "deletedAt": 10**30, "lastActivityAt": "soon"}
+
+
+@pytest.mark.parametrize("rows", list(permutations((MEMBER, LATER, DELETED, ENDED, ENDLESS), 5))[::20])
+def test_of_two_rows_of_one_id_the_newer_comes_last_whatever_their_order(rows: tuple[dict[str, Any], ...]) -> None:
+    class One(Api):
+        def get(self, *_: Any) -> dict[str, Any]:
+            others = [{"id": other, "membershipState": "MEMBER"} for other in "xyz"]
+            elements = [others[0], *rows[:2], others[1], *rows[2:], others[2]]
+            return {"elements": [dict(one) for one in elements], "paging": {"total": len(elements)}}
+
+    api, seen = cast("Client", One(lambda *_: ([], None, None))), Seen()
+    found = list(Listing(api, "users", "/users", {}, None, rank=newer).rows(seen))
+    assert [row["n"] for row in found if row["id"] == "a"][-1] == 2
+    assert sorted(row["id"] for row in found if row["id"] != "a") == ["x", "y", "z"]
+    assert len(seen.rivals) == 1

@@ -31,7 +31,8 @@ class Compiled:
                 connection.execute(f"delete from mapping.{name}")
                 for row in mapping.get(name, []):
                     cells = [row.get(column) or None for column in header.split(",")]
-                    connection.execute(f"insert into mapping.{name} values ({', '.join('?' * len(cells))})", cells)
+                    places = ", ".join("?" * len(cells))
+                    connection.execute(f"insert into mapping.{name} ({header}) values ({places})", cells)
             for statement in self.statements:
                 connection.execute(statement)
             connection.execute("commit")

@@ -1,4 +1,4 @@
-"""Mapping files as spreadsheets and people save them, read by dbt as they are meant."""
+"""Mapping files as people save them: dbt reads them as they are meant, and refuses what connect refuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from coursera_connect.deciding import items, mapping
+from tests.transform.college import content, enrolled, item, member, offers, program
+from tests.transform.warehouse import MAPPING
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.transform.warehouse import Warehouse
 
 
@@ -27,7 +33,7 @@ def saved(warehouse: Warehouse) -> Warehouse:
         ),
         facilitators=(
             b"program_id,course_id,facilitator_id,given_name,family_name,email,username\n"
-            b'\n,,0123,"Zo\xc3\xab",Null,1e5,"true"\nProgB," ",9,"two\nlines",2026-01-01,,""'
+            b'\n,,0123,"Zo\xc3\xab",Null,zoe@x.example,"true"\nProgB," ",9,"two\nlines",2026-01-01,,""'
         ),
     )
     done = warehouse.dbt("build", "--select", "resource_type:seed")
@@ -37,12 +43,14 @@ def saved(warehouse: Warehouse) -> Warehouse:
 
 def test_every_cell_is_the_text_somebody_wrote_and_a_blank_one_is_null(saved: Warehouse) -> None:
     assert saved.read("mapping.school_mapping") == [
-        {"school_id": "007", "program_id": "007", "program_name": 'Arts, "Fine"', "school_name": "Müller - École"},
-        {"school_id": "ProgB", "program_id": "ProgB", "program_name": None, "school_name": "O'Neil 日本"},
+        {"program_id": "007", "program_name": 'Arts, "Fine"', "school_id": "007", "school_name": "Müller - École"}
+        | {"line_number": 2},
+        {"program_id": "ProgB", "program_name": None, "school_id": "ProgB", "school_name": "O'Neil 日本"}
+        | {"line_number": 3},
     ]
     assert [list(row.values()) for row in saved.read("mapping.facilitators")] == [
-        ["ProgB", None, "9", "two\nlines", "2026-01-01", None, None],
-        [None, None, "0123", "Zoë", "Null", "1e5", "true"],
+        ["ProgB", None, "9", "two\nlines", "2026-01-01", None, None, 4],
+        [None, None, "0123", "Zoë", "Null", "zoe@x.example", "true", 3],
     ]
 
 
@@ -78,3 +86,140 @@ def test_a_file_that_contradicts_itself_stops_the_build_and_the_test_tells_which
         "terms_csv_ends_no_term_before_it_starts",
         "chosen_items_csv_has_item",
     }
+
+
+FACILITATORS, SECTIONS = MAPPING["facilitators"], MAPPING["sections"]
+SCHOOLS, TERMS, ITEMS, EXCLUDED = (
+    MAPPING[name] for name in ("school_mapping", "terms", "chosen_items", "excluded_people")
+)
+TERM = "t,T,2026,2026-01-01,2026-06-01\n"
+GOOD, BAD = True, False
+# Each round is one build, in which every file is another case: whether it is in order, and what is in it.
+HOSTILE: dict[str, dict[str, tuple[bool, bytes | str]]] = {
+    "as spreadsheets save them": {
+        "school_mapping": (
+            GOOD,
+            b"\xef\xbb\xbf" + b' Program_ID ,PROGRAM_NAME,"school_name",school_id\r\n 007 ,, A ,007\r\n\r\n',
+        ),
+        "facilitators": (GOOD, f'{FACILITATORS}\r,,f,"two\nlines",null,a@b,x\r'),
+        "sections": (GOOD, f"{SECTIONS}\n,,,,\nP,C,s,,ann\n, ,\u00a0,,\nP,C,s,,{'b' * 900}"),
+        "excluded_people": (GOOD, EXCLUDED),
+        "terms": (GOOD, f"{TERMS}\n{TERM}q,Q,2026,2026-02-01,2026-03-01\n"),
+        "chosen_items": (GOOD, f'{ITEMS}\n,,a "b"\n,," a,""*"""\n'),
+    },
+    "other formats": {
+        "school_mapping": (BAD, SCHOOLS.replace(",", ";") + "\nP;;P;A\n"),
+        "facilitators": (BAD, f"{FACILITATORS}\n,,f,A,B,nobody,\n"),
+        "sections": (BAD, f"{SECTIONS}\nP,C,s,,ann\n".encode("utf-16")),
+        "excluded_people": (BAD, ""),
+        "terms": (BAD, TERMS + "\nt,T,20\uff126,2026-01-01,2026-06-01\n"),
+        "chosen_items": (BAD, "program_id,item,item\n,,x\n"),
+    },
+    "wrong cells": {
+        "school_mapping": (BAD, f"{SCHOOLS}\nP,,P,{'A' * 100_000}\n"),
+        "facilitators": (BAD, f"{FACILITATORS}\n,,f,A,B\n"),
+        "sections": (BAD, f'{SECTIONS}\nP,C,"s"t,,ann\n'),
+        "excluded_people": (BAD, f"{EXCLUDED}\na\0b,\n"),
+        "terms": (BAD, f"{TERMS}\n{TERM.replace('2026,2', '9999,2')}"),
+        "chosen_items": (BAD, f"\n{ITEMS}\n,,x\n"),
+    },
+    "wrong rows": {
+        "school_mapping": (BAD, f"{SCHOOLS}\nP,,P,A,B\n"),
+        "facilitators": (BAD, f"{FACILITATORS}\n,,f,{'A' * 256},B,,\n"),
+        "sections": (BAD, f'{SECTIONS}\nP,C,"s,,ann\n'),
+        "excluded_people": (BAD, f"{EXCLUDED}\nMüller,\n".encode("latin-1")),
+        "terms": (BAD, f"{TERMS}\n{TERM.replace('2026-06-01', '2026-02-29')}"),
+        "chosen_items": (BAD, ITEMS.replace(",", "\t") + "\n\t\tx\n"),
+    },
+    "wrong meanings": {
+        "school_mapping": (BAD, f"{SCHOOLS},more\nP,,P,A,\n"),
+        "facilitators": (BAD, f"{FACILITATORS}\n,,f,A,B,a@b@c,\n"),
+        "sections": (BAD, f"{SECTIONS}\nP,C,s,,ann\nP,C,t,,ANN\n"),
+        "excluded_people": (BAD, f"{EXCLUDED}\na\x01b,\n"),
+        "terms": (BAD, f"{TERMS}\nt,T,2026,2026-06-01,2026-06-01\n"),
+        "chosen_items": (BAD, f"{ITEMS}\n,,{'x' * 1001}\n"),
+    },
+    "at the edge": {
+        "school_mapping": (GOOD, f"{SCHOOLS}\nP,{'x' * 1000},P,{'A' * 255}\n"),
+        "facilitators": (BAD, f"{FACILITATORS}\n,,,,,,,,\n"),
+        "sections": (GOOD, f"{SECTIONS}\nP,C,s,,ann\np,C,s,,Ann\n"),
+        "excluded_people": (GOOD, f"{EXCLUDED}\n\n\n=1+1,\n4.13862E+11,\n"),
+        "terms": (BAD, f"{TERMS}\n{TERM.replace('2026,2', '0026,2')}"),
+        "chosen_items": (GOOD, f"{ITEMS}\r\n,,*\r\n"),
+    },
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_dbt_refuses_the_files_that_connect_refuses_and_reads_the_others_alike(
+    case: str, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    files = {name: said if isinstance(said, bytes) else said.encode() for name, (_, said) in HOSTILE[case].items()}
+    for name, said in files.items():
+        (tmp_path / f"{name}.csv").write_bytes(said)
+    wrong = {problem.file.removesuffix(".csv") for problem in mapping.problems(tmp_path)}
+    assert wrong == {name for name, (is_good, _) in HOSTILE[case].items() if not is_good}
+    warehouse.mapping(**files)
+    done = warehouse.dbt("build", "--select", "resource_type:seed")
+    assert done.returncode == (1 if wrong else 0)
+    ended = re.findall(r"(?:FAIL|ERROR) .*", done.output)
+    assert {name for name in files if any(name in line for line in ended)} == wrong, done.output[-6000:]
+    for name in files.keys() - wrong:
+        read = [
+            {column: cell or None for column, cell in line.cells.items()} | {"line_number": line.number}
+            for line in mapping.read(tmp_path, name).lines
+        ]
+        assert sorted(warehouse.read(f"mapping.{name}"), key=str) == sorted(
+            ({column: line[column] for column in (*mapping.columns(name), "line_number")} for line in read), key=str
+        )
+
+
+STARS = "*" * 40
+PATTERNS = [
+    *("quiz*", "*QUIZ", "q*z 1", "*", "**", "a_b", "a%b", "a.b*", "*(x)*", "*[1]*", "back\\slash*", "*$", "^*", "é*"),
+    *("*|*", "ab*ba", "*a*b*c*", "Quiz 1", "nothing", "{2}*", "+*", f"{STARS}b", f"{'a*' * 200}b"),
+]
+NAMES = [
+    *("Quiz 1", "final quiz", "a_b", "axb", "a%b", "a.b", "f(x)", "[1]", "back\\slash", "5$", "^up", "École", "é"),
+    *("a|b", "aba", "abba", "xaybzc", "{2}", "+1", "a" * 250, "two\nlines"),
+]
+
+
+def test_dbt_chooses_the_items_that_connect_shows_and_no_pattern_takes_long(warehouse: Warehouse) -> None:
+    warehouse.load(
+        "2026-02-02T06:00:00Z",
+        organizations=[{"id": "Org_A", "name": "College"}],
+        programs=[program(f"P{number}", "Arts") for number in range(len(PATTERNS))],
+        program_contents=[offers(f"P{number}", "C") for number in range(len(PATTERNS))],
+        contents=[content("C", "Writing")],
+        program_memberships=[member("P0", "sso1")],
+        enrollments=[enrolled(f"P{number}", "sso1", "C") for number in range(len(PATTERNS))],
+        item_grades=[
+            item(f"P{number}", "sso1", "C", f"i{at}", 50.0, item_name=name)
+            for number in range(len(PATTERNS))
+            for at, name in enumerate(NAMES)
+        ],
+    )
+    warehouse.mapping(
+        chosen_items=[{"program_id": f"P{number}", "item": pattern} for number, pattern in enumerate(PATTERNS)]
+    )
+    warehouse.run("--select", "+line_items", grade_sync="granular_selected")
+    chosen: dict[str, set[str]] = {}
+    for row in warehouse.read("connect.line_items"):
+        chosen.setdefault(PATTERNS[int(row["program_id"][1:])], set()).add(row["item_id"])
+    shown = {
+        pattern: {
+            f"i{at}"
+            for at, name in enumerate(NAMES)
+            if items.chooses(
+                items.Choice("", "", pattern),
+                items.Item("P", "", "C", "", "", f"i{at}", name.replace("\n", " "), "", None, 1),
+            )
+        }
+        for pattern in PATTERNS
+    }
+    assert chosen == {pattern: ids for pattern, ids in shown.items() if ids}
+    assert shown["*"] == shown["**"] == {f"i{at}" for at in range(len(NAMES))}
+    assert (shown["a_b"], shown["ab*ba"], shown["a.b*"]) == ({"i2"}, {"i15"}, {"i5"})
+    assert shown["nothing"] == shown[f"{'a*' * 200}b"] == set()
+    assert shown[f"{STARS}b"] == {"i2", "i3", "i4", "i5", "i13"}

@@ -1,4 +1,4 @@
-"""Who a report's row is about, over four nights: late accounts, ids spelled in two ways, ids that pass to somebody else."""
+"""Who a row is about, over four nights: late accounts, ids in two spellings, ids that pass to somebody else."""
 
 from __future__ import annotations
 
@@ -62,8 +62,13 @@ class College:
             learns("empty", 0.5, enrolled_at="2025-02-01T00:00:00Z"),
             learns("twin", 0.4),
         ]
+        old_row = completed(
+            "ProgA", "late", "Course1", 0.1, membership_state="DELETED_MEMBER", deleted_at="2026-01-30T00:00:00Z"
+        )
+        reported.insert(0, (old_row | {"changed_at": "2026-01-30T00:00:00Z"}, {}))
+        reported.append((completed("ProgA", "late", "Course1", 0.2, changed_at="2025-09-30T00:00:00Z"), {}))
         self.rows["enrollments"] = [one for one, _ in reported]
-        self.rows["course_grades"] = [one for _, one in reported]
+        self.rows["course_grades"] = [one for _, one in reported if one]
 
     def night(self) -> Night:
         """Load, build, and return the files."""
@@ -101,7 +106,9 @@ def nights(warehouse: Warehouse) -> list[Night]:
             member("ProgA", external_id, name, email=f"{mail}@mail.example", joined_at=came),
         )
     college.replace("users", "sso-ana", user("Ana1", "sso-ana", "Ana Berg", "berg@mail.example"))
-    college.replace("program_memberships", " SSO-Ana", member("ProgA", " SSO-Ana", "Ana Berg", email="berg@mail.example"))
+    college.replace(
+        "program_memberships", " SSO-Ana", member("ProgA", " SSO-Ana", "Ana Berg", email="berg@mail.example")
+    )
     college.rows["enrollments"] += [
         enrolled("ProgA", "passed", "Course2", enrolled_at="2026-01-21T00:00:00Z", email="new@mail.example"),
         enrolled("ProgA", "empty", "Course2", enrolled_at="2026-01-21T00:00:00Z"),
@@ -174,6 +181,16 @@ def test_who_gets_the_id_of_somebody_who_left_gets_no_row_of_that_persons(
     assert ("flag", "user", "passed") in flagged
     assert ("skip", "enrollment", "empty~Course~Course1") in flagged
     assert ("skip", "grade", "passed~Course1") in flagged
+
+
+def test_of_two_rows_of_one_id_the_newer_counts_and_the_other_is_told(
+    nights: list[Night], warehouse: Warehouse
+) -> None:
+    assert scores(nights[0])[who(nights[0])["late@mail.example"]] == "80.00"
+    told = [row for row in warehouse.read("connect.quality") if row["rule"] == "report-row-twice"]
+    assert [(row["severity"], row["entity"], row["record_id"]) for row in told] == [
+        ("skip", "enrollment", "late~Course~Course1")
+    ]
 
 
 def test_another_name_and_address_of_the_same_person_lose_nothing(nights: list[Night]) -> None:

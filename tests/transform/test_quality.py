@@ -34,6 +34,13 @@ FOUND = {
     ("shared-username", "flag", None, "user.Other"),
     ("several-external-ids", "flag", "ProgA", "Moved"),
     ("remembered-account", "flag", "ProgA", "Gone"),
+    ("ambiguous-external-id", "skip", None, "DOUBLE"),
+    ("external-id-passed-on", "flag", None, "sso4"),
+    ("external-id-passed-on", "skip", "ProgA", "sso4~Course~Course9"),
+    ("report-row-twice", "skip", "ProgA", "sso1~Course~Course1"),
+    ("excluded-person-unknown", "flag", None, "line 3"),
+    ("mapping-line-unknown", "flag", "ProgA", "line 2"),
+    ("mapping-line-unknown", "flag", None, "line 2"),
     ("stale-report", "flag", None, None),
     ("mapped-program-gone", "flag", "ProgX", "ProgX"),
     ("chosen-item-unknown", "flag", "ProgA", "Course1"),
@@ -72,6 +79,7 @@ def college(warehouse: Warehouse) -> Warehouse:
         user("Two", "Double", "Two", "two@mail.example"),
         user("Moved", "moved", "Moved", "moved@mail.example"),
         user("Gone", "gone", "Gone", "gone@mail.example", removed=True),
+        user("Before", "sso4", "Be Fore", "before@mail.example", removed=True),
     ]
     warehouse.load(BEFORE, users=[user("Moved", "moved before", "Moved", "moved@mail.example")])
     warehouse.run("--select", "+person_aliases")
@@ -108,6 +116,9 @@ def college(warehouse: Warehouse) -> Warehouse:
             enrolled("ProgA", "moved", "Course1"),
             enrolled("ProgA", "moved before", "Course1"),
             enrolled("ProgA", "elsewhere", "Course1"),
+            enrolled("ProgA", "DOUBLE", "Course1"),
+            enrolled("ProgA", "sso4", "Course9", enrolled_at="2025-05-01T00:00:00Z"),
+            enrolled("ProgA", "sso1", "Course1", membership_state="DELETED_MEMBER"),
             enrolled("ProgA", "test", "Course1"),
             enrolled("ProgN", "sso1", "Course1"),
             *(
@@ -131,7 +142,9 @@ def college(warehouse: Warehouse) -> Warehouse:
         school_mapping=[
             {"program_id": key, "school_id": key, "school_name": key} for key in ("ProgA", "ProgW", "ProgX")
         ],
-        excluded_people=[{"learner": "test"}],
+        excluded_people=[{"learner": "test"}, {"learner": "tset"}],
+        sections=[{"program_id": "ProgA", "course_id": "Course8", "section_id": "s", "learner": "sso1"}],
+        facilitators=[{"course_id": "Course8", "facilitator_id": "f"}],
         terms=[
             {
                 "term_id": "far",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FILES = ["orgs", "academicSessions", "courses", "classes", "users", "enrollments", "categories", "lineItems", "results"]
 
+PLACEHOLDER = "O'x {{ var('y') }} {% raw %} \\ \"'; drop schema connect cascade; --"
 
 def test_an_account_without_a_row_gives_empty_files(warehouse: Warehouse) -> None:
     warehouse.build(grade_sync="granular_all")
@@ -43,6 +44,37 @@ def test_a_setting_that_is_not_allowed_stops_the_run_and_says_what_is(warehouse:
         "grade_sync is 'granular'; allowed are: final, final_incremental, granular_selected, granular_all."
         in done.output
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "time_zone",
+            "Europe/Amsterdm'; drop schema connect cascade; --",
+            "connect cascade; --'; it must be the name of an IANA time zone; the nearest is Europe/Amsterdam.",
+        ),
+        ("name_placeholder", "x\ny", "name_placeholder is 'x y'; it must be a text of 1 to 100 letters on one line"),
+        (
+            "first_school_year",
+            "2012) or (select 1",
+            "first_school_year is '2012) or (select 1'; it must be the year in which a school year ends",
+        ),
+        ("attributes", ["users.sms"], "attributes is '['users.sms']'; it must be a mapping of targets to sources"),
+        ("line_item_title_length", "50\n", "line_item_title_length is '50'; it must be a whole number from 10 to 255"),
+        (
+            "calendar",
+            "{{ 1 }}" * 1000,
+            "calendar is '{{ 1 }}{{ 1 }}{{ 1 }}{{ 1 }}{{ 1 }}{{ 1 }}{{ 1 }}{{ 1 }}{{ 1...'; allowed",
+        ),
+    ],
+)
+def test_a_value_that_could_break_out_of_its_quotes_stops_the_run_before_anything_is_made(
+    warehouse: Warehouse, name: str, value: object, said: str
+) -> None:
+    done = warehouse.dbt("parse", "--vars", json.dumps({name: value}))
+    assert done.returncode != 0
+    assert said in " ".join(done.output.split())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +155,7 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
         school_year_start="01-01",
         first_school_year=2026,
         identity="external_id",
-        name_placeholder="n/a",
+        name_placeholder=PLACEHOLDER,
         attributes={
             "users.username": "learner.external_id",
             "users.sms": "learner.external_id",
@@ -144,7 +176,7 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
     assert [users["user.sso1"][name] for name in ("username", "sms", "middleName")] == ["sso1", "sso1", "Ana1"]
     assert "identifier" not in users["user.sso1"]
     assert "userIds" not in users["user.sso1"]
-    assert [row["familyName"] for row in users.values()].count("n/a") == 4  # nobody else has an account
+    assert [row["familyName"] for row in users.values()].count(PLACEHOLDER) == 4  # nobody else has an account
     (course,) = warehouse.file("courses").values()
     assert (course["title"], course["subjects"]) == ("Writing", "Course1")
     assert warehouse.file("orgs")["school.ProgA"]["identifier"] == "Business"

@@ -4,7 +4,7 @@
   A target that is mapped to nothing is null. A mapping that cannot be stops the run.
 -#}
 {% macro attribute(target) %}
-  {%- set source = attribute_mapping(var("attributes") or {})[target] -%}
+  {%- set source = attribute_mapping(attributes())[target] -%}
   {%- if source == "" -%}
     cast(null as text)
   {%- else -%}
@@ -22,6 +22,7 @@
   {%- endfor -%}
   {%- for target, chosen_source in attributes.items() -%}
     {%- set source = chosen_source or "" -%}
+    {%- set target = target | string -%}
     {%- set file = target.split(".")[0] -%}
     {%- set sources = readable_sources(file) -%}
     {%- if target in targets and "fixed" in targets[target] -%}

@@ -1,36 +1,83 @@
 {#-
-  The rows of a mapping file. Spreadsheets write it with CRLF, a byte order mark, blank lines and blanks around a cell; an empty cell is
-  null, and `null` is somebody's name. dbt-duckdb's own way guesses the dialect, and so fails on some files; agate's takes `null` for nothing.
+  The rows of a mapping file, read as `connect mapping check` reads them (deciding/mapping.py). Spreadsheets write it with CRLF, a byte order
+  mark, blank lines and blanks around a cell; an empty cell is null, and `null` is somebody's name. What the columns of dbt_project.yml and the
+  tests of mapping.yml cannot say is refused here: a wrong header, rows with too few cells, wrong quotes, and characters that are no text.
+
+  dbt's own ways guess types and dialects. agate, which is what reads a seed, reads it once more, and this time all of it is text.
 -#}
-{% macro duckdb__load_csv_rows(model, agate_table) %}
-  {%- set columns = agate_table.column_names -%}
+{% macro mapping_lines(model, agate_table) %}
+  {%- set columns = model.config.column_types | list -%}
+  {%- set file = model.name ~ ".csv" -%}
+  {%- set wanted = "the first line has to be " ~ columns | join(",") -%}
+  {%- set path = agate_table.original_abspath -%}
+  {%- set found = namespace(text=none, line=1) -%}
+  {%- set first_line = agate_table.from_csv(path, header=false, row_limit=1, encoding="utf-8-sig", strict=true) -%}
+  {%- for type in first_line.column_types if type.test("~neither number nor time~") -%}{%- set found.text = type -%}{%- endfor -%}
+  {%- if found.text is none -%}
+    {%- do exceptions.raise_compiler_error(file ~ ", line 1: the file is empty, or its header is missing: " ~ wanted) -%}
+  {%- endif -%}
+  {%- do found.text.null_values.clear() -%}
+  {%- set saved = agate_table.from_csv(
+    path, header=false, column_types=[found.text] * first_line.column_types | length, encoding="utf-8-sig", strict=true) -%}
+  {%- set header = [] -%}
+  {%- set lines = [] -%}
+  {%- for row in saved.rows -%}
+    {%- set cells = row.values() | list -%}
+    {%- if loop.first -%}
+      {%- for cell in cells -%}{%- do header.append((cell or "") | trim | lower) -%}{%- endfor -%}
+      {%- if header | sort != columns | sort -%}
+        {%- do exceptions.raise_compiler_error(file ~ ", line 1: the header is wrong: " ~ wanted) -%}
+      {%- endif -%}
+    {%- elif cells | map("default", "", true) | map("trim") | join -%}
+      {%- set line = {"line_number": found.line} -%}
+      {%- for cell in cells -%}
+        {%- if cell is none -%}
+          {%- do exceptions.raise_compiler_error(
+            file ~ ", line " ~ found.line ~ ": fewer cells than columns (" ~ columns | join(",") ~ ").") -%}
+        {%- elif modules.re.search("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]", cell | trim) -%}
+          {%- do exceptions.raise_compiler_error(
+            file ~ ", line " ~ found.line ~ ": " ~ header[loop.index0] ~ " has a character in it that is no text: type it anew.") -%}
+        {%- endif -%}
+        {%- do line.update({header[loop.index0]: cell | trim or none}) -%}
+      {%- endfor -%}
+      {%- do lines.append(line) -%}
+    {%- endif -%}
+    {%- set found.line = found.line + 1 + (cells | map("default", "", true) | join).count("\n") -%}
+  {%- endfor -%}
+  {{- return(lines) -}}
+{% endmacro %}
+
+{#- Both have the columns of the file, whatever order it has them in, and the line of the file on which a row begins. -#}
+{% macro create_mapping_table(model) %}
   {%- set sql -%}
-    insert into {{ this.render() }} ({{ columns | map("tojson") | join(", ") }})
-    select {% for column in columns %}nullif(trim("{{ column }}"), ''){{ ", " if not loop.last }}{% endfor %}
-    from read_csv(
-      '{{ adapter.get_seed_file_path(model) | replace("'", "''") }}',
-      auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', encoding = 'utf-8', parallel = false,
-      columns = { {%- for column in columns %}'{{ column }}': 'VARCHAR'{{ ", " if not loop.last }}{% endfor -%} }
-    )
-    where coalesce({% for column in columns %}nullif(trim("{{ column }}"), ''){{ ", " if not loop.last }}{% endfor %}) is not null
+    create table {{ this.render() }} ({% for column in model.config.column_types %}"{{ column }}" text, {% endfor %}"line_number" integer)
   {%- endset -%}
-  {%- do adapter.add_query(sql) -%}
+  {%- call statement("_") -%}{{ sql }}{%- endcall -%}
   {{- return(sql) -}}
 {% endmacro %}
 
-{#- PostgreSQL cannot see the file: agate reads it once more, and this time all its texts are what they are. -#}
-{% macro postgres__load_csv_rows(model, agate_table) %}
-  {%- set columns = agate_table.column_names -%}
-  {%- for type in agate_table.column_types -%}{%- do type.null_values.clear() -%}{%- endfor -%}
-  {%- set as_saved = agate_table.from_csv(agate_table.original_abspath, column_types=agate_table.column_types, encoding="utf-8-sig") -%}
+{% macro duckdb__create_csv_table(model, agate_table) %}{{ return(create_mapping_table(model)) }}{% endmacro %}
+
+{% macro postgres__create_csv_table(model, agate_table) %}{{ return(create_mapping_table(model)) }}{% endmacro %}
+
+{#- As one parameter: DuckDB's client takes milliseconds for each. -#}
+{% macro duckdb__load_csv_rows(model, agate_table) %}
+  {%- set types = {"line_number": "INTEGER"} -%}
+  {%- for column in model.config.column_types -%}{%- do types.update({column: "VARCHAR"}) -%}{%- endfor -%}
   {%- set sql -%}
-    insert into {{ this.render() }} ({{ columns | map("tojson") | join(", ") }})
-    select {% for column in columns %}nullif({{ trimmed('"' ~ column ~ '"') }}, ''){{ ", " if not loop.last }}{% endfor %}
-    from unnest({{ (["cast(%s as text[])"] * columns | length) | join(", ") }}) as saved ({{ columns | map("tojson") | join(", ") }})
-    where coalesce({% for column in columns %}nullif({{ trimmed('"' ~ column ~ '"') }}, ''){{ ", " if not loop.last }}{% endfor %}) is not null
+    insert into {{ this.render() }} by name select unnest(from_json(?, '{{ tojson([types]) }}'), recursive := true)
   {%- endset -%}
-  {%- set cells = [] -%}
-  {%- for column in as_saved.columns -%}{%- do cells.append(column.values() | list) -%}{%- endfor -%}
-  {%- do adapter.add_query(sql, bindings=cells, abridge_sql_log=True) -%}
+  {%- do adapter.add_query(sql, bindings=[tojson(mapping_lines(model, agate_table))], abridge_sql_log=True) -%}
+  {{- return(sql) -}}
+{% endmacro %}
+
+{% macro postgres__load_csv_rows(model, agate_table) %}
+  {%- set columns = model.config.column_types | list + ["line_number"] -%}
+  {%- set names = columns | map("tojson") | join(", ") -%}
+  {%- set sql -%}
+    insert into {{ this.render() }} ({{ names }})
+    select {{ names }} from json_populate_recordset(null::{{ this.render() }}, cast(%s as json))
+  {%- endset -%}
+  {%- do adapter.add_query(sql, bindings=[tojson(mapping_lines(model, agate_table))], abridge_sql_log=True) -%}
   {{- return(sql) -}}
 {% endmacro %}

@@ -3,8 +3,10 @@
 
   A stream that was never loaded, as where it is not selected or there is no program yet, has no rows. A column that the source declares and an
   earlier release did not load yet is null, until the stream is loaded again.
+
+  first: where rows of one key came in the same run, which of them counts, as an order; without it the one that came last does.
 -#}
-{% macro newest_rows(relation, key, removed=false) %}
+{% macro newest_rows(relation, key, removed=false, first=none) %}
   {%- if not is_loaded(relation) -%}
     {{ no_rows(relation) }}
   {%- else -%}
@@ -12,7 +14,7 @@
       {%- for column in lacking(relation) %}cast(null as text) as {{ column }}, {% endfor -%}
     {%- endset %}
     select * from (
-      {{ ranked(relation, key, "_sdc_sequence desc, _sdc_extracted_at desc", more) }}
+      {{ ranked(relation, key, (run_of(relation) ~ " desc, " ~ first ~ ", " if first else "") ~ "_sdc_sequence desc, _sdc_extracted_at desc", more) }}
     ) as ranked
     where newest = 1 and {{ has_key(key) }}{% if not removed %} and _sdc_deleted_at is null{% endif %}
   {%- endif -%}
@@ -25,6 +27,13 @@
 {% macro has_key(key) -%}
   {% for column in key %}{{ column }} {{ "is not null" if column == "program_id" else "<> ''" }}{{ " and " if not loop.last }}{% endfor %}
 {%- endmacro %}
+
+{#- What rows of one run of the loader have in common; a loader that does not tell gives every row its own. -#}
+{% macro run_of(relation) %}
+  {%- set told = execute and not relation.is_cte
+    and "_sdc_sync_started_at" in adapter.get_columns_in_relation(relation) | map(attribute="name") -%}
+  {{- return("coalesce(_sdc_sync_started_at, _sdc_sequence)" if told else "_sdc_sequence") -}}
+{% endmacro %}
 
 {#-
   The rows of a table or CTE with `newest`, which is 1 for the first of each key in an order; `more` are further columns, each with a comma

@@ -1,9 +1,29 @@
-{#- The only readers of the vars. A value that is not allowed stops the run with the names that are. -#}
+{#-
+  The only readers of the vars. A value that is not allowed stops the run, before anything is made, with those that are. What comes into SQL
+  is a name of a list, a number, or a text whose quotes are doubled.
+-#}
+
+{% macro check_settings() %}
+  {%- do grade_sync() -%}{%- do above_maximum() -%}{%- do calendar() -%}{%- do identity() -%}{%- do id_style() -%}{%- do score_scale() -%}
+  {%- do time_zone() -%}{%- do name_placeholder() -%}{%- do school_year_start() -%}{%- do first_school_year() -%}
+  {%- do length_of("line_item_title_length") -%}{%- do length_of("category_title_length") -%}
+  {%- do is_on("empty_classes") -%}{%- do is_on("include_invited") -%}
+  {%- do attribute_mapping(attributes()) -%}
+  {%- set environment = env_var("MELTANO_ENVIRONMENT", "sandbox") -%}
+  {%- if not modules.re.match("[A-Za-z0-9_][A-Za-z0-9_.-]*\\Z", environment) -%}
+    {%- do not_allowed("MELTANO_ENVIRONMENT", environment, "it must be the name of a folder in transform/mapping") -%}
+  {%- endif -%}
+{% endmacro %}
+
+{#- Stops the run; of a long value the beginning is told. -#}
+{% macro not_allowed(name, value, instead) %}
+  {%- set line = (value | string).split() | join(" ") -%}
+  {%- do exceptions.raise_compiler_error(name ~ " is '" ~ line[:60] ~ ("..." if line | length > 60 else "") ~ "'; " ~ instead ~ ".") -%}
+{% endmacro %}
 
 {% macro chosen(name, value, allowed) %}
   {%- if value not in allowed -%}
-    {%- do exceptions.raise_compiler_error(
-      name ~ " is '" ~ value ~ "'; allowed are: " ~ allowed | join(", ") ~ ".") -%}
+    {%- do not_allowed(name, value, "allowed are: " ~ allowed | join(", ")) -%}
   {%- endif -%}
   {{- return(value) -}}
 {% endmacro %}
@@ -43,8 +63,8 @@
 {#- How many characters a title may have: at least 10, at most the 255 that every reader keeps. -#}
 {% macro length_of(name) %}
   {%- set length = var(name) | string -%}
-  {%- if not modules.re.match("^[0-9]{2,3}$", length) or not 10 <= length | int <= 255 -%}
-    {%- do exceptions.raise_compiler_error(name ~ " is '" ~ length ~ "'; it must be a whole number from 10 to 255.") -%}
+  {%- if not modules.re.match("[0-9]{2,3}\\Z", length) or not 10 <= length | int <= 255 -%}
+    {%- do not_allowed(name, length, "it must be a whole number from 10 to 255") -%}
   {%- endif -%}
   {{- return(length | int) -}}
 {% endmacro %}
@@ -57,8 +77,57 @@
   {{- return(chosen("id_style", var("id_style"), ["readable", "hash"])) -}}
 {% endmacro %}
 
+{#- A text as SQL has it. -#}
+{% macro literal(text) %}{{ return("'" ~ text | string | replace("'", "''") ~ "'") }}{% endmacro %}
+
 {#- The text, quoted for SQL, that stands for a name somebody does not have. -#}
-{% macro name_placeholder() %}{{ return("'" ~ var("name_placeholder") | replace("'", "''") ~ "'") }}{% endmacro %}
+{% macro name_placeholder() %}
+  {%- set text = var("name_placeholder") -%}
+  {%- if text is not string or not 1 <= text | length <= 100 or text != text | trim
+    or modules.re.search("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]", text) -%}
+    {%- do not_allowed("name_placeholder", text, "it must be a text of 1 to 100 letters on one line, without blanks at its ends") -%}
+  {%- endif -%}
+  {{- return(literal(text)) -}}
+{% endmacro %}
+
+{#- Name of an IANA time zone. -#}
+{% macro time_zone() %}
+  {%- set zone = var("time_zone") -%}
+  {%- if zone is not string or zone not in modules.pytz.all_timezones_set -%}
+    {%- do not_allowed("time_zone", zone, "it must be the name of an IANA time zone; the nearest is " ~ nearest(zone | string, modules.pytz.all_timezones)) -%}
+  {%- endif -%}
+  {{- return(zone) -}}
+{% endmacro %}
+
+{#- The name that has most pairs of letters in common with a text, upper and lower case being the same. -#}
+{% macro nearest(text, names) %}
+  {%- set best = namespace(name=none, score=-1) -%}
+  {%- set wanted = text[:100] | lower -%}
+  {%- for name in names -%}
+    {%- set pairs = [] -%}
+    {%- for at in range(name | length - 1) if name[at:at + 2] | lower in wanted -%}{%- do pairs.append(at) -%}{%- endfor -%}
+    {%- set score = 2 * pairs | length / (name | length + wanted | length) -%}
+    {%- if score > best.score -%}{%- set best.name = name -%}{%- set best.score = score -%}{%- endif -%}
+  {%- endfor -%}
+  {{- return(best.name) -}}
+{% endmacro %}
+
+{% macro first_school_year() %}
+  {%- set year = var("first_school_year") | string -%}
+  {%- if not modules.re.match("(19|20|21)[0-9]{2}\\Z", year) -%}
+    {%- do not_allowed("first_school_year", year, "it must be the year in which a school year ends, such as 2012") -%}
+  {%- endif -%}
+  {{- return(year | int) -}}
+{% endmacro %}
+
+{#- The organisation's own attribute mapping: source by target. -#}
+{% macro attributes() %}
+  {%- set own = var("attributes") or {} -%}
+  {%- if own is not mapping -%}
+    {%- do not_allowed("attributes", own, "it must be a mapping of targets to sources, such as {users.sms: learner.external_id}") -%}
+  {%- endif -%}
+  {{- return(own) -}}
+{% endmacro %}
 
 {% macro is_on(name) %}
   {{- return(chosen(name, var(name) | string | lower, ["true", "false"])) -}}
@@ -67,11 +136,10 @@
 {#- {month, day, ends_next_year}: a year that begins on 1 January ends in the year it began. -#}
 {% macro school_year_start() %}
   {%- set start = var("school_year_start") | string -%}
-  {%- set valid = modules.re.match("^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", start)
+  {%- set valid = modules.re.match("(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\\Z", start)
     and start not in ["02-29", "02-30", "02-31", "04-31", "06-31", "09-31", "11-31"] -%}
   {%- if not valid -%}
-    {%- do exceptions.raise_compiler_error(
-      "school_year_start is '" ~ start ~ "'; it must be a month and a day of every year, such as 08-01.") -%}
+    {%- do not_allowed("school_year_start", start, "it must be a month and a day of every year, such as 08-01") -%}
   {%- endif -%}
   {{- return({"month": start[:2] | int, "day": start[3:] | int, "ends_next_year": 0 if start == "01-01" else 1}) -}}
 {% endmacro %}

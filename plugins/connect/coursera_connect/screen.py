@@ -59,7 +59,7 @@ def published(report: dict[str, Any]) -> str:
         lines.append(f"Since the last publish: {_moved(report['counts'])}.")
     if report["delivery"]:
         lines.append(f"Delivered to {report['delivery']['target_shown']}.")
-    return "\n".join([*lines, *_held(report), *report["warnings"], *_warnings(report)])
+    return "\n".join([*report["not_excluded"], *lines, *_held(report), *report["warnings"], *_warnings(report)])
 
 
 def refused(report: dict[str, Any], where: Path) -> str:
@@ -71,7 +71,7 @@ def refused(report: dict[str, Any], where: Path) -> str:
         lines.append(f"If that is right, once: {', '.join(commands)}")
     lines += _held(report) + _warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
-    return "\n".join([*lines, f"Not published, {stays}. All findings: {near(where)}"])
+    return "\n".join([*report["not_excluded"], *lines, f"Not published, {stays}. All findings: {near(where)}"])
 
 
 def checked(report: dict[str, Any]) -> str:
@@ -89,7 +89,7 @@ def preview(report: dict[str, Any]) -> None:
     console.print(changes_table(report["counts"], "What would change since the last publish"))
     if not any(row[name] for row in report["counts"] for name in ("added", "changed", "removed")):
         console.print("Nothing would change.")
-    lines = _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
+    lines = report["not_excluded"] + _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
     lines += [f"Would be blocked: {guards.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
     lines.append(told or f"It would be published. The package to look at: {near(report['package'])}")
@@ -146,6 +146,7 @@ def summary(facts: dict[str, Any]) -> None:
         brought = f"The last load brought {received:,} of {rows:,} rows"
         lines += [f"{brought}: of enrollments and grades only what changed.", ""]
     lines += filter(None, [facts["unfinished"]])
+    lines += facts["package"].get("not_excluded") or []
     console.print("\n".join(lines + _package(facts["package"])), soft_wrap=True)
     if facts["package"]["published"] and facts["package"]["bytes"]:
         files = Table("file", "mode", box=None)

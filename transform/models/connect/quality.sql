@@ -259,6 +259,11 @@ findings as (
         on listed.program_id = memberships.program_id and identities.person_key = memberships.person_key
     where identities.resolved_by = 'remembered'
     union all
+    select 'report-row-twice', 'skip',
+        'A report shows several rows of one id: the newer counts, that of a member before that of a deleted member.',
+        entity, program_id, {{ unless_email("row_id") }}
+    from {{ ref("stg_coursera__rows_twice") }}
+    union all
     select 'ambiguous-external-id', 'skip',
         'Several accounts or members have an external id that differs from this one in letter case or outer blanks alone: what is reported under it is nobody''s.',
         'user', null, {{ unless_email("external_id") }}
@@ -296,6 +301,34 @@ findings as (
     from {{ ref("school_mapping") }} as mapped
     left join {{ ref("stg_coursera__programs") }} as programs on mapped.program_id = programs.program_id
     where programs.program_id is null
+    union all
+    select 'excluded-person-unknown', 'flag',
+        'A line of excluded_people.csv matches nobody, so nobody is left out by it: connect mapping check names what is nearest.',
+        'excluded_people.csv', null, 'line ' || listed.line_number
+    from {{ ref("excluded_people") }} as listed
+    where lower(listed.learner) not in (select name from {{ ref("person_names") }})
+    union all
+    select 'mapping-line-unknown', 'flag',
+        'A line of a mapping file matches nobody or nothing, so it has no effect: connect mapping check names what is nearest.',
+        'sections.csv', listed.program_id, 'line ' || listed.line_number
+    from {{ ref("sections") }} as listed
+    where
+        lower(listed.learner) not in (select name from {{ ref("person_names") }})
+        or not exists (
+            select 1 from {{ ref("classes") }} as classes
+            where listed.program_id = classes.program_id and listed.course_id = classes.course_id
+        )
+    union all
+    select 'mapping-line-unknown', 'flag',
+        'A line of a mapping file matches nobody or nothing, so it has no effect: connect mapping check names what is nearest.',
+        'facilitators.csv', listed.program_id, 'line ' || listed.line_number
+    from {{ ref("facilitators") }} as listed
+    where not exists (
+        select 1 from {{ ref("classes") }} as classes
+        where
+            coalesce(listed.program_id, classes.program_id) = classes.program_id
+            and coalesce(listed.course_id, classes.course_id) = classes.course_id
+    )
     {%- if grade_sync() == "granular_selected" %}
     union all
     select 'chosen-item-unknown', 'flag',

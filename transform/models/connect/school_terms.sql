@@ -35,7 +35,7 @@ with recursive bounds as (
 years as (
     select
         last_year,
-        least(last_year, greatest({{ var("first_school_year") | int }}, coalesce(first_enrolled_year, last_year))) as school_year
+        least(last_year, greatest({{ first_school_year() }}, coalesce(first_enrolled_year, last_year))) as school_year
     from bounds
     union all
     select last_year, school_year + 1

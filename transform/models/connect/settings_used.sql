@@ -5,20 +5,20 @@
   "line_item_title_length": length_of("line_item_title_length"),
   "category_title_length": length_of("category_title_length"),
   "calendar": calendar(),
-  "time_zone": var("time_zone"),
+  "time_zone": time_zone(),
   "school_year_start": var("school_year_start"),
-  "first_school_year": var("first_school_year"),
+  "first_school_year": first_school_year(),
   "identity": identity(),
   "id_style": id_style(),
   "name_placeholder": var("name_placeholder"),
   "empty_classes": is_on("empty_classes"),
-  "attributes": tojson(var("attributes") or {}),
+  "attributes": tojson(attributes()),
   "include_invited": is_on("include_invited"),
   "rules": "2",
 } -%}
 select
     {% for name, value in settings.items() -%}
-    '{{ value | string | replace("'", "''") }}' as {{ name }},
+    {{ literal(value) }} as {{ name }},
     {% endfor -%}
     {{ utc_text("report_refreshed_at") }} as data_as_of
 from {{ ref("freshness") }}

@@ -1,5 +1,6 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "course_grades"), ["program_id", "id"]) }}
+    {{ newest_rows(source("coursera", "course_grades"), ["program_id", "id"],
+        first="changed_at desc nulls last") }}
 ),
 
 renamed as (

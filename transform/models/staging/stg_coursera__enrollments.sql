@@ -1,5 +1,6 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"]) }}
+    {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"],
+        first="case when membership_state = 'DELETED_MEMBER' then 1 else 0 end, changed_at desc nulls last") }}
 ),
 
 renamed as (

@@ -1,5 +1,6 @@
 with current_rows as (
-    {{ newest_rows(source("coursera", "item_grades"), ["program_id", "external_id", "course_id", "item_id"]) }}
+    {{ newest_rows(source("coursera", "item_grades"), ["program_id", "external_id", "course_id", "item_id"],
+        first="changed_at desc nulls last") }}
 ),
 
 renamed as (

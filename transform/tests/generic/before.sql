@@ -1,6 +1,6 @@
-{#- Fails with rows whose column is later than another one. Nulls pass. -#}
-{% test before(model, column_name, later) %}
+{#- Fails with rows whose column is later than another one, or, unless it may be, the same. Nulls pass. -#}
+{% test before(model, column_name, later, may_be_equal=true) %}
   select {{ column_name }}, {{ later }}
   from {{ model }}
-  where {{ column_name }} > {{ later }}
+  where {{ column_name }} {{ ">" if may_be_equal else ">=" }} {{ later }}
 {% endtest %}

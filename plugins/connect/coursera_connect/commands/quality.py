@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from rich.table import Table
 from coursera_connect import tables
 from coursera_connect.commands import options
 from coursera_connect.database import aside
+from coursera_connect.deciding import mapping_match
 from coursera_connect.publishing import quality as qualities
 
 if TYPE_CHECKING:
@@ -55,8 +57,8 @@ def quality(  # noqa: PLR0913 - options are parameters
 
     stop: the package is refused. skip: the record is left out. repair: it is published with another value, or without
     one. flag: it is published, and deserves a look. People who share an e-mail, an externalId or a username, learners
-    who match no account of Coursera, and the types of content that are left out follow. Records are shown by their ids,
-    never by a name or an e-mail.
+    who match no account of Coursera, the types of content that are left out, and the lines of the mapping files that
+    match nobody and nothing follow. Records are shown by their ids, never by a name or an e-mail.
 
     It works before the first publish, and after a dbt:build that failed: it says so, and shows what is known.
 
@@ -74,7 +76,12 @@ def quality(  # noqa: PLR0913 - options are parameters
     """  # noqa: D301 - the escape is what keeps the lines apart
     with aside.known(database, wait, mapping, transform) as (place, caution):
         facts = qualities.quality(place, package, wait, rule, lms)
-    facts |= {"database": str(database), "caution": " ".join(filter(None, [caution, facts["caution"]]))}
+        unmatched = mapping_match.of(place, wait, mapping) if mapping else []
+    facts |= {
+        "database": str(database),
+        "caution": " ".join(filter(None, [caution, facts["caution"]])),
+        "mapping": [asdict(one) for one in unmatched],
+    }
     if facts["caution"] and not as_json:
         click.echo(f"{facts['caution']}\n")
     if as_json:
@@ -104,6 +111,7 @@ def _show(facts: dict[str, Any]) -> None:
     if facts["rules"]:
         console.print(table)
     console.print(f"\nFindings: {counts}\n", soft_wrap=True)
+    _show_mapping(console, facts)
     _show_duplicates(console, facts)
     if facts["match"]:
         console.print()
@@ -118,6 +126,13 @@ def _show(facts: dict[str, Any]) -> None:
         console.print(left_out)
     if "lms" in facts:
         _show_lms(console, facts["lms"])
+
+
+def _show_mapping(console: Console, facts: dict[str, Any]) -> None:
+    for found in facts["mapping"]:
+        console.print(f"{found['file']}, line {found['line']}: {found['sentence']}", soft_wrap=True)
+    if facts["mapping"]:
+        console.print()
 
 
 def _show_duplicates(console: Console, facts: dict[str, Any]) -> None:

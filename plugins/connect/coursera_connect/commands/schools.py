@@ -14,7 +14,7 @@ import click
 from coursera_connect import screen, tables
 from coursera_connect.commands import options
 from coursera_connect.database import ledger
-from coursera_connect.deciding import connection
+from coursera_connect.deciding import connection, mapping_match
 from coursera_connect.deciding import mapping as files
 from coursera_connect.deciding import programs as loaded_programs
 from coursera_connect.deciding import schools as mapped_schools
@@ -293,12 +293,13 @@ def mapping_files() -> None:
 
 
 @mapping_files.command("check", short_help="Check all mapping files.")
-@options.together(options.mapping, options.json_flag)
-def check_all(mapping: Path, as_json: bool) -> None:
+@options.together(options.mapping, options.database, options.wait, options.json_flag)
+def check_all(mapping: Path, database: Location, wait: float, as_json: bool) -> None:
     """Check all mapping files: every mistake with its file and line. A publish is refused while there is one.
 
     The files are school_mapping, chosen_items, facilitators, sections, excluded_people and terms (.csv). A line about a
-    program that is not mapped is in order and has no effect; it is shown as a warning.
+    program that is not mapped, and one that matches nobody and nothing in the data of the last build, is in order and
+    has no effect; it is shown as a warning, with what is nearest.
 
     \b
     Example:
@@ -310,7 +311,13 @@ def check_all(mapping: Path, as_json: bool) -> None:
                 1 something is wrong
                 2 there is no such folder, or a file cannot be read
     """  # noqa: D301 - the escape is what keeps the lines apart
-    report_problems(files.problems(mapping), files.doubts(mapping), "The mapping files", as_json)
+    doubts = files.doubts(mapping) + mapping_match.of(database, wait, mapping)
+    report_problems(
+        files.problems(mapping),
+        sorted(doubts, key=lambda one: (one.file, one.line)),
+        "The mapping files",
+        as_json,
+    )
 
 
 def report_problems(problems: list[files.Problem], doubts: list[files.Problem], what: str, as_json: bool) -> None:

@@ -1,9 +1,10 @@
 """The mapping files: what an operator decides by hand, as one folder of CSV files per Meltano environment.
 
-They are seeds of the dbt project, so every cell is text; blanks around a cell, blank lines and a byte order mark, as
-spreadsheets write them, count for nothing in dbt and here. `problems(folder)` is what stops a publish, `read` and
-`save` are for the commands that edit a file: what they write is sorted and quoted only where needed, so that a change
-of one line is a difference of one line.
+They are seeds of the dbt project, so every cell is text; blanks around a cell, blank lines, a byte order mark, as
+spreadsheets write them, and the letter case of the header count for nothing in dbt and here. dbt refuses what
+`problems(folder)` finds, and nothing else (`test_mapping_files.py` tries both on the same files). `read` and `save` are
+for the commands that edit a file: what they write is sorted and quoted only where needed, so that a change of one line
+is a difference of one line.
 
 No sentence about a file repeats what it says about a person.
 """
@@ -15,6 +16,7 @@ import difflib
 import hashlib
 import io
 import os
+import re
 import secrets
 import stat
 from contextlib import contextmanager
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 SCHOOLS, ITEMS, FACILITATORS = "school_mapping", "chosen_items", "facilitators"
 SECTIONS, EXCLUDED, TERMS = "sections", "excluded_people", "terms"
 _YEARS = range(1900, 2201)
+_LONGEST_NAME, _LONGEST_CELL = 255, 1000
+"""Letters: of what is a cell of a OneRoster file, and of anything else."""
+_EMAIL = re.compile(r"""[^@ \t\n,;<>"]+@[^@ \t\n,;<>"]+""")
+_YEAR = re.compile("[0-9]{4}")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class _Kind:
 
 
 def _term(cells: Mapping[str, str]) -> str | None:
-    if not (cells["school_year"].isdecimal() and len(cells["school_year"]) == 4):  # noqa: PLR2004 - digits of a year
+    if not _YEAR.fullmatch(cells["school_year"]) or int(cells["school_year"]) not in _YEARS:
         return "school_year has to be the year in which the school year ends, such as 2026."
     days = []
     for column in ("starts_on", "ends_before"):
@@ -91,6 +98,12 @@ def _term(cells: Mapping[str, str]) -> str | None:
         days.append(day)
     if days[0] >= days[1]:
         return "ends_before is not after starts_on: it is the first day that is no longer in the term."
+    return None
+
+
+def _facilitator(cells: Mapping[str, str]) -> str | None:
+    if cells["email"] and not _EMAIL.fullmatch(cells["email"]):
+        return "email is no e-mail address: correct it, or leave it blank."
     return None
 
 
@@ -117,6 +130,7 @@ _KINDS = {
         ("facilitator_id",),
         (*_CLASS, "facilitator_id"),
         agreeing=((("facilitator_id",), ("given_name", "family_name", "email", "username")),),
+        check=_facilitator,
     ),
     SECTIONS: _Kind(
         (*_CLASS, "section_id", "section_name", "learner"),
@@ -136,6 +150,7 @@ _KINDS = {
 FILES = tuple(f"{name}.csv" for name in _KINDS)
 _FOLDED = frozenset({"learner", "item"})
 _PERSONAL = frozenset({"learner", "facilitator_id"})
+_NAMES = frozenset({"school_name", "section_name", "given_name", "family_name", "email", "username", "title"})
 
 
 def columns(name: str) -> tuple[str, ...]:
@@ -160,12 +175,16 @@ def problems(folder: Path) -> list[Problem]:
 
 
 def doubts(folder: Path) -> list[Problem]:
-    """Return the rows that are in order and have no effect: written before, or about a program that is not mapped."""
+    """Return the rows that are in order and may not be meant so.
+
+    They were written before, are about a program that is not mapped, or are terms that overlap.
+    """
     found: list[Problem] = []
     contents = {name: read(folder, name) for name in _KINDS}
     for name, kind in _KINDS.items():
         if kind.harmless and not contents[name].problems:
             found += _repeated(f"{name}.csv", contents[name].lines, kind)
+    found += _overlapping(contents[TERMS].lines)
     mapped = {line.cells["program_id"] for line in contents[SCHOOLS].lines}
     if mapped:
         found += [
@@ -228,6 +247,7 @@ def save(
     `before` is done when nothing but the replacing is left; if it fails, the file stays as it is.
 
     Raises:
+        UsageError: when there is something in the rows that the file may not hold.
         RefusedError: when the file is not the one that was read.
         OutputError: when it cannot be written, or another command holds the folder for longer than `wait` seconds.
     """
@@ -236,6 +256,8 @@ def save(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns(content.path.stem))
     writer.writerows(sorted(rows))
+    if wrong := _parsed(content.path, "", text.getvalue(), _KINDS[content.path.stem]).problems:
+        raise UsageError(f"That cannot be written into {content.path}: {wrong[0].sentence}")
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.connect-partial")
     try:
         with _held(target.parent, wait):
@@ -286,30 +308,32 @@ def _parsed(path: Path, digest: str, text: str, kind: _Kind) -> Content:
     lines: list[Line] = []
     found: list[Problem] = []
     header: list[str] = []
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=None), strict=True)
     begins = 1
     try:
         for cells in reader:
             number, begins = begins, reader.line_num + 1
             row = [cell.strip() for cell in cells]
-            if not any(row):
-                continue
             if not header:
-                header = row
+                header = [cell.lower() for cell in row]
+                row = header
                 if sorted(row) != sorted(kind.columns):
                     found.append(Problem(path.name, number, _wrong_header(row, kind)))
                     break
+                continue
+            if not any(row) and len(row) <= len(header):
                 continue
             sentences = list(_wrong_cells(row, header, kind))
             found += [Problem(path.name, number, sentence) for sentence in sentences]
             if not sentences:
                 lines.append(Line(number, dict(zip(header, row, strict=True))))
-    except csv.Error:
-        found.append(
-            Problem(path.name, begins, 'the quotes are wrong: a text with a comma is "...", a quote in it is doubled.')
-        )
-    if not header and not found:
-        found.append(Problem(path.name, 1, f"the file is empty: its first line has to be {','.join(kind.columns)}"))
+    except csv.Error as error:
+        wrong = 'the quotes are wrong: a text with a comma is "...", a quote in it is doubled.'
+        if "field larger" in str(error):
+            wrong = f"a cell has more than {csv.field_size_limit():,} letters: shorten it, or close its quotes."
+        found.append(Problem(path.name, begins, wrong))
+    if not text.strip():
+        found = [Problem(path.name, 1, f"the file is empty: its first line has to be {','.join(kind.columns)}")]
     if not kind.harmless:
         found += _repeated(path.name, lines, kind)
     found += _contradictions(path.name, lines, kind)
@@ -340,6 +364,11 @@ def _wrong_cells(row: Sequence[str], header: Sequence[str], kind: _Kind) -> Iter
     cells_by_name = dict(zip(header, row, strict=True))
     blank = [name for name in kind.required if not cells_by_name[name]]
     yield from (f"{name} is blank: fill it in, or remove the line." for name in blank)
+    for name, cell in cells_by_name.items():
+        if len(cell) > (longest := _LONGEST_NAME if name in _NAMES else _LONGEST_CELL):
+            yield f"{name} has {len(cell):,} letters: {longest:,} at most can be used, so shorten it."
+        if _CONTROL.search(cell):
+            yield f"{name} has a character in it that is no text: type it anew."
     if not blank and (sentence := kind.check(cells_by_name)):
         yield sentence
 
@@ -352,6 +381,18 @@ def _repeated(file: str, lines: Sequence[Line], kind: _Kind) -> Iterator[Problem
             yield Problem(
                 file, line.number, f"the same {_said(line, kind.key)} is already on line {first}: keep one of them."
             )
+
+
+def _overlapping(lines: Sequence[Line]) -> Iterator[Problem]:
+    """Terms that begin before an earlier one ends: what happens in both is in both."""
+    begun: list[Line] = []
+    for line in sorted(lines, key=lambda one: (one.cells["starts_on"], one.number)):
+        for other in begun:
+            if line.cells["starts_on"] < other.cells["ends_before"]:
+                first, second = sorted((line.number, other.number))
+                yield Problem(f"{TERMS}.csv", second, f"the term overlaps with the one on line {first}: is that meant?")
+                break
+        begun.append(line)
 
 
 def _contradictions(file: str, lines: Sequence[Line], kind: _Kind) -> Iterator[Problem]:
@@ -369,7 +410,7 @@ def _contradictions(file: str, lines: Sequence[Line], kind: _Kind) -> Iterator[P
 
 
 def _key(line: Line, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(line.cells[name].casefold() if name in _FOLDED else line.cells[name] for name in names)
+    return tuple(line.cells[name].lower() if name in _FOLDED else line.cells[name] for name in names)
 
 
 def _said(line: Line, names: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from coursera_connect import meltano
 from coursera_connect.database import aside, ledger, warehouse
 from coursera_connect.database import build as builds
 from coursera_connect.database.warehouse import quoted
-from coursera_connect.deciding import mapping, outdated
+from coursera_connect.deciding import mapping, mapping_match, outdated
 from coursera_connect.delivering import delivery
 from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, RefusedError, UsageError
 from coursera_connect.publishing import binding as bindings
@@ -224,6 +224,7 @@ class _Run:
             "allowed": [],
             "held": [],
             "delivery": None,
+            "not_excluded": [],
             "warnings": [],
             "placed": None,
         }
@@ -256,6 +257,10 @@ class _Run:
             facts, warnings = steps.used(database, report["started_at"])
             holds.doubts(database)
             report["build"] = build.build_id
+        if settings.mapping is not None:
+            told = mapping_match.told(mapping_match.within(database, settings.mapping))
+            report["not_excluded"] = told["not_excluded"]
+            report["warnings"] += told["warnings"]
         known = {*self.present, *stages.CONNECTED, *database.columns(ledger.SCHEMA)}
         self.columns = {
             file: self.present.get(file, [column.name for column in standard])

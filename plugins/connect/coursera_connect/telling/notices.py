@@ -43,6 +43,7 @@ _MAIL = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+\.[^\s@<>(),;:]+")
 def markdown(report: Mapping[str, Any]) -> str:
     """Return the run as a page: the outcome first, then what to do, then what is in the package."""
     parts = [f"# Run {report.get('run', '')}: {report.get('outcome', 'unknown')}".replace(" :", ":"), _opening(report)]
+    parts += _section("Not excluded", [f"- **{_text(line)}**" for line in report.get("not_excluded") or []])
     parts += _section("Blocked", _blocked(report))
     parts += _section("Problems", _problems(report))
     parts += _section("Warnings", [f"- {_text(line)}" for line in report.get("warnings") or []])
@@ -58,6 +59,7 @@ def summary(report: Mapping[str, Any]) -> str:
         f"Run {report.get('run', '')}: {report.get('outcome', 'unknown')}".replace(" :", ":"),
         _opening(report, _chat),
     ]
+    lines += [f"- {_chat(line)}" for line in (report.get("not_excluded") or [])[:_SHOWN]]
     if sums := _sums(report):
         lines.append(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS if sums[name] or name == "total") + " rows")
     lines += [f"- {_problem(problem, _chat)}" for problem in _of(report, "problems")[:_SHOWN]]

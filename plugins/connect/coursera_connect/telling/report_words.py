@@ -24,6 +24,8 @@ _AHEAD = timedelta(days=1)
 """By so much may clocks differ."""
 
 _NAMED = 3
+_NOT_EXCLUDED = "excluded-person-unknown"
+"""The rule of the transforms for a line of excluded_people.csv that matches nobody."""
 _STAYS = "The last good package stays as it is."
 _WRONG = {
     "blocked": "The last publish was blocked:",
@@ -67,6 +69,8 @@ def _doubt(facts: dict[str, Any], outcome: str, why: str) -> tuple[str, str, str
         return "look", "The last dbt:build did not make all tables, so the next publish will refuse them.", ""
     if outcome == "skipped":
         return "look", "The last publish was skipped.", f"{why} {_STAYS}".strip()
+    if any(found["rule"] == _NOT_EXCLUDED for found in facts["quality"]):
+        return "look", "The sync runs, but somebody who was to be left out may be in the package.", ""
     if any(found["severity"] == "stop" for found in facts["quality"]):
         return "look", "The sync runs, but something in the data would stop the next package.", ""
     if refreshed is not None and refreshed > OLD_DATA:
@@ -152,6 +156,9 @@ def _of_the_data(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "connect test",
             "meltano run grade-sync",
         )
+    for found in facts["quality"]:
+        if found["rule"] == _NOT_EXCLUDED:
+            yield _task("Correct excluded_people.csv.", found["sentence"], "connect mapping check")
     if not facts["runs"] or facts["runs"][0]["outcome"] != "refused":  # else it has been said
         for found in facts["quality"]:
             if found["severity"] == "stop":

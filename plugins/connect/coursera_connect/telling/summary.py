@@ -71,7 +71,7 @@ def _package(package: Path) -> dict[str, Any]:
         "published": None,
     }
     wanted = ("published", "first", "unchanged", "finished_at", "files", "problems", "findings")
-    since = ("outcome", "why", "blocked")  # reports of earlier releases do not have these
+    since = ("outcome", "why", "blocked", "not_excluded")  # reports of earlier releases do not have these
     try:
         report = json.loads(report_path.read_text("utf-8"))
         return facts | {name: report[name] for name in wanted} | {name: report.get(name) for name in since}

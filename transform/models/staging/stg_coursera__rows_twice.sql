@@ -1,0 +1,16 @@
+-- Rows of a report that share their id with a newer one of the same run, where the loader keeps both.
+{%- set reports = {"enrollment": "enrollments", "grade": "course_grades"} %}
+{% for entity, stream in reports.items() -%}
+{%- set relation = source("coursera", stream) -%}
+select
+    '{{ entity }}' as entity,
+    cast(program_id as text) as program_id,
+    cast(id as text) as row_id,
+    count(*) - 1 as rows_left_out
+from {% if execute and not relation.is_cte and load_relation(relation) is none %}({{ no_rows(relation) }}) as never_loaded{% else %}{{ relation }}{% endif %}
+group by program_id, id, {% if execute and not relation.is_cte and load_relation(relation) is none %}_sdc_extracted_at{% else %}{{ run_of(relation) }}{% endif %}
+
+having count(*) > 1
+{% if not loop.last %}union all
+{% endif %}
+{%- endfor %}
