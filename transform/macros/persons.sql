@@ -6,6 +6,11 @@
   )
 {%- endmacro %}
 
+{#- The same of two descriptions with joined_at, where the membership of the first is newer. -#}
+{% macro has_taken_over(one, other) -%}
+  (coalesce({{ one }}.joined_at > {{ other }}.joined_at, false) and {{ is_other_person(one, other) }})
+{%- endmacro %}
+
 {#- A name to be compared: `Smith, John` is john smith. Blank is null. -#}
 {% macro spelled(name) %}regexp_replace(lower({{ whole_line(name) }}), '^([^,]+), ?([^,]+)$', '\2 \1'){% endmacro %}
 

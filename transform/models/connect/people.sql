@@ -46,7 +46,12 @@ known as (
     select
         *,
         {% if identity() == "coursera_id" %}person_key
-        {%- elif identity() == "external_id" %}external_id
+        {%- elif identity() == "external_id" %}
+        -- The spelling of the night in which a member had no account yet stays.
+        case
+            when person_key like 'external~%' and {{ folded("substr(person_key, 10)") }} = {{ folded("external_id") }} then substr(person_key, 10)
+            else external_id
+        end
         {%- else %}
         -- Accounts that share an address are not merged: each is known by itself.
         coalesce(case when count(*) over (partition by lower(email)) = 1 then lower(email) end, person_key)

@@ -68,31 +68,33 @@ without_account as (
 ),
 
 -- An id that was published for a member stays, whatever account, or spelling of the id, shows up afterwards.
+newcomers as (
+    select *
+    from described
+    where holder_key not in (select holder_key from keys)
+),
+
+alike as (
+    select newcomers.holder_key, without_account.person_key, 1 as likeness
+    from newcomers
+    inner join without_account on newcomers.external_id = without_account.external_id
+    where not {{ has_taken_over("newcomers", "without_account") }}
+    union all
+    select newcomers.holder_key, without_account.person_key, 2
+    from newcomers
+    inner join without_account on {{ folded("newcomers.external_id") }} = {{ folded("without_account.external_id") }}
+    where
+        without_account.external_id not in (select external_id from described)
+        and not {{ has_taken_over("newcomers", "without_account") }}
+),
+
 turned_out as (
     select
-        described.holder_key,
-        without_account.person_key,
-        row_number() over (
-            partition by described.holder_key
-            order by case when described.external_id = without_account.external_id then 0 else 1 end, without_account.person_key
-        ) as choice,
-        row_number() over (
-            partition by without_account.person_key
-            order by case when described.external_id = without_account.external_id then 0 else 1 end, described.holder_key
-        ) as claim
-    from described
-    inner join without_account
-        on described.external_id = without_account.external_id
-        or (
-            {{ folded("described.external_id") }} = {{ folded("without_account.external_id") }}
-            and without_account.external_id not in (select external_id from described)
-        )
-    where
-        described.holder_key not in (select holder_key from keys)
-        and not (
-            coalesce(described.joined_at > without_account.joined_at, false)
-            and {{ is_other_person("described", "without_account") }}
-        )
+        holder_key,
+        person_key,
+        row_number() over (partition by holder_key order by likeness, person_key) as choice,
+        row_number() over (partition by person_key order by likeness, holder_key) as claim
+    from (select holder_key, person_key, min(likeness) as likeness from alike group by holder_key, person_key) as pairs
 ),
 
 keyed as (
@@ -105,9 +107,8 @@ keyed as (
         described.joined_at
     from described
     left join keys on described.holder_key = keys.holder_key
-    left join (
-        select holder_key, min(person_key) as person_key from turned_out where choice = 1 and claim = 1 group by holder_key
-    ) as turned_out on described.holder_key = turned_out.holder_key
+    left join turned_out
+        on described.holder_key = turned_out.holder_key and turned_out.choice = 1 and turned_out.claim = 1
 )
 
 {% if not is_incremental() -%}
