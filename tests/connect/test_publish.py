@@ -14,12 +14,10 @@ import duckdb
 import pytest
 
 from tests.connect.desk import HEADERS
-from tests.connect.warehouse import ROWS, columns
+from tests.connect.warehouse import ROWS, Place, columns
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.connect.warehouse import Place
 
 NASTY = [
     '"',
@@ -271,3 +269,16 @@ def test_an_excluded_person_who_is_not_found_is_said_loudly_and_stops_nothing(pl
         ("excluded_people.csv", 3),
         ("facilitators.csv", 2),
     ]
+
+
+def test_names_and_paths_that_settings_give_stay_names_and_paths_in_sql(place: Place) -> None:
+    schema = "it's \"a\"; drop schema oneroster cascade; --"
+    folder = place.folder / "it's; \"quoted\""
+    folder.mkdir()
+    moved = Place(folder)
+    place.database.rename(moved.database)
+    missing = moved.call("publish", "--schema", schema)
+    assert (missing.returncode, "holds no OneRoster models" in missing.stderr) == (3, True)
+    assert moved.call("publish", "--system-name", schema).returncode == 0
+    assert moved.call("summary", "--raw-schema", schema).returncode == 0
+    assert len(moved.csv("users")) == 3
