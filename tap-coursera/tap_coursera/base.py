@@ -28,9 +28,10 @@ from tap_coursera.errors import TapError
 from tap_coursera.paging import BUSINESSES, Listing, read
 from tap_coursera.progress import RowCounter
 from tap_coursera.records import PROBLEMS, RowReader, milliseconds, rfc3339
+from tap_coursera.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
@@ -53,6 +54,8 @@ class Brought:
     repaired: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     """Rows without what makes them unique, by the columns that were missing in them."""
+    outranked: int = 0
+    """Ids of which there were several rows, so that the newer one counts."""
 
 
 class CourseraStream(Stream):
@@ -68,6 +71,8 @@ class CourseraStream(Stream):
     program_field: ClassVar[str] = "programId"
     """Field of the vendor's rows that holds the program."""
     dialect: ClassVar[Dialect] = BUSINESSES
+    rank: ClassVar[Callable[[Raw], int] | None] = None
+    """Of rows with one id the one of the highest rank counts; without it the first one."""
 
     # What is read whole needs no bookmark, so the state stays small however many programs there are.
     state_partitioning_keys: Sequence[str] | None = ()
@@ -136,14 +141,17 @@ class CourseraStream(Stream):
             self.page_size,
             self.id_parts,
             self.dialect,
+            rank=type(self).rank,
         )
 
     def read(self, listings: Iterable[Listing], context: Context | None) -> Iterator[Raw]:
         """The vendor's rows of these lists that belong to the program, each once."""
-        for raw in read(listings):
+        seen = Seen()
+        for raw in read(listings, seen):
             # A server that ignores the filter shows rows of other programs, too.
             if not context or str(raw.get(self.program_field) or context["program_id"]) == context["program_id"]:
                 yield raw
+        self.brought.outranked += len(seen.rivals)
 
     @property
     def page_size(self) -> int | None:
@@ -260,6 +268,7 @@ class CourseraStream(Stream):
             "rows_repaired": brought.repaired,
             "rows_left_out": brought.left_out.total(),
             "left_out_for": ",".join(sorted(brought.left_out)) or None,
+            "rows_outranked": brought.outranked,
             "report_updated_at": None if self.as_of is None else rfc3339(self.as_of),
             "began_at": rfc3339(self._initialized_at),
             "covered": " ".join(sorted(self.covering)) or None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from tap_coursera import plan
-from tap_coursera.reports import COURSE, TOUCHES, EnrollmentReport, ProgramReportStream
+from tap_coursera.reports import COURSE, TOUCHES, EnrollmentReport, ProgramReportStream, newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,6 +36,7 @@ class GradebookStream(ProgramReportStream):
     params: ClassVar[Mapping[str, str]] = {"q": "search", "programId": "{program_id}", "includeDeletedMembers": "true"}
     replication_key = "changed_at"
     id_parts = ("externalId", "courseId")
+    rank = newer
 
     def __init__(self, tap: TapCoursera) -> None:
         super().__init__(tap)

@@ -15,6 +15,7 @@ from tap_coursera.base import IncrementalStream
 from tap_coursera.errors import RefusedError
 from tap_coursera.paging import Listing, read
 from tap_coursera.records import rfc3339
+from tap_coursera.seen import Seen
 from tap_coursera.streams import Programs
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class EnrollmentReport:
     typed: Callable[[Any], Raw] | None = None
     as_of: int | None = field(default=None, init=False)
     """The oldest `updatedAt` (epoch milliseconds) of what was read last; None when there was none."""
+    rivals: int = field(default=0, init=False)
+    """Ids so far of which there were several rows, so that the newer one counts."""
     _since: int | None = field(default=None, init=False)
     _organisation_as_of: int | None = field(default=None, init=False)
     _by_program: dict[str, list[Raw]] | None = field(default=None, init=False)
@@ -146,13 +149,15 @@ class EnrollmentReport:
 
     def _dated(self, listings: Iterable[Listing]) -> Iterator[Raw]:
         before = None
-        for raw in read(listings):
+        seen = Seen()
+        for raw in read(listings, seen):
             # It is the same in most rows.
             if (value := raw.get("updatedAt")) != before:
                 before, updated = value, _moment(value)
                 if 0 < updated < float(self.as_of or "inf"):
                     self.as_of = int(updated)
             yield raw
+        self.rivals += len(seen.rivals)
 
     def _listing(self, program: str | None, extra: Mapping[str, str]) -> Listing:
         finder = {} if program is None else {"q": "byProgramId", "programId": program}
@@ -261,6 +266,7 @@ class Enrollments(ProgramReportStream):
             yield from (raw for raw in rest if raw["id"] not in shown.ids)
         names = shown.names or elsewhere.names or listed
         self._program_name = names.pop() if len(names) == 1 else None
+        self.brought.outranked, self._report.rivals = self._report.rivals, 0
 
     def courses(self, program: str) -> set[str] | None:
         """Ids of the courses with enrollments, if this run has just read the program whole; else None."""

@@ -272,8 +272,8 @@ def test_an_excluded_person_who_is_not_found_is_said_loudly_and_stops_nothing(pl
 
 
 def test_names_and_paths_that_settings_give_stay_names_and_paths_in_sql(place: Place) -> None:
-    schema = "it's \"a\"; drop schema oneroster cascade; --"
-    folder = place.folder / "it's; \"quoted\""
+    schema = 'it\'s "a"; drop schema oneroster cascade; --'
+    folder = place.folder / 'it\'s; "quoted"'
     folder.mkdir()
     moved = Place(folder)
     place.database.rename(moved.database)

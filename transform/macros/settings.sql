@@ -4,6 +4,12 @@
 -#}
 
 {% macro check_settings() %}
+  {#- dbt makes of a var what its Jinja says, so that nobody could tell afterwards. -#}
+  {%- set told = invocation_args_dict.get("vars") -%}
+  {%- set given = told if told is mapping else {} -%}
+  {%- for name, value in given.items() if value is string and modules.re.search("[{][{%#]", value) -%}
+    {%- do not_allowed(name, value, "it must be plain, without Jinja") -%}
+  {%- endfor -%}
   {%- do grade_sync() -%}{%- do above_maximum() -%}{%- do calendar() -%}{%- do identity() -%}{%- do id_style() -%}{%- do score_scale() -%}
   {%- do time_zone() -%}{%- do name_placeholder() -%}{%- do school_year_start() -%}{%- do first_school_year() -%}
   {%- do length_of("line_item_title_length") -%}{%- do length_of("category_title_length") -%}

@@ -264,6 +264,12 @@ findings as (
         entity, program_id, {{ unless_email("row_id") }}
     from {{ ref("stg_coursera__rows_twice") }}
     union all
+    select 'report-row-twice', 'skip',
+        'A report shows several rows of one id: the newer counts, that of a member before that of a deleted member.',
+        case stream when 'enrollments' then 'enrollment' else 'grade' end, program_id, null
+    from {{ ref("stg_coursera__stream_reads") }}
+    where rows_outranked > 0
+    union all
     select 'ambiguous-external-id', 'skip',
         'Several accounts or members have an external id that differs from this one in letter case or outer blanks alone: what is reported under it is nobody''s.',
         'user', null, {{ unless_email("external_id") }}

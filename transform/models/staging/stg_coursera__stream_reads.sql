@@ -13,6 +13,7 @@ renamed as (
         cast(rows_read as bigint) as rows_read,
         cast(rows_repaired as bigint) as rows_repaired,
         cast(rows_left_out as bigint) as rows_left_out,
+        cast(rows_outranked as bigint) as rows_outranked,
 
         {{ moment("began_at") }} as began_at,
         {{ moment("read_at") }} as read_at,
