@@ -244,7 +244,12 @@ def test_an_excluded_person_who_is_not_found_is_said_loudly_and_stops_nothing(pl
     (folder / "excluded_people.csv").write_text("learner,reason\n0012345,\n12345,a tester\n")
     (folder / "facilitators.csv").write_text(f"{HEADERS['facilitators']}\n,c2,f,A,B,,\n")
     place.sql(
-        "create schema connect",
+        "create schema if not exists connect",
+        "create schema mapping",
+        *(
+            f"create table mapping.{name} as from read_csv('{folder / name}.csv', header = true, all_varchar = true)"
+            for name in HEADERS
+        ),
         "create table connect.person_names as select '0012345' as name, 'u9' as person_key",
         "create table connect.classes as select 'p1' as program_id, 'c1' as course_id",
     )

@@ -26,6 +26,11 @@ _AHEAD = timedelta(days=1)
 _NAMED = 3
 _NOT_EXCLUDED = "excluded-person-unknown"
 """The rule of the transforms for a line of excluded_people.csv that matches nobody."""
+_TELLING = (
+    ("rule", _NOT_EXCLUDED, "The sync runs, but somebody who was to be left out may be in the package."),
+    ("severity", "stop", "The sync runs, but something in the data would stop the next package."),
+)
+"""What findings make the page look twice, by what they have in common."""
 _STAYS = "The last good package stays as it is."
 _WRONG = {
     "blocked": "The last publish was blocked:",
@@ -69,10 +74,9 @@ def _doubt(facts: dict[str, Any], outcome: str, why: str) -> tuple[str, str, str
         return "look", "The last dbt:build did not make all tables, so the next publish will refuse them.", ""
     if outcome == "skipped":
         return "look", "The last publish was skipped.", f"{why} {_STAYS}".strip()
-    if any(found["rule"] == _NOT_EXCLUDED for found in facts["quality"]):
-        return "look", "The sync runs, but somebody who was to be left out may be in the package.", ""
-    if any(found["severity"] == "stop" for found in facts["quality"]):
-        return "look", "The sync runs, but something in the data would stop the next package.", ""
+    for name, value, sentence in _TELLING:
+        if any(found[name] == value for found in facts["quality"]):
+            return "look", sentence, ""
     if refreshed is not None and refreshed > OLD_DATA:
         more = "Coursera refreshes its reports every day."
         return "look", f"The sync runs, but the data from Coursera is {_length(refreshed)} old.", more
