@@ -18,6 +18,7 @@ FILES = ["orgs", "academicSessions", "courses", "classes", "users", "enrollments
 
 PLACEHOLDER = "O'x \\ \"'; drop schema connect cascade; --"
 
+
 def test_an_account_without_a_row_gives_empty_files(warehouse: Warehouse) -> None:
     warehouse.build(grade_sync="granular_all")
     assert {name: warehouse.read(f'oneroster."{name}"') for name in FILES} == {name: [] for name in FILES}
