@@ -14,7 +14,7 @@ from coursera_connect.commands import options
 from coursera_connect.delivering import addresses, delivery
 from coursera_connect.errors import DeliveryError
 from coursera_connect.publishing import outputs, package
-from coursera_connect.publishing.publish import within_consent
+from coursera_connect.publishing.allowed import within_consent
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,6 @@ import time
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,17 +26,14 @@ from coursera_connect.database import build as builds
 from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import mapping, mapping_match, outdated
 from coursera_connect.delivering import delivery
-from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, RefusedError, UsageError
+from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, UsageError
+from coursera_connect.publishing import allowed, checks, guards, holds, package, predecessor, shape, stages, steps
 from coursera_connect.publishing import binding as bindings
-from coursera_connect.publishing import checks, guards, holds, package, predecessor, shape, stages, steps
 from coursera_connect.publishing.rules import Rule
-from coursera_connect.scheduling import blackout as black_outs
-from coursera_connect.scheduling import zones
 from coursera_connect.telling import notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import date
 
     from coursera_connect.database.warehouse import Location, Warehouse
     from coursera_connect.publishing.binding import Binding
@@ -105,7 +101,7 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
         run.look_back()
         try:
             _usable(settings)
-            reason = _black_out(settings)
+            reason = allowed.black_out(settings.blackout, settings.lms_time_zone)
             if reason:
                 return run.end("skipped", reason)
             with warehouse.opened(settings.database, settings.wait, write=True) as database:
@@ -151,32 +147,12 @@ def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
 
 
 def _usable(settings: Settings) -> None:
-    within_consent(settings.consent_until, settings.lms_time_zone)
+    allowed.within_consent(settings.consent_until, settings.lms_time_zone)
     if settings.mapping is not None:
         problems = mapping.problems(settings.mapping)
         if problems:
             first = problems[0]
             raise UsageError(f"{first} ({len(problems)} found; `connect mapping check` lists all)")
-
-
-def within_consent(until: str, lms_time_zone: str) -> None:
-    """Raise RefusedError after the last day on which data may be shared; blank is no end."""
-    try:
-        ends = until and datetime.strptime(until, "%Y-%m-%d").date()  # noqa: DTZ007
-    except ValueError as error:
-        raise UsageError(f"CONNECT_CONSENT_UNTIL is {until!r}: write a day as 2027-06-30.") from error
-    if ends and _today(lms_time_zone) > ends:
-        raise RefusedError(f"The consent to share this data ended on {ends}: renew it and set CONNECT_CONSENT_UNTIL.")
-
-
-def _today(lms_time_zone: str) -> date:
-    return black_outs.local_day(datetime.now(timezone.utc), zones.zone(lms_time_zone, "CONNECT_LMS_TIME_ZONE"))
-
-
-def _black_out(settings: Settings) -> str:
-    today = _today(settings.lms_time_zone)
-    found = black_outs.active(black_outs.parse(settings.blackout), today)
-    return f"{today} lies in the black-out {found}" if found else ""
 
 
 class _Run:
