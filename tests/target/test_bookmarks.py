@@ -69,6 +69,98 @@ def test_a_file_that_was_left_behind_is_not_gone_on_with(loader: Loader, first: 
     assert ids(loader) == [1, 2, 3, 4]
 
 
+SHAPES: dict[str, Any] = {
+    "of a report": lambda at: {"bookmarks": {"s": {"replication_key_value": 1, "report_updated_at": at}}},
+    "of a report and nothing else": lambda at: {"bookmarks": {"s": {"report_updated_at": at}}},
+    "of a report in a partition": lambda at: {
+        "bookmarks": {"s": {"partitions": [{"context": {"p": 1}, "replication_key_value": 1, "as_of": at}]}}
+    },
+    "by repository, as tap-github": lambda at: {"bookmarks": {"org/repository": {"s": {"since": at}}}},
+    "of a log, as tap-postgres": lambda at: {"bookmarks": {"s": {"last_replication_method": "LOG_BASED", "lsn": at}}},
+    "flat": lambda at: {"s": at},
+    "deep inside": lambda at: {"bookmarks": {"s": {"cursor": {"region": {"eu": at}}}}},
+}
+PLACES = [
+    ("2026-03-01T06:00:00Z", "2026-03-02T06:00:00Z", "2026-03-03T06:00:00Z"),
+    (7, 8, 9),
+]
+
+
+@pytest.mark.parametrize("places", PLACES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_bookmark_of_a_stream_is_compared(loader: Loader, shape: str, places: tuple[Any, ...]) -> None:
+    first, second, third = map(SHAPES[shape], places)
+    run(loader, {}, first, 1)
+    left_behind = loader.path.read_bytes()
+    run(loader, first, second, 2)
+    loaded = loader.path.read_bytes()
+    loader.path.write_bytes(left_behind)
+    for ahead in (second, third):
+        with pytest.raises(LoadError, match=AHEAD):
+            run(loader, ahead, third, 3)
+    assert ids(loader) == [1]
+    loader.path.write_bytes(loaded)
+    run(loader, first, second, 2)
+    run(loader, second, third, 3)
+    assert ids(loader) == [1, 2, 3]
+
+
+def test_a_cursor_that_only_the_tap_understands_has_to_be_one_that_the_file_has_seen(loader: Loader) -> None:
+    states = [{"bookmarks": {"s": {"replication_key_value": token}}} for token in ("x9f", "b07", "k11")]
+    run(loader, {}, states[0], 1)
+    left_behind = loader.path.read_bytes()
+    run(loader, states[0], states[1], 2)
+    run(loader, states[0], states[1], 2)  # an older state is one that it knows
+    run(loader, states[1], states[2], 3)
+    loader.path.write_bytes(left_behind)
+    with pytest.raises(LoadError, match=AHEAD):
+        run(loader, states[2], states[2], 4)
+
+
+def test_a_backup_from_before_the_first_bookmark_is_told_too(loader: Loader) -> None:
+    run(loader, {}, {}, 1)
+    left_behind = loader.path.read_bytes()
+    run(loader, {}, bookmark(5), 2)
+    loader.path.write_bytes(left_behind)
+    with pytest.raises(LoadError, match=AHEAD):
+        run(loader, bookmark(5), bookmark(6), 3)
+
+
+def test_versions_of_full_reads_are_no_bookmarks(loader: Loader) -> None:
+    run(loader, {}, {"bookmarks": {"s": {"version": 5}}}, 1)
+    run(loader, {"bookmarks": {"s": {"version": 9, "last_version": 9}}}, {}, 2)
+    assert ids(loader) == [1, 2]
+
+
+def test_a_stream_that_moves_without_being_announced_is_followed(loader: Loader) -> None:
+    other = (loader.schema("other", {"id": "integer"}, ["id"]), loader.record("other", {"id": 1}))
+    run(loader, {}, bookmark(1), 1)
+    loader(loader.state(bookmark(1)), *other, loader.state(bookmark(3)))
+    run(loader, bookmark(3), bookmark(4), 2)
+    assert ids(loader) == [1, 2]
+
+
+def test_what_an_earlier_release_remembered_is_taken_over(loader: Loader) -> None:
+    run(loader, {}, {}, 1)
+    loader.rows("DROP TABLE target_duckdb.states")
+    loader.rows(
+        "CREATE TABLE target_duckdb.bookmarks "
+        "(target_schema VARCHAR, stream VARCHAR, partition VARCHAR, replication_key_value JSON)"
+    )
+    context = '{"program_id": "P1"}'
+    loader.rows("INSERT INTO target_duckdb.bookmarks VALUES ('main', 's', ?, '5')", context)
+    now = bookmark(5, "P1")
+    now["bookmarks"]["s"]["partitions"][0]["report_updated_at"] = "2026-03-01T06:00:00Z"
+    taken = loader.path.read_bytes()
+    with pytest.raises(LoadError, match=AHEAD):
+        run(loader, bookmark(6, "P1"), {}, 2)
+    loader.path.write_bytes(taken)
+    run(loader, now, now, 2)
+    now["bookmarks"]["s"]["partitions"][0]["report_updated_at"] = "2026-03-02T06:00:00Z"
+    with pytest.raises(LoadError, match=AHEAD):
+        run(loader, now, now, 3)
+
+
 def test_a_state_that_is_behind_the_file_brings_some_rows_again(loader: Loader) -> None:
     run(loader, {}, bookmark(5), 1, 2)
     run(loader, bookmark(3), bookmark(4), 2)

@@ -178,7 +178,7 @@ def test_a_tap_that_resumes_into_a_file_without_the_earlier_rows_is_stopped(
     sentence = failure(loader.command(*resumed))
     assert sentence.startswith("The tap goes on from a bookmark of stream s, but ")
     assert sentence.endswith("(Meltano: run --full-refresh).")
-    loader(loader.schema("s", {"id": "integer"}, ["id"]), loader.record("s", {"id": 1}))
+    loader(loader.schema("s", {"id": "integer"}, ["id"]), loader.record("s", {"id": 1}), resumed[0])
     loader(*resumed)
     assert loader.rows("SELECT id FROM s ORDER BY id") == [(1,), (2,)]
 

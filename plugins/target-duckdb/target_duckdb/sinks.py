@@ -13,6 +13,7 @@ from singer_sdk.sinks import BatchSink
 from singer_sdk.sinks.core import JSONSchemaValidator
 from typing_extensions import override
 
+from target_duckdb.bookmarks import bookmark_of, goes_on
 from target_duckdb.columns import columns_of
 from target_duckdb.errors import LoadError
 from target_duckdb.spool import Spool
@@ -56,9 +57,8 @@ class DuckDBSink(BatchSink):
             key=list(self.key_properties),
             method=TargetLoadMethods(target.config["load_method"]),
         )
-        given = target.resumed.get(stream_name, {})
-        new = self._table.prepare(resumed=bool(given))
-        target.bookmarks.begin(stream_name, given, new=new)
+        new = self._table.prepare(resumed=goes_on(bookmark_of(target.resumed, stream_name)))
+        target.bookmarks.begin(stream_name, new=new)
         self._versioned = False
         self._new_spool()
 

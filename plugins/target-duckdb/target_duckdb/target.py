@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from target_duckdb.background import Background
 from target_duckdb.batches import batch_records, local_files
-from target_duckdb.bookmarks import Bookmarks, bookmarks_of
+from target_duckdb.bookmarks import Bookmarks
 from target_duckdb.database import Database
 from target_duckdb.errors import LoadError
 from target_duckdb.lane import open_lane, stream_of_record
@@ -128,8 +128,8 @@ class TargetDuckDB(Target):
         super().__init__(config={k: v for k, v in (config or {}).items() if v is not None}, **options)
         self.max_parallelism = 1  # one file, one connection, one transaction at a time
         self.background = Background()
-        self.resumed: dict[str, dict[str, Any]] = {}
-        """Bookmarks that the tap goes on from, by stream and partition, as far as it tells its state before all."""
+        self.resumed: Any = None
+        """The state that the tap goes on from, where it tells that before all."""
         self._done_with: list[Path] = []
         self._promised: Any = None
         self._rows_after_latest = self._rows_after_promised = 0
@@ -148,7 +148,7 @@ class TargetDuckDB(Target):
     @cached_property
     def bookmarks(self) -> Bookmarks:
         """How far the rows in the file go."""
-        return Bookmarks(self.database, self.config["default_target_schema"])
+        return Bookmarks(self.database, self.config["default_target_schema"], self.resumed)
 
     @override
     def get_sink(
@@ -210,7 +210,7 @@ class TargetDuckDB(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         if not self._sinks_active:
             # What comes ahead of any schema is the state that the tap was given.
-            self.resumed = bookmarks_of(message_dict.get("value"))
+            self.resumed = message_dict.get("value")
         # Passing the state on at every batch, not only at the end, is what lets a killed run resume.
         super()._process_state_message(message_dict)
         self._rows_after_latest = 0
