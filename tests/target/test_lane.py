@@ -87,8 +87,8 @@ def contents(loader: Loader) -> dict[str, list[tuple[Any, ...]]]:
         connection.execute("SET TimeZone = 'UTC'")
         columns: dict[str, dict[str, str]] = {}
         for table, column, kind in connection.execute(
-            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal AND schema_name = 'main' "
-            "ORDER BY table_name, column_index"
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE NOT internal AND schema_name = 'main' ORDER BY table_name, column_index"
         ).fetchall():
             columns.setdefault(table, {})[column] = kind
         found = {}

@@ -147,7 +147,9 @@ def test_a_stream_without_records_still_has_its_table(loader: Loader) -> None:
 def test_the_name_of_a_stream_is_the_name_of_its_table(loader: Loader, stream: str) -> None:
     loader(loader.schema(stream, {"Id": "integer"}, ["Id"]), loader.record(stream, {"Id": 1, "ID": 2, "other": 3}))
     assert loader.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'") == [(stream,)]
-    assert loader.rows("SELECT column_name FROM duckdb_columns() WHERE NOT internal AND schema_name = 'main'") == [("Id",)]
+    assert loader.rows("SELECT column_name FROM duckdb_columns() WHERE NOT internal AND schema_name = 'main'") == [
+        ("Id",)
+    ]
 
 
 def test_a_schema_named_like_the_file_is_not_mistaken_for_it(loader: Loader) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
     from target_duckdb.background import Background
 
 _MEMORY = 128 << 20
+_BLOCKS_PER_COLUMN = 5  # a table holds some of each column while rows are added
+# A file's blocks are of one size for good. DuckDB's own default of 256 KiB would cost over a gigabyte at 1,000 columns.
+_BLOCK_BYTES = 32 << 10
 _MEMORY_PER_BYTE = 16  # DuckDB reads lines in buffers of twice their length, several at a time
 _RETRY_SECONDS = 0.2
 _TRIES = 3  # a file that nobody holds may have been let go right after a try
-# Only these speak of the machine; the messages of the other classes may quote values of records.
+# These speak of the machine; the messages of the other classes may quote values of records, some without marks.
 _SPEAKS_OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException)
+_SPEAKS_OF_VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+_QUOTED = re.compile(r"[\"'].*[\"']", re.DOTALL)
 
 
 class Database:
@@ -59,7 +65,10 @@ class Database:
         # What does not fit into the memory waits with the batches, not in a folder that a killed run leaves behind.
         self._connection.execute(f"SET temp_directory = {literal(str(self.folder))}")
         self._memory = 0
-        self.make_room(0)
+        self._block = int(
+            self.fetch("SELECT block_size FROM pragma_database_size() WHERE database_name = ?", [self.catalog])[0][0]
+        )
+        self.make_room(0, 0)
         self._finalizer = weakref.finalize(self, _leave, background, self.folder, self._folders_in_use)
 
     def _make_folder(self, path: Path) -> Path:
@@ -75,12 +84,12 @@ class Database:
         self._folders_in_use.add(folder)
         return folder
 
-    def make_room(self, line: int) -> None:
-        """Limit DuckDB's memory to what merging a batch needs whose longest line has so many bytes.
+    def make_room(self, line: int, columns: int) -> None:
+        """Limit DuckDB's memory to what merging a batch needs with so many columns and bytes in its longest line.
 
         Without a limit it would keep all blocks of the file that it once read.
         """
-        if (needed := _MEMORY + _MEMORY_PER_BYTE * line) > self._memory:
+        if (needed := _MEMORY + _MEMORY_PER_BYTE * line + _BLOCKS_PER_COLUMN * self._block * columns) > self._memory:
             self._memory = needed
             self._connection.execute(f"SET memory_limit = '{needed >> 20}MiB'")
 
@@ -147,7 +156,7 @@ def _open(path: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
     unexplained = 0
     while True:
         try:
-            return duckdb.connect(str(path))
+            return duckdb.connect(str(path), config={"default_block_size": str(_BLOCK_BYTES)})
         except duckdb.Error as error:  # noqa: PERF203 - the loop waits, it does not hurry
             who = _holder(path, error)
             unexplained += who is None
@@ -173,9 +182,10 @@ def _unusable(folder: Path, error: OSError) -> LoadError:
 
 
 def _reason(error: duckdb.Error) -> str:
-    if isinstance(error, _SPEAKS_OF_THE_MACHINE):
-        return str(error).splitlines()[0].rstrip(".")
-    return type(error).__name__
+    if isinstance(error, _SPEAKS_OF_VALUES):
+        return type(error).__name__
+    words = str(error) if isinstance(error, _SPEAKS_OF_THE_MACHINE) else _QUOTED.sub("…", str(error))
+    return words.splitlines()[0].rstrip(".")
 
 
 def _leave(background: Background, folder: Path, in_use: set[Path]) -> None:

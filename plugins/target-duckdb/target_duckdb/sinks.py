@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from target_duckdb.target import TargetDuckDB
 
 _BATCH_BYTES = 160 << 20
+_WIDE = 100  # columns, from which on each batch is smaller, since DuckDB holds a vector of each column several times
 
 
 class DuckDBSink(BatchSink):
@@ -60,6 +61,7 @@ class DuckDBSink(BatchSink):
         new = self._table.prepare(resumed=goes_on(bookmark_of(target.resumed, stream_name)))
         target.bookmarks.begin(stream_name, new=new)
         self._versioned = False
+        self._batch_bytes = _BATCH_BYTES * _WIDE // max(_WIDE, len(columns))
         self._new_spool()
 
     def _new_spool(self) -> None:
@@ -68,7 +70,7 @@ class DuckDBSink(BatchSink):
     @property
     @override
     def is_full(self) -> bool:
-        return super().is_full or self._spool.size >= _BATCH_BYTES
+        return super().is_full or self._spool.size >= self._batch_bytes
 
     @override
     def get_validator(self) -> BaseJSONSchemaValidator | None:

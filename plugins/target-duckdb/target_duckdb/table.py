@@ -228,7 +228,7 @@ class Table:
         Raises:
             LoadError: A value does not fit its column; then nothing of the batch is in the table.
         """
-        self.database.make_room(spool.longest)
+        self.database.make_room(spool.longest, len(self.columns))
         try:
             with self.database.transaction(f"load stream {self.stream}"), _noticed_misfits():
                 self._replace_if_asked()
