@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from target_duckdb.errors import LoadError
 from target_duckdb.target import TargetDuckDB
 
 if TYPE_CHECKING:
@@ -99,6 +100,76 @@ SCHEMA = {
 def test_input_that_breaks_the_rules_is_one_sentence(loader: Loader, messages: list[Any], sentence: str) -> None:
     assert failure(loader.command(*messages)).startswith(sentence)
     assert [path.name for path in loader.path.parent.glob("*loading*")] == []
+
+
+ANYTHING_OF = {"anyOf": [{"$ref": "#/definitions/x"}]}
+FLAT = {"flattening_enabled": True, "flattening_max_depth": 2}
+NESTED = {"type": "object", "properties": {"b": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("message", "config", "sentence"),
+    [
+        ({"a": NESTED, "a__b": {"type": "string"}}, FLAT, "Stream s: its schema cannot be flattened or mapped (Dupl"),
+        ({"id": {"type": "integer"}, "a": ANYTHING_OF}, FLAT, "Stream s: the property a cannot be flattened or mapped"),
+        ({"n" * 999: {}, "n" * 1000: {}}, FLAT, "Stream s: its schema cannot be flattened or mapped (Duplicate column"),
+        ({"a\0b": {"type": "string"}}, {}, "Stream s has the property 'a\\x00b': DuckDB has no names with NUL"),
+        ({"": {"type": "string"}}, {}, "Stream 's' has a property without a name"),
+        ({"Id": {}, "id": {}}, {}, "Stream s has the properties Id and id, which are the same column to DuckDB"),
+        (["a"], {}, "Stream s has a schema without properties"),
+        (None, {}, "Stream s has a schema without properties"),
+    ],
+)
+def test_a_schema_that_can_be_no_table_is_a_sentence_with_stream_and_property(
+    loader: Loader, message: Any, config: dict[str, Any], sentence: str
+) -> None:
+    announced = {"type": "SCHEMA", "stream": "s", "schema": {"properties": message}, "key_properties": []}
+    with pytest.raises(LoadError) as caught:
+        loader(announced, **config)
+    assert str(caught.value).startswith(sentence)
+
+
+ODD = {
+    "ref": ({"$ref": "#/definitions/x"}, 5, "5"),
+    "recursive": ({"$ref": "#/definitions/r"}, [1, [2]], "[1,[2]]"),
+    "all": ({"allOf": [{"type": "string"}, {"maxLength": 9}]}, "x", '"x"'),
+    "any": (ANYTHING_OF, 5, "5"),
+    "one": ({"oneOf": [{"type": "integer"}, {"type": ["string", "null"]}]}, "x", '"x"'),
+    "enum": ({"enum": ["x", 1, None]}, "x", '"x"'),
+    "const": ({"const": 5}, 5, "5"),
+    "nothing": ({}, {"a": 1}, '{"a":1}'),
+    "always": (True, 7, "7"),
+    "unknown": ({"type": "decimal"}, 1.5, "1.5"),
+    "select": ({"type": ["null", "string"]}, "x", "x"),
+    "raw select": ({"type": ["null", "string"]}, "y", "y"),
+    "rowid": ({"type": ["null", "string"]}, "z", "z"),
+    "day": ({"type": "string", "format": "time"}, "24:00:00", "24:00:00"),
+    "midnight": ({"type": "string", "format": "date-time"}, "2025-12-31T24:00:00Z", "2026-01-01 00:00:00+00"),
+    "n" * 1000: ({"type": "string"}, "long", "long"),
+    "n" * 1001: ({"type": "string"}, "longer", "longer"),
+}
+
+
+def test_schemas_as_taps_write_them_become_columns_that_hold_every_value(loader: Loader) -> None:
+    recursive = {"type": ["null", "integer", "array"], "items": {"$ref": "#/definitions/r"}}
+    schema = {
+        "definitions": {"x": {"type": "integer"}, "r": recursive},
+        "patternProperties": {"^x": {"type": "string"}},
+        "properties": {name: kind for name, (kind, _, _) in ODD.items()},
+    }
+    announced = {"type": "SCHEMA", "stream": "s", "schema": schema, "key_properties": ["select", "ref", "select"]}
+    for _ in range(2):
+        loader(announced, loader.record("s", {name: value for name, (_, value, _) in ODD.items()}))
+    assert loader.rows("SELECT columns(*)::VARCHAR FROM s") == [tuple(stored for _, _, stored in ODD.values())]
+
+
+@pytest.mark.parametrize("reference", ["#/nowhere", "#/properties/a"])
+def test_a_reference_that_leads_nowhere_is_one_sentence_where_records_are_validated(
+    loader: Loader, reference: str
+) -> None:
+    announced = loader.schema("s", {"a": {"$ref": reference}})
+    with pytest.raises(LoadError, match="refers to what it does not have, or to itself without end"):
+        loader(announced, loader.record("s", {"a": 1}), validate_records=True)
 
 
 def test_validation_on_request_names_the_rule_and_not_the_value(loader: Loader) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+import referencing.exceptions
 from singer_sdk.exceptions import InvalidRecord, MissingKeyPropertiesError
 from singer_sdk.helpers.capabilities import TargetLoadMethods
 from singer_sdk.sinks import BatchSink
@@ -212,6 +213,13 @@ class _DiscreetValidator(JSONSchemaValidator):
 
     @override
     def validate(self, record: dict[str, Any]) -> None:
-        for error in self.validator.iter_errors(record):
+        try:
+            error = next(self.validator.iter_errors(record), None)
+        except (referencing.exceptions.Unresolvable, RecursionError) as unresolvable:
+            raise LoadError(
+                f"A schema refers to what it does not have, or to itself without end ({type(unresolvable).__name__}): "
+                "correct the tap, or load without validate_records."
+            ) from unresolvable
+        if error is not None:
             where = ".".join(str(part) for part in error.absolute_path) or "the record"
             raise InvalidRecord(f"{where} breaks the rule {error.validator!r} of its schema", {})

@@ -66,6 +66,7 @@ class Table:
     """What a record does to the rows that are there."""
 
     def __post_init__(self) -> None:
+        self.key = list(dict.fromkeys(self.key))
         self._check_names(self.key)
         self.key = [] if self.method is TargetLoadMethods.APPEND_ONLY else self.key
         self._table = quote(self.database.catalog, self.schema, self.stream)
@@ -76,9 +77,17 @@ class Table:
         if not self.columns:
             raise LoadError(f"Stream {self.stream} has a schema without properties: there is nothing to load.")
         if "" in self.columns or not self.stream:
-            raise LoadError(f"Stream {self.stream!r}: DuckDB has no empty names; rename it or the property.")
+            raise LoadError(
+                f"Stream {self.stream!r} has a property without a name, or no name itself: DuckDB has no empty names, "
+                "so rename it or the property."
+            )
         seen: dict[str, str] = {}
         for name in self.columns:
+            if "\0" in name:
+                raise LoadError(
+                    f"Stream {self.stream} has the property {name!r}: DuckDB has no names with NUL, so rename "
+                    "or remove it with stream_maps."
+                )
             if (other := seen.setdefault(name.lower(), name)) != name:
                 raise LoadError(
                     f"Stream {self.stream} has the properties {other} and {name}, which are the same column to DuckDB "

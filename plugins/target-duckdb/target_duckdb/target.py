@@ -13,6 +13,7 @@ from singer_sdk import Target
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException, SingerSDKError
 from singer_sdk.helpers._batch import BaseBatchFileEncoding
+from singer_sdk.helpers._flattening import flatten_schema
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities, TargetLoadMethods
 from singer_sdk.singerlib.json import serialize_json
 from typing_extensions import override
@@ -205,6 +206,31 @@ class TargetDuckDB(Target):
             if sink is not last:
                 self.drain_one(sink)
         self.drain_one(last)
+
+    @override
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        self._assert_line_requires(message_dict, requires={"stream", "schema"})
+        stream, schema = message_dict["stream"], message_dict["schema"]
+        if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+            raise LoadError(f"Stream {stream} has a schema without properties: there is nothing to load.")
+        try:
+            super()._process_schema_message(message_dict)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            # The SDK's flattening and stream maps expect schemas of a certain shape, and fail in any way at others.
+            names = [name for name, part in schema["properties"].items() if self._fails_to_flatten({name: part})]
+            which = f"the property {', '.join(names)}" if names else "its schema"
+            raise LoadError(
+                f"Stream {stream}: {which} cannot be flattened or mapped ({error}): leave it out of the tap's catalog, "
+                "or rename it with stream_maps, or lower flattening_max_depth."
+            ) from error
+
+    def _fails_to_flatten(self, properties: dict[str, Any]) -> bool:
+        options = self.mapper.flattening_options
+        try:
+            flatten_schema(copy.deepcopy({"properties": properties}), options.max_level, options.separator)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            return options.enabled
+        return False
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
