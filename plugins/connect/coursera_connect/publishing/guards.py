@@ -146,8 +146,6 @@ def guard(database: Warehouse, columns: dict[str, list[str]], settings: Settings
     found = Findings()
     _not_counted(database, steps, found)
     removal = Threshold(settings.removal_threshold, settings.removal_rows)
-    change = Threshold(settings.change_threshold, settings.change_rows)
-    score = Threshold(settings.score_threshold, settings.score_rows)
     removals = given("--allow-removals", settings.allow_removals)
     waits = [setting for setting in steps.named if not setting.is_agreed]
     for setting in waits:
@@ -158,18 +156,27 @@ def guard(database: Warehouse, columns: dict[str, list[str]], settings: Settings
         if any(file in setting.files for setting in waits):
             continue  # all that moves is told above
         moved = dict(database.rows(f"select what, count(*) from {at('changes', file)} group by what"))
-        if not moved:
-            continue
-        found.warnings += _added(database, file, steps) if moved.get("added", 0) >= _ADDED_ROWS else []
+        if moved.get("added", 0) >= _ADDED_ROWS:
+            found.warnings += _added(database, file, steps)
+        # Looked at in any case: a row that stays as it is leaves a school with what it belongs to.
         for drop in _removed(database, file, Threshold(0, 1) if steps.remakes(file) else removal):
             reasoned = replace(drop, reason=drop.reason + steps.other_settings)
             found.decide(reasoned, removals, steps.covering(drop, found.used))
-        for drop in _changed(database, file, names, change, steps):
-            found.decide(drop, given("--allow-changes", settings.allow_changes), steps.covers_file(file))
-        if file == "results":
-            for drop in _lower(database, score):
-                found.decide(drop, given("--allow-lower-scores", settings.allow_lower_scores), steps.covers_file(file))
+        if "changed" in moved:
+            _look_at_changes(database, file, names, settings, steps, found)
     return found
+
+
+def _look_at_changes(  # noqa: PLR0913, PLR0917 - what is looked at, and by what
+    database: Warehouse, file: str, columns: list[str], settings: Settings, steps: Steps, found: Findings
+) -> None:
+    change = Threshold(settings.change_threshold, settings.change_rows)
+    for drop in _changed(database, file, columns, change, steps):
+        found.decide(drop, given("--allow-changes", settings.allow_changes), steps.covers_file(file))
+    if file == "results":
+        score = Threshold(settings.score_threshold, settings.score_rows)
+        for drop in _lower(database, score):
+            found.decide(drop, given("--allow-lower-scores", settings.allow_lower_scores), steps.covers_file(file))
 
 
 def _not_counted(database: Warehouse, steps: Steps, found: Findings) -> None:
