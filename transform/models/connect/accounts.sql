@@ -83,7 +83,10 @@ shared as (
         *,
         case when role = 'student' then learners_of_name else users_of_name end > 1
             -- What replaces a shared name is nobody else's.
-            or lower(wanted_username) in (select lower(named.user_sourced_id) from named where named.user_sourced_id <> counted.user_sourced_id)
+            or (
+                lower(wanted_username) <> lower(user_sourced_id)
+                and lower(wanted_username) in (select lower(user_sourced_id) from named)
+            )
             as is_username_shared
     from counted
 )
