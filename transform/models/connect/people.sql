@@ -32,7 +32,8 @@ ranked as (
     select
         person_key,
         coursera_user_id,
-        external_id,
+        -- An account may have lost its ids in the users list while a membership still has one.
+        coalesce(external_id, max(external_id) over (partition by person_key)) as external_id,
         {{ whole_line("full_name") }} as full_name,
         {{ one_line("email") }} as email,
         row_number() over (
