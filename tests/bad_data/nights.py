@@ -1,0 +1,151 @@
+"""A night without Meltano: the real tap, loader, models and publish in this process, and what came of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import zipfile
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from singer_sdk.singerlib import Catalog
+
+from coursera_connect.publishing.publish import Settings, publish
+from tap_coursera.tap import TapCoursera
+from target_duckdb.target import TargetDuckDB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.bad_data.college import College, Json
+    from tests.bad_data.upstream import Alter, Upstream
+    from tests.transform.compiled import Compiled
+
+_TIME = re.compile(rb'"time_extracted":"[^"]*"')
+
+
+@dataclass
+class Files:
+    """A package: header and rows of each file."""
+
+    headers: dict[str, list[str]] = field(default_factory=dict)
+    rows: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, package: Path) -> Files:
+        found = cls()
+        with zipfile.ZipFile(package) as archive:
+            for name in archive.namelist():
+                if name.endswith(".csv"):
+                    header, *rows = csv.reader(io.StringIO(archive.read(name).decode(), newline=""), strict=True)
+                    found.headers[name[:-4]], found.rows[name[:-4]] = header, [tuple(row) for row in rows]
+        return found
+
+
+@dataclass
+class Site:
+    """A folder with a warehouse, its package and the state of the tap."""
+
+    folder: Path
+    state: Json = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list)
+    """Data tests that failed."""
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def package(self) -> Path:
+        return self.folder / "out" / "oneroster.zip"
+
+    def copy(self, folder: Path) -> Site:
+        """The same, elsewhere."""
+        shutil.copytree(self.folder, folder)
+        return Site(folder, self.state)
+
+    def findings(self) -> list[dict[str, Any]]:
+        """The rows of connect.quality."""
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            cursor = connection.execute("select * from connect.quality")
+            columns = [column[0] for column in cursor.description or []]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+def extract(upstream: Upstream, state: Json, *, skip: frozenset[str] = frozenset()) -> tuple[list[bytes], Json]:
+    """Run the tap; its messages, and the last state."""
+    plain = TapCoursera(config=upstream.config).catalog_dict
+    for entry in plain["streams"]:
+        root = next(item["metadata"] for item in entry["metadata"] if not item["breadcrumb"])
+        root["selected"] = entry["tap_stream_id"] not in skip
+    tap = TapCoursera(
+        config=upstream.config, catalog=Catalog.from_dict(plain), state=json.loads(json.dumps(state)) or None
+    )
+    taken = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with redirect_stdout(taken):
+        tap.sync_all()
+        taken.flush()
+    stamp = f'"time_extracted":"{upstream.college.now.isoformat()}"'.encode()
+    lines = [_TIME.sub(stamp, line) for line in taken.buffer.getvalue().splitlines(keepends=True)]
+    states = [json.loads(line)["value"] for line in lines if line.startswith(b'{"type":"STATE"')]
+    return lines, states[-1]
+
+
+def load(place: Site, lines: list[bytes]) -> None:
+    """Run the loader."""
+    place.folder.mkdir(parents=True, exist_ok=True)
+    settings = {"filepath": str(place.warehouse), "default_target_schema": "coursera", "add_record_metadata": True}
+    target = TargetDuckDB(config=settings)
+    with redirect_stdout(io.StringIO()):
+        try:
+            target.process_lines(io.BytesIO(b"".join(lines)))  # type: ignore[arg-type] # its reader reads bytes
+            target.process_endofpipe()
+        finally:
+            target.database.close()
+
+
+@dataclass
+class Nights:
+    """All that a night needs: where answers come from, the models as dbt compiled them, and their tests."""
+
+    upstream: Upstream
+    models: Compiled
+    checks: dict[str, str]
+    """Data tests with severity error: name → query of what fails."""
+    empty: Path
+    """A folder with a warehouse in which the models are, and nothing was loaded."""
+
+    def live(
+        self,
+        place: Site,
+        college: College,
+        altered: Mapping[tuple[str, str], Alter] | None = None,
+    ) -> Files:
+        """Read, load, transform and publish."""
+        self.upstream.show(college, altered)
+        lines, place.state = extract(self.upstream, place.state)
+        load(place, lines)
+        return self.transform(place)
+
+    def transform(self, place: Site) -> Files:
+        """Do what follows the load."""
+        self.models.run(place.warehouse, {})
+        with duckdb.connect(str(place.warehouse), read_only=True) as connection:
+            for name, query in self.checks.items():
+                if found := connection.execute(query).fetchmany(3):
+                    place.stopped.append(f"the data test {name} would stop the build: {found}")
+        # Few learners make a school here, so a share of them says nothing.
+        settings = Settings(place.warehouse, place.package, removal_threshold=100)
+        report = publish(settings, lambda _what, _rows: None)
+        assert report["outcome"] in {"published", "unchanged"}, (report["outcome"], report["why"], report["blocked"])
+        return Files.of(place.package)
