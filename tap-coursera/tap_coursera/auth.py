@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tap_coursera.errors import TransientError, not_the_api
+from tap_coursera.errors import TapError, TransientError, not_the_api, odd_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +17,10 @@ DEFAULT_LIFETIME = 1799.0
 """Seconds; what the vendor's token endpoint says in `expires_in`."""
 MARGIN = 60.0
 """Seconds before the end at which a token is renewed."""
+LONGEST_LIFETIME = 86_400.0
+"""Seconds after which a token is renewed, whatever was said of it."""
 _MILLISECONDS = 1e11
+_SENDABLE = re.compile(r"[!-~]+")
 
 
 @dataclass
@@ -42,6 +46,8 @@ class SharedToken:
                 text = answer.get("access_token")
                 if not isinstance(text, str) or not text:
                     raise TransientError(not_the_api(self.auth_url, "auth_url"))
+                if not _SENDABLE.fullmatch(text):
+                    raise TapError(odd_token(self.auth_url))
                 lifetime = self._lifetime(answer)
                 self._text = text
                 self._renew_at = self.clock() + max(lifetime - MARGIN, lifetime / 2)
@@ -55,7 +61,7 @@ class SharedToken:
 
     def _lifetime(self, answer: Mapping[str, Any]) -> float:
         """Seconds that are left; `issued_at` (epoch seconds) counts only where it agrees with this machine's clock."""
-        expires_in = _number(answer.get("expires_in")) or DEFAULT_LIFETIME
+        expires_in = min(_number(answer.get("expires_in")) or DEFAULT_LIFETIME, LONGEST_LIFETIME)
         issued_at = _number(answer.get("issued_at"))
         if issued_at > _MILLISECONDS:
             issued_at /= 1000
@@ -66,6 +72,6 @@ class SharedToken:
 def _number(value: object) -> float:
     try:
         number = float(value) if isinstance(value, (int, float, str)) else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return number if 0 < number < float("inf") else 0.0

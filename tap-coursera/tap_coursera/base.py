@@ -11,7 +11,7 @@ The SDK offers no hook for some of what happens here, so these of its internals 
 
 from __future__ import annotations
 
-from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -26,8 +26,8 @@ from typing_extensions import override
 from tap_coursera import direct, schemas
 from tap_coursera.errors import TapError
 from tap_coursera.paging import BUSINESSES, Listing, read
-from tap_coursera.progress import RowCounter
-from tap_coursera.records import PROBLEMS, RowReader, milliseconds, rfc3339
+from tap_coursera.progress import RowCounter, count_odd_rows
+from tap_coursera.records import FIRST_MOMENT, PROBLEMS, RowReader, milliseconds, possible, rfc3339
 from tap_coursera.seen import Seen
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 SECOND, HOUR = 1_000, 3_600_000
 """Milliseconds."""
+VERSION = "version"
+"""In the state of a stream: the last one that its rows were sent under."""
+AS_OF = "report_updated_at"
+"""In the state of a program: how old the report was when it was read last."""
 
 
 @dataclass
@@ -52,10 +56,26 @@ class Brought:
 
     rows: int = 0
     repaired: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    """Rows without what makes them unique, by the columns that were missing in them."""
+    left_out: int = 0
+    """Rows without what makes them unique."""
+    lacking: set[str] = field(default_factory=set)
+    """The columns that were missing in them."""
     outranked: int = 0
     """Ids of which there were several rows, so that the newer one counts."""
+
+    def __add__(self, other: Brought) -> Brought:
+        return Brought(
+            self.rows + other.rows,
+            self.repaired + other.repaired,
+            self.left_out + other.left_out,
+            self.lacking | other.lacking,
+            self.outranked + other.outranked,
+        )
+
+
+def belongs(named: object, program: str) -> bool:
+    """Whether a row that names this program, or none, is one of a program's."""
+    return named == program or not isinstance(named, str) or not named
 
 
 class CourseraStream(Stream):
@@ -94,6 +114,8 @@ class CourseraStream(Stream):
         self._own = tuple(self.schema["properties"])
         self._unwanted: list[str] = []
         self.brought = Brought()
+        self._brought_before = Brought()
+        """In the programs that were read before."""
         self.incomplete = False
         """Whether rows may be missing although the run goes on, so that nothing may count as gone."""
         self.as_of: int | None = None
@@ -142,6 +164,7 @@ class CourseraStream(Stream):
             self.id_parts,
             self.dialect,
             rank=type(self).rank,
+            fields=self.reader.known,
         )
 
     def read(self, listings: Iterable[Listing], context: Context | None) -> Iterator[Raw]:
@@ -149,7 +172,7 @@ class CourseraStream(Stream):
         seen = Seen()
         for raw in read(listings, seen):
             # A server that ignores the filter shows rows of other programs, too.
-            if not context or str(raw.get(self.program_field) or context["program_id"]) == context["program_id"]:
+            if not context or belongs(raw.get(self.program_field), context["program_id"]):
                 yield raw
         self.brought.outranked += len(seen.rivals)
 
@@ -161,28 +184,26 @@ class CourseraStream(Stream):
 
     def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:
         """The stream's rows in one row of the vendor's."""
-        yield self.placed(self.reader.read(raw), context)
+        yield from self.placed(self.reader.read(raw), context)
 
-    def placed(self, row: Record, context: Context | None) -> Record:
+    def placed(self, row: Record, context: Context | None) -> Iterator[Record]:
         """The row with its program, which Coursera documents but does not promise to repeat in every row.
 
-        Raises:
-            TapError: when a part of the key is missing.
+        A row without what makes it unique is counted and left out.
         """
-        if context is not None and row["program_id"] is None:
+        if context is not None:
             row["program_id"] = context["program_id"]
         for key in self.primary_keys:
-            if row.get(key) is None:
-                raise TapError(
-                    f"A row of {self.name} came without {key}, so it cannot be told from others: check that api_url "
-                    "is the Coursera API, and report it if it is."
-                )
+            if not row[key] or row[key].isspace():
+                self.brought.left_out += 1
+                self.brought.lacking |= {key for key in self.primary_keys if not row[key] or row[key].isspace()}
+                return
         self.brought.rows += 1
         if row[PROBLEMS] is not None:
             self.brought.repaired += 1
         for name in self._unwanted:
             del row[name]
-        return row
+        yield row
 
     def tell_unknown_fields(self) -> None:
         """Say once what Coursera sent and the schema does not know; names only."""
@@ -201,14 +222,25 @@ class CourseraStream(Stream):
     @property
     def _activates(self) -> bool:
         wanted = bool(self.config.get("emit_activate_version_messages")) and self.replication_method == "FULL_TABLE"
-        return wanted and not self.incomplete
+        brought = self._brought_before
+        # Where no row could be told from others, it is not sure that anybody is gone.
+        return wanted and not self.incomplete and (brought.rows > 0 or not brought.left_out)
+
+    @cached_property
+    def _version(self) -> int:
+        """Larger than that of any run before, whatever this machine's clock says."""
+        state = self.tap_state.setdefault("bookmarks", {}).setdefault(self.name, {})
+        last = state.get(VERSION)
+        version = max(self._initialized_at, last + 1) if isinstance(last, int) else self._initialized_at
+        state[VERSION] = version
+        return version
 
     @override
     def _write_schema_message(self) -> None:
         # The SDK would repeat it for every program.
         if not self._announced:
             self._announced = True
-            self._stream_version = self._initialized_at if self._activates else None
+            self._stream_version = self._version if self._activates else None
             super()._write_schema_message()
 
     @override
@@ -234,8 +266,9 @@ class CourseraStream(Stream):
         super().finalize_state_progress_markers(state)
         if not state and self.selected and self._activates:
             self._write_schema_message()
-            self._write_activate_version_message(self._initialized_at)
+            self._write_activate_version_message(self._version)
         if not state:
+            self._tell_odd_rows()
             self._coursera.progress.over(self.name)
 
     @override
@@ -255,7 +288,27 @@ class CourseraStream(Stream):
             super().sync(context)
         if self.selected and not self.incomplete:
             self._coursera.reads.append(self._read_row(context))
+        self._brought_before += self.brought
         self.brought = Brought()
+
+    def _tell_odd_rows(self) -> None:
+        brought = self._brought_before
+        if brought.repaired:
+            self.logger.warning(
+                "%d rows of %s hold values that Coursera does not document, or characters that no text can hold: their "
+                "column row_problems says which.",
+                brought.repaired,
+                self.name,
+            )
+        if brought.left_out:
+            self.logger.warning(
+                "%d rows of %s came without %s and are left out, since they cannot be told from others: report it to "
+                "Coursera if it stays.",
+                brought.left_out,
+                self.name,
+                ", ".join(sorted(brought.lacking)),
+            )
+        count_odd_rows(self.name, brought.repaired, brought.left_out)
 
     def _read_row(self, context: Context | None) -> Record:
         """What `stream_reads` says of this stream in this program."""
@@ -266,8 +319,8 @@ class CourseraStream(Stream):
             "read_at": rfc3339(self._coursera.client.now() if read_at is None else read_at),
             "rows_read": brought.rows,
             "rows_repaired": brought.repaired,
-            "rows_left_out": brought.left_out.total(),
-            "left_out_for": ",".join(sorted(brought.left_out)) or None,
+            "rows_left_out": brought.left_out,
+            "left_out_for": ",".join(sorted(brought.lacking)) or None,
             "rows_outranked": brought.outranked,
             "report_updated_at": None if self.as_of is None else rfc3339(self.as_of),
             "began_at": rfc3339(self._initialized_at),
@@ -305,6 +358,7 @@ class IncrementalStream(CourseraStream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         since = self.since(context)
+        self.begin_reading()
         latest = 0
         write = self._hand_over if self._is_alone else None
         for raw in self.raw_rows(context):
@@ -319,6 +373,11 @@ class IncrementalStream(CourseraStream):
                         latest = changed
         self.tell_unknown_fields()
         self.advance(context, latest)
+
+    def begin_reading(self) -> None:
+        """What the API's clock says now is the time of the run that decides which moments can be true."""
+        self.reader.now = self._coursera.client.now()
+        self.reader.undated = 0
 
     def _hand_over(self, row: Record) -> None:
         """Write a row in place of the SDK, and count it: half of its loop over rows asks for what nobody wants here."""
@@ -347,9 +406,9 @@ class IncrementalStream(CourseraStream):
 
     @property
     def start(self) -> int | None:
-        """`start_date` in epoch milliseconds."""
+        """`start_date` in epoch milliseconds; None where it leaves nothing out."""
         start: str | None = self.config.get("start_date")
-        return milliseconds(start) if start else None
+        return moment if start and (moment := milliseconds(start)) > FIRST_MOMENT else None
 
     @property
     def remembers(self) -> bool:
@@ -365,6 +424,26 @@ class IncrementalStream(CourseraStream):
         if self.remembers and latest > self.bookmark(context):
             state = self.get_context_state(context)
             state |= {"replication_key": self.replication_key, "replication_key_value": rfc3339(latest)}
+
+    def forget_impossible(self, now: int) -> bool:
+        """Drop bookmarks that no run can have come to (a row's own time may have lied): all is read once more.
+
+        Args:
+            now: the time of the run, epoch milliseconds.
+
+        Returns:
+            Whether there was one.
+        """
+        state = self.tap_state.get("bookmarks", {}).get(self.name, {})
+        found = False
+        for one in (state, *state.get("partitions", ())):
+            for name in ("replication_key_value", AS_OF):
+                with suppress(AttributeError, TypeError, ValueError):  # what is no time is told when it is needed
+                    if one.get(name) and not possible(milliseconds(one[name]), now):
+                        found = True
+                        for mark in ("replication_key_value", AS_OF):
+                            one.pop(mark, None)
+        return found
 
     def bookmark(self, context: Context | None, name: str = "replication_key_value") -> int:
         """A time in the state, epoch milliseconds; 0 when there is none."""

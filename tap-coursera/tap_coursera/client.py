@@ -14,21 +14,19 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import msgspec
 import requests
 
-from tap_coursera import envelopes, errors
+from tap_coursera import deadline, envelopes, errors
 from tap_coursera.agenda import Agenda
 from tap_coursera.ahead import Workers
 from tap_coursera.auth import SharedToken
 from tap_coursera.errors import Answer, BusyError, TapError, TransientError
 from tap_coursera.pace import Pace
-from tap_coursera.records import FIRST_MOMENT
+from tap_coursera.records import FIRST_MOMENT, milliseconds_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +35,10 @@ logger = logging.getLogger("tap-coursera")
 
 CONNECT_TIMEOUT = 20.0
 TRIES = 7
-"""Of one request; with BACKOFF_BASE these last at most about half a minute, longer only when the server asks for it."""
+"""Of one request; with BACKOFF_BASE these last at most about half a minute, longer only when the server asks for it.
+
+What is answered with 429 is tried for `max_busy_minutes`, however often that is.
+"""
 TRIES_UNREACHABLE = 4
 """Of a host that has not answered once in this run."""
 NEW_TOKENS = 3
@@ -47,6 +48,8 @@ BACKOFF_CAP = 30.0
 RETRY_AFTER_CAP = 300.0
 """Seconds."""
 _TOKEN = "the token"  # noqa: S105 - what messages call it
+_PIECE = 1 << 18
+"""Bytes of a body that are taken at a time."""
 _OK, _REDIRECT, _BAD_REQUEST, _TIMEOUT, _TOO_MANY, _SERVER_ERROR = 200, 300, 400, 408, 429, 500
 
 
@@ -78,7 +81,7 @@ class Client:
 
     Args:
         config: settings of the tap (`api_url`, `auth_url`, `client_id`, `client_secret`, `org_id`, `request_timeout`,
-            `user_agent`, `max_parallel_requests`).
+            `user_agent`, `max_parallel_requests`, `max_answer_megabytes`, `max_busy_minutes`).
         sleep: waits between tries.
         clock: seconds, for the pace.
     """
@@ -97,19 +100,26 @@ class Client:
         self._api = _Target(config["api_url"].rstrip("/"), "api_url")
         self._auth = _Target(config["auth_url"], "auth_url")
         self._credentials = (config["client_id"].encode(), config["client_secret"].encode())
-        self._timeout = (CONNECT_TIMEOUT, float(config["request_timeout"]))
+        self._timeout = float(config["request_timeout"])
+        self._largest = int(config["max_answer_megabytes"]) << 20
+        self._patience = config["max_busy_minutes"] * 60.0
         self._sleep = sleep
+        self._clock = clock
         self._pace = Pace(sleep, clock)
         self._answered: set[str] = set()
+        self._gave = False
+        """Whether any data was given in this run."""
         self._date: int | None = None
         self._lock = threading.Lock()
         self._session = requests.Session()
-        pool = requests.adapters.HTTPAdapter(pool_maxsize=self.workers.size)
+        pool = deadline.Adapter(pool_maxsize=self.workers.size)
         self._session.mount("https://", pool)
         self._session.mount("http://", pool)
         # A gateway's cookies would be the only thing that requests of several threads share.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["Accept"] = "application/json"
+        # The one encoding that is unpacked piece by piece wherever the tap runs, so that no answer expands unseen.
+        self._session.headers["Accept-Encoding"] = "gzip"
         if config.get("user_agent"):
             self._session.headers["User-Agent"] = config["user_agent"]
         # Without a handler of its own, requests would prefer credentials from a .netrc file to the token.
@@ -128,8 +138,7 @@ class Client:
         `path` follows the organisation (`/programs`); `stream` is what errors call the request.
         """
         path = f"/businesses.v1/{quote(self.org_id, safe='')}{path}"
-        trouble = errors.not_the_api(self._api.url, self._api.setting)
-        return self._ask(stream, path, params, partial(envelopes.listing, trouble=trouble))
+        return self._ask(stream, path, params, envelopes.listing)
 
     def get_skills(self, stream: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """The envelope `{"elements" or "enterpriseUserSkillsets": [...], "pagination": {...}}` of the skills service.
@@ -145,8 +154,10 @@ class Client:
         def attempt() -> dict[str, Any]:
             response = self._authorised(stream, self._api.url + path, params)
             if response.status_code != _OK:
-                raise errors.data_refused(response, stream, self.org_id, self._api.url)
-            return _decoded(response, self._api, envelope)
+                raise errors.data_refused(response, stream, self.org_id, self._api.url, alone=self._gave)
+            found = _decoded(response, self._api, envelope)
+            self._gave = True
+            return found
 
         return self._persistently(attempt, stream, self._api)
 
@@ -185,13 +196,47 @@ class Client:
         started = self._pace.start()
         with self._lock:
             self.tallies[stream].requests += 1
+        status, headers, content = self._exchange(target, method, url, **options)
+        self._answered.add(target.setting)
+        self._date = date(headers.get("Date")) or self._date
+        self.tallies[stream].read_at = self._date
+        if status == _TOO_MANY:
+            raise BusyError(
+                f"{errors.host(target.url)} keeps answering that there are too many requests (HTTP 429): run again "
+                "later or less often, or with a lower max_parallel_requests.",
+                retry_after(headers.get("Retry-After")),
+                started,
+            )
+        self._pace.answered(started)
+        if status >= _SERVER_ERROR or status == _TIMEOUT:
+            raise TransientError(
+                f"{errors.host(target.url)} keeps failing (HTTP {status}): run again later; no bookmark was moved.",
+                retry_after(headers.get("Retry-After")),
+            )
+        if _REDIRECT <= status < _BAD_REQUEST:
+            raise TapError(errors.not_the_api(target.url, target.setting))
+        return Answer(status, content)
+
+    def _exchange(self, target: _Target, method: str, url: str, **options: Any) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of one answer, all of it within `request_timeout`."""
         try:
-            # Redirects lead to a log-in page at best, and would carry the token elsewhere.
-            with self._session.request(
-                method, url, timeout=self._timeout, allow_redirects=False, stream=True, **options
-            ) as response:
-                # In one piece: requests would collect it in pieces of 10 kB, and hold it twice.
-                content = b"".join(response.iter_content(None))
+            with deadline.within(self._timeout):
+                try:
+                    # Redirects lead to a log-in page at best, and would carry the token elsewhere.
+                    with self._session.request(
+                        method,
+                        url,
+                        timeout=(min(CONNECT_TIMEOUT, self._timeout), self._timeout),
+                        allow_redirects=False,
+                        stream=True,
+                        **options,
+                    ) as response:
+                        return response.status_code, response.headers, self._content(response, target)
+                except requests.exceptions.ConnectionError:
+                    # It is what requests makes of a body that does not come in time.
+                    if deadline.is_over():
+                        raise requests.exceptions.ReadTimeout from None
+                    raise
         except requests.exceptions.SSLError:
             raise TapError(errors.bad_certificate(target.url, target.setting)) from None
         except (
@@ -202,7 +247,8 @@ class Client:
             raise TapError(errors.not_a_url(target.setting)) from None
         except requests.exceptions.Timeout:
             raise TransientError(
-                f"{errors.host(target.url)} did not answer in time: check {target.setting} or raise request_timeout."
+                f"{errors.host(target.url)} did not answer in time: check {target.setting}, or raise request_timeout, "
+                "which is for the whole of an answer."
             ) from None
         except requests.exceptions.ConnectionError:
             if target.setting in self._answered:
@@ -214,56 +260,52 @@ class Client:
             raise TransientError(
                 f"{errors.host(target.url)} keeps breaking off its answers: run again later; no bookmark was moved."
             ) from None
-        self._answered.add(target.setting)
-        self._date = date(response.headers.get("Date")) or self._date
-        self.tallies[stream].read_at = self._date
-        status = response.status_code
-        if status == _TOO_MANY:
-            raise BusyError(
-                f"{errors.host(target.url)} keeps answering that there are too many requests (HTTP 429): run again "
-                "later or less often, or with a lower max_parallel_requests.",
-                retry_after(response.headers.get("Retry-After")),
-                started,
-            )
-        self._pace.answered(started)
-        if status >= _SERVER_ERROR or status == _TIMEOUT:
-            raise TransientError(
-                f"{errors.host(target.url)} keeps failing (HTTP {status}): run again later; no bookmark was moved.",
-                retry_after(response.headers.get("Retry-After")),
-            )
-        if _REDIRECT <= status < _BAD_REQUEST:
-            raise TapError(errors.not_the_api(target.url, target.setting))
-        return Answer(status, content)
+
+    def _content(self, response: requests.Response, target: _Target) -> bytes:
+        """The body, up to `max_answer_megabytes` of what it expands to."""
+        pieces, size = [], 0
+        for piece in response.iter_content(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._largest:
+                raise TapError(
+                    f"{errors.host(target.url)} sent an answer of more than {self._largest >> 20} MB: check "
+                    f"{target.setting}, lower page_size, or raise max_answer_megabytes."
+                )
+        return b"".join(pieces)
 
     def _persistently(self, attempt: Callable[[], dict[str, Any]], what: str, target: _Target) -> dict[str, Any]:
-        tries = 0
+        failed = busy = 0
+        first: float | None = None
         while True:
-            tries += 1
             try:
                 return attempt()
-            except TransientError as error:
-                allowed = TRIES if target.setting in self._answered else TRIES_UNREACHABLE
-                if tries >= allowed:
+            except BusyError as error:
+                busy += 1
+                first = error.started if first is None else first
+                wait = pause(busy, error.wait)
+                if self._clock() - first + wait > self._patience:
                     raise TapError(str(error)) from None
-                wait = pause(tries, error.wait)
-                with self._lock:
-                    self.tallies[what].retries += 1
-                logger.warning("Trying %s again in %.1f s (%d of %d): %s", what, wait, tries, allowed, error)
-                if isinstance(error, BusyError):
-                    self._pace.refused(error.started, wait)
-                else:
-                    self._sleep(wait)
+                logger.warning(
+                    "Trying %s again in %.1f s (for up to %g minutes): %s", what, wait, self._patience / 60, error
+                )
+                self._pace.refused(error.started, wait)
+            except TransientError as error:
+                failed += 1
+                allowed = TRIES if target.setting in self._answered else TRIES_UNREACHABLE
+                if failed >= allowed:
+                    raise TapError(str(error)) from None
+                wait = pause(failed, error.wait)
+                logger.warning("Trying %s again in %.1f s (%d of %d): %s", what, wait, failed, allowed, error)
+                self._sleep(wait)
+            with self._lock:
+                self.tallies[what].retries += 1
 
 
 def pause(tries: int, asked: float | None) -> float:
     """Seconds to wait after this many tries: twice as long each time, never less than the server asked for."""
-    backoff: float = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** (tries - 1)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    backoff: float = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(tries - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
     return backoff if asked is None else min(RETRY_AFTER_CAP, max(asked, 0.0)) + backoff / 4
-
-
-def milliseconds_now() -> int:
-    """This machine's clock, epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def date(header: str | None) -> int | None:
@@ -294,7 +336,7 @@ def _decoded(response: Answer, target: _Target, envelope: Callable[[bytes], dict
     """The body, when `envelope` finds in it what has to be there."""
     try:
         body = envelope(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         body = None
     if body is None:
         raise TransientError(errors.not_the_api(target.url, target.setting))

@@ -151,9 +151,10 @@ class _Questions:
 
     def _rows(self, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = list(answer["elements"])
-        if not all(isinstance(row, dict) and row.get("id") is not None for row in rows):
+        found = [row for row in rows if isinstance(row, dict) and row.get("id")]
+        if rows and not found:
             raise self._not_the_api()
-        return rows
+        return found
 
     def _not_the_api(self) -> TapError:
         return TapError(errors.not_the_api(self._config["api_url"], "api_url"))

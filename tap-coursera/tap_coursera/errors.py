@@ -105,6 +105,14 @@ def not_the_api(url: str, setting: str) -> str:
     )
 
 
+def odd_token(url: str) -> str:
+    """A token came that no request can bear."""
+    return (
+        f"{host(url)} answered with a token that no request can bear, since it has letters or blanks that tokens do "
+        "not have: check auth_url, and report it to Coursera if it is right."
+    )
+
+
 def unreachable(url: str, setting: str) -> str:
     """No server is there, or no way leads to it."""
     return f"{host(url)} cannot be reached: check {setting}, and that this machine may open connections to it."
@@ -136,11 +144,18 @@ def token_refused(status: int, url: str) -> str:
     )
 
 
-def data_refused(response: Answer, stream: str, org_id: str, url: str) -> RefusedError:
-    """The data endpoint said no, for good; the kind of its body tells which layer did, its text is not repeated."""
+def data_refused(response: Answer, stream: str, org_id: str, url: str, *, alone: bool) -> RefusedError:
+    """The data endpoint said no, for good; the kind of its body tells which layer did, its text is not repeated.
+
+    `alone`: others of the organisation were given in this run.
+    """
     body = _members(response)
     code = body.get("errorCode")
-    sentence = _refusal(response.status_code, body, stream, org_id, url)
+    sentence = (
+        _refused_alone(stream)
+        if alone and response.status_code == FORBIDDEN
+        else _refusal(response.status_code, body, stream, org_id, url)
+    )
     return RefusedError(sentence, response.status_code, code if isinstance(code, str) else None)
 
 
@@ -189,6 +204,13 @@ def _denied(status: int, body: dict[str, Any], stream: str, org_id: str) -> str:
     )
 
 
+def _refused_alone(stream: str) -> str:
+    return (
+        f"Coursera denies access to {stream} alone (HTTP 403), while other lists of the organisation can be read: ask "
+        "Coursera to enable it for this app, or deselect the stream."
+    )
+
+
 def _not_an_org_id(status: int) -> str:
     return (
         f"Coursera does not know the organisation (HTTP {status}): org_id has to be the 22-character ID from the API "
@@ -199,6 +221,6 @@ def _not_an_org_id(status: int) -> str:
 def _members(response: Answer) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from tap_coursera import plan
+from tap_coursera.records import objects
 from tap_coursera.reports import COURSE, TOUCHES, EnrollmentReport, ProgramReportStream, newer
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class GradebookStream(ProgramReportStream):
 
     @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
-        self.moved, self.as_of = set(), None
+        self.moved, self.as_of, self.newest = set(), None, None
         self.covering, self._shown = frozenset(), set()
         self._size = known = self._remembered_size(context)
         since = self.planned_since(context)
@@ -65,9 +66,9 @@ class GradebookStream(ProgramReportStream):
         self.moved = {
             (str(raw.get("externalId")), str(raw.get("contentId")))
             for raw in self._report.touched((context or {})["program_id"], since)
-            if raw.get("contentType") == COURSE
+            if raw.get("contentType") == COURSE and raw.get("externalId") and raw.get("contentId")
         }
-        self.as_of = self._report.as_of
+        self.as_of, self.newest = self._report.as_of, self._report.newest
         asked = plan.plan(self.moved, known, self.config["page_size"])
         if asked.program:
             yield from self._whole(context)
@@ -110,7 +111,9 @@ class GradebookStream(ProgramReportStream):
 
     @override
     def wants(self, raw: Raw, changed: int | None, since: int | None) -> bool:
-        if since is None or changed is None or changed >= since or self.config["grade_sync"] == "full":
+        if since is None or self.config["grade_sync"] == "full":
+            return True
+        if changed >= since if changed else not self.reader.is_dated(raw):
             return True
         return (str(raw.get("externalId")), str(raw.get("courseId"))) in self.moved
 
@@ -152,7 +155,7 @@ class CourseGrades(GradebookStream):
                 items.covering = self.covering
                 take(raw, self.moved)
                 yield raw
-            items.as_of = self.as_of
+            items.as_of, items.newest = self.as_of, self.newest
             items.covering = self.covering
 
     @override
@@ -183,6 +186,7 @@ class ItemGrades(GradebookStream):
         """Write the items of gradebook rows that another stream reads; counts once that stream has read all of them."""
         since = self.since(context)
         self._shown = set()
+        self.begin_reading()
         latest = 0
         self._write_schema_message()
         self._coursera.progress.of(self.name).read_with = CourseGrades.name
@@ -236,5 +240,5 @@ class ItemGrades(GradebookStream):
 
     @override
     def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:
-        for item in raw.get("itemGradebooks") or []:
-            yield self.placed(self.reader.read(item, raw), context)
+        for item in objects(raw.get("itemGradebooks")):
+            yield from self.placed(self.reader.read(item, raw), context)

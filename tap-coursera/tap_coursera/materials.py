@@ -66,4 +66,5 @@ class CourseMaterials(CourseraStream):
         report = EnrollmentReport(
             self._coursera.client, self.name, self.config["page_size"], {"includeDeletedMembers": "true"}
         )
-        return {str(raw["contentId"]) for raw in report.rows(program) if raw.get("contentType") == COURSE}
+        rows = (raw for raw in report.rows(program) if raw.get("contentType") == COURSE)
+        return {str(course) for raw in rows if (course := raw.get("contentId"))}

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tap_coursera.errors import TapError
 from tap_coursera.seen import EARLIER, NOW, OUTRANKED_NOW, Seen
+from tap_coursera.texts import OddRow
 from tap_coursera.typed import TypedRow
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ logger = logging.getLogger("tap-coursera")
 
 READS = 4
 """How often a listing is read before a set that never stands still becomes an error."""
+MOST_PAGES, MOST_NEW = 100_000, 10_000
+"""Pages of a list, and rows beyond twice as many as its first page announced, after which it has no end."""
 BARREN_PAGES = 20
 """Pages in a row without a row that is new to this reading, after which paging counts as going round in circles."""
 
@@ -126,6 +129,8 @@ class Listing:
     dialect: Dialect = BUSINESSES
     typed: Callable[[Any], Row] | None = None
     """Decodes a row that is what its schema says."""
+    fields: frozenset[str] = frozenset()
+    """What a row may have; an answer of which no row has any of them is not the vendor's."""
     rank: Callable[[Row], int] | None = None
     """Of rows with one id the one of the highest rank counts (0 to 2**63 - 1), whatever their order; else the first."""
     total: int | None = None
@@ -200,9 +205,16 @@ def _pass(listing: Listing, reading: _Reading, seen: Seen, ahead: _Ahead) -> Ite
     seen.begin()
     for page in _pages(listing, reading, ahead):
         seen.expect(listing.total or 0)
-        new_here = 0
+        new_here = unknown = 0
         for row in page:
             key = _key(listing, row)
+            if key is None:
+                # It is left out further on; the same one in another reading is no other.
+                key = hash(repr(row))
+                if not isinstance(row, (dict, TypedRow)):
+                    row, unknown = OddRow(), unknown + 1  # noqa: PLW2901
+                elif isinstance(row, dict) and listing.fields:
+                    unknown += listing.fields.isdisjoint(row)
             reading.order = hash((reading.order, key))
             met = seen.meet(key) if listing.rank is None else seen.meet(key, listing.rank(row))
             if met is NOW or met is OUTRANKED_NOW:
@@ -212,24 +224,33 @@ def _pass(listing: Listing, reading: _Reading, seen: Seen, ahead: _Ahead) -> Ite
             new_here += 1
             if met is not EARLIER:
                 yield row
+        if unknown and unknown == len(page):
+            raise TapError(
+                f"The rows of {listing.stream} hold nothing that Coursera documents: check that api_url is the "
+                "Coursera API, and report it if it is."
+            )
         barren = 0 if new_here else barren + 1
         if barren >= BARREN_PAGES:
             raise _circles(listing)
 
 
 def _pages(listing: Listing, reading: _Reading, ahead: _Ahead) -> Iterator[Collection[Row]]:
-    position = "0"
+    position, announced = "0", None
     visited = {position}
     tally = listing.client.tallies[listing.stream]
     while True:
         page = ahead.page(position, reading.received)
         if position == "0":
             tally.total += page.total or 0
+            announced = page.total
         tally.received += len(page.rows)
         reading.received += len(page.rows)
         reading.totals.add(page.total)
         listing.total = page.total
         yield page.rows
+        endless = len(visited) > MOST_PAGES or (announced is not None and reading.received > 2 * announced + MOST_NEW)
+        if endless:
+            raise _circles(listing)
         following = page.following
         if following is None:
             if not page.rows or page.total is None or reading.received >= page.total:
@@ -364,24 +385,21 @@ class _Ahead:
         return True
 
 
-def _key(listing: Listing, row: object) -> int:
+def _key(listing: Listing, row: object) -> int | None:
     """A hash that tells the row from others; ids of reports are unique only within their program.
 
-    Composes the id of a row that came without, as the vendor does.
+    Composes the id of a row that came without, as the vendor does; None where it cannot.
     """
     if isinstance(row, (dict, TypedRow)):
         name, program = row.get("id"), row.get("programId", "None")
-        if name.__class__ is str is program.__class__:
+        if name.__class__ is str is program.__class__ and name:
             return hash((name, program))
-        if name is None and listing.id_parts:
+        if not name and listing.id_parts:
             parts = [row.get(name) for name in listing.id_parts]
-            row["id"] = None if None in parts else "~".join(map(str, parts))
-        if row.get("id") is not None:
+            row["id"] = "~".join(map(str, parts)) if all(parts) else None
+        if row.get("id"):
             return hash((str(row["id"]), str(row.get("programId"))))
-    raise TapError(
-        f"A row of {listing.stream} came without an id, so it cannot be told from others: check that api_url is "
-        "the Coursera API, and report it if it is."
-    )
+    return None
 
 
 def _circles(listing: Listing) -> TapError:

@@ -9,7 +9,8 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from enum import Enum
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from singer_sdk import metrics
 from typing_extensions import override
@@ -75,6 +76,21 @@ class RowCounter(metrics.Counter):
         # Looking at the clock for each row would take longer than counting it.
         if self.value % 64 == 0:
             super().increment(0)
+
+
+class OddRows(str, Enum):
+    """Metrics besides the SDK's."""
+
+    REPAIRED = "rows_repaired"
+    LEFT_OUT = "rows_left_out"
+
+
+def count_odd_rows(stream: str, repaired: int, left_out: int) -> None:
+    """Count them in the SDK's way; nothing where there are none."""
+    for metric, rows in ((OddRows.REPAIRED, repaired), (OddRows.LEFT_OUT, left_out)):
+        if rows:
+            point = metrics.Point("counter", cast("metrics.Metric", metric), rows, {metrics.Tag.STREAM: stream})
+            metrics.log(metrics.get_metrics_logger(), point)
 
 
 class Progress:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_coursera.base import CourseraStream
+from tap_coursera.base import HOUR, CourseraStream
+from tap_coursera.records import DAY, milliseconds_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_coursera.paging import Listing
+
+
+CLOCKS = "clocks"
+"""In the state: this machine's and the API's at the end of the last run, epoch milliseconds."""
 
 
 class StreamReads(CourseraStream):
@@ -33,6 +38,26 @@ class StreamReads(CourseraStream):
             for name in self._unwanted:
                 del row[name]
             yield row
+        self._tell_leaps()
+
+    def _tell_leaps(self) -> None:
+        """Remember both clocks, and say when this machine's went back, or leapt, since the run before.
+
+        The run goes on: bookmarks and versions follow from what was there before.
+        """
+        state = self.get_context_state(None)
+        before, now = state.get(CLOCKS), {"machine": milliseconds_now(), "api": self._coursera.client.now()}
+        if isinstance(before, dict) and before.keys() == now.keys():
+            machine, api = (now[clock] - before[clock] for clock in now)
+            if machine < -HOUR or machine - max(api, 0) > DAY:
+                self.logger.warning(
+                    "Since the last run this machine's clock went %.1f hours %s, and the API's %.1f hours: set this "
+                    "machine's clock if it is wrong; nothing that was read depends on it.",
+                    abs(machine) / HOUR,
+                    "back" if machine < 0 else "ahead",
+                    api / HOUR,
+                )
+        state[CLOCKS] = now
 
     @property
     @override

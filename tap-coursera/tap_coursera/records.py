@@ -14,18 +14,25 @@ out. Inside nested objects, what the vendor did not send stays absent.
 A loop over thirty properties is most of what a row costs. `RowReader` therefore writes down once what the loop would
 do, property by property, and leaves to the loop itself whatever goes wrong. In a `TypedRow` the types are right
 already, so little is left to do.
+
+A value that cannot be what the schema says becomes null, and `row_problems` names its property: `item_grade:type`; or
+`full_name:text` where characters were replaced (`texts`). A moment that cannot be true (`possible`) stays in its own
+column, but moves nothing.
 """
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from tap_coursera.errors import TapError
+from tap_coursera.texts import OddRow
 from tap_coursera.typed import TypedRow, row_type
 
 if TYPE_CHECKING:
@@ -33,7 +40,9 @@ if TYPE_CHECKING:
 
     from tap_coursera.typed import Raw
 
-    Convert = Callable[[Any], Any]
+    Wrong = Callable[[], object]
+    Convert = Callable[[Any, Wrong], Any]
+    """What a value becomes; None after telling that it cannot be what the schema says."""
     Column = tuple[str, str, type | None, Convert]
     """Property, vendor's field, type of values that need no conversion, conversion."""
 
@@ -70,6 +79,30 @@ def _date(days: int) -> str:
         raise OverflowError from None
 
 
+def possible(moment: int, now: int) -> bool:
+    """Whether something can have been done then (epoch milliseconds): not before the vendor, nor after the run."""
+    return FIRST_MOMENT <= moment <= now + DAY
+
+
+def milliseconds_now() -> int:
+    """This machine's clock, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def epoch(value: Any, factor: int = 1) -> int | None:
+    """Epoch milliseconds of a vendor's time that counts so many milliseconds; None when it is no time."""
+    try:
+        return _integer(value) * factor
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in a vendor's list, an empty one in place of what is none."""
+    found = value if isinstance(value, list) else [value]
+    return [one if isinstance(one, dict) else OddRow() for one in found if one is not None]
+
+
 def milliseconds(text: str) -> int:
     """Epoch milliseconds of an RFC 3339 time or an ISO 8601 date (UTC when it names no zone); ValueError otherwise."""
     # Python 3.10 reads neither a Z nor fractions of other than three or six digits.
@@ -97,6 +130,10 @@ class RowReader:
         replication_key: str | None = None,
     ) -> None:
         self._stream = stream
+        self.now = milliseconds_now()
+        """The time of the run (epoch milliseconds), which decides what `moment` believes."""
+        self.undated = 0
+        """Rows whose times, as far as they have any, cannot be true."""
         self.unknown: set[str] = set()
         self._outer: list[Column] = []
         self._own: list[Column] = []
@@ -114,7 +151,8 @@ class RowReader:
         when = schema["properties"].get(self._newest[0] if self._newest else replication_key, {})
         self._moments: list[str] = when.get("x-newest-of", [when["x-source"]] if "x-source" in when else [])
         self._factor = _UNITS.get(when.get("x-unit"), 1)
-        self._known = frozenset(source for _, source, _, _ in self._own) | ignore
+        self.known = frozenset(source for _, source, _, _ in self._own) | ignore
+        """The vendor's fields that are known."""
         values = [f"value{number}" for number in range(len(self._own))]
         outer_values = [f"outer{number}" for number in range(len(self._outer))]
         names = [name for name, *_ in (*self._outer, *self._own)]
@@ -154,17 +192,19 @@ class RowReader:
         """One row of the stream; `outer` is the vendor's row around it where the schema refers to one.
 
         Neither may change from one call to the next.
-
-        Raises:
-            TapError: naming the field when a value cannot be what the schema says.
         """
         row: dict[str, Any]
         if isinstance(raw, TypedRow):
             try:
                 latest = self.moment(raw)
                 return self._typed_row(raw, None if latest is None else rfc3339(latest))
-            except (TypeError, ValueError, OverflowError, AttributeError):
+            except (TypeError, ValueError, OverflowError):
                 return self._by_loop(raw, outer)
+        if isinstance(raw, OddRow) or isinstance(outer, OddRow):
+            row = self._by_loop(raw, outer)
+            if unknown := raw.keys() - self.known:
+                self.unknown.update(unknown)
+            return row
         try:
             if outer is not self._around[0]:
                 self._around = (outer, () if outer is None else self._outer_values(outer))
@@ -173,59 +213,65 @@ class RowReader:
                 latest = self.moment(outer if self._newest[1] and outer is not None else raw)
                 newest = None if latest is None else rfc3339(latest)
             row = self._row(raw, *self._around[1], newest)
-        except (TapError, TypeError, ValueError, OverflowError, AttributeError):
+        except (TypeError, ValueError, OverflowError):
             row = self._by_loop(raw, outer)
-        if not self._known.issuperset(raw):
-            self.unknown.update(raw.keys() - self._known)
+        if not self.known.issuperset(raw):
+            self.unknown.update(raw.keys() - self.known)
         return row
 
     def _by_loop(self, raw: Raw, outer: Raw | None) -> dict[str, Any]:
         """What `read` does, one property after the other: slower, but it knows which one went wrong."""
         row: dict[str, Any] = {}
-        source = ""
-        try:
-            if outer is not None:
-                for name, source, right, convert in self._outer:
-                    value = outer.get(source)
-                    row[name] = value if value is None or type(value) is right else convert(value)
-            for name, source, right, convert in self._own:
-                value = raw.get(source)
-                row[name] = value if value is None or type(value) is right else convert(value)
-            if self._newest is not None:
-                name, of_outer = self._newest
-                latest = self.moment(outer if of_outer and outer is not None else raw)
-                row[name] = None if latest is None else rfc3339(latest)
-            if self._tells:
-                row[PROBLEMS] = None
-        except (TypeError, ValueError, OverflowError, AttributeError):
-            raise self._strange(source) from None
+        problems: list[str] = []
+        for columns, around in ((self._outer, outer), (self._own, raw)):
+            if around is None:
+                continue
+            repaired = getattr(around, "repaired", ())
+            for name, source, _, convert in columns:
+                value, wrong = around.get(source), _Wrong()
+                row[name] = None if value is None else convert(value, wrong)
+                problems += [f"{name}:type"] * wrong.told + [f"{name}:text"] * (source in repaired)
+        if self._newest is not None:
+            name, of_outer = self._newest
+            latest = self.moment(outer if of_outer and outer is not None else raw)
+            row[name] = None if latest is None else rfc3339(latest)
+        if self._tells:
+            row[PROBLEMS] = " ".join(problems) or None
         return row
 
     def moment(self, raw: Raw) -> int | None:
-        """Epoch milliseconds of the vendor's fields behind the replication key, the newest; None when there is none."""
+        """Epoch milliseconds of the vendor's fields behind the replication key, the newest that can be true."""
         if raw is self._dated[0]:
             return self._dated[1]
-        latest: int | None = None
-        if isinstance(raw, TypedRow):
-            latest = self._typed_moment(raw)
-            self._dated = (raw, latest)
-            return latest
-        for name in self._moments:
-            value = raw.get(name)
-            if value is not None:
-                try:
-                    moment = int(value) * self._factor
-                except (TypeError, ValueError, OverflowError):
-                    raise self._strange(name) from None
-                latest = moment if latest is None or moment > latest else latest
+        latest = self._typed_moment(raw) if isinstance(raw, TypedRow) else _UNSURE
+        if latest is not None and not possible(latest, self.now):
+            latest = self._believable(raw)
         self._dated = (raw, latest)
         return latest
 
-    def _strange(self, source: str) -> TapError:
-        return TapError(
-            f"The field {source} of {self._stream} holds something else than Coursera documents: check that "
-            "api_url is the Coursera API, and report it if it is."
-        )
+    def is_dated(self, raw: Raw) -> bool:
+        """Whether a row tells any time, true or not."""
+        return any(raw.get(name) is not None for name in self._moments)
+
+    def _believable(self, raw: Raw) -> int | None:
+        told = [value for name in self._moments if (value := raw.get(name)) is not None]
+        moments = [moment for value in told if (moment := epoch(value, self._factor)) is not None]
+        believable = [moment for moment in moments if possible(moment, self.now)]
+        self.undated += bool(told) and not believable
+        return max(believable, default=None)
+
+
+class _Wrong:
+    """Notes that a value cannot be what the schema says."""
+
+    told = False
+
+    def __call__(self) -> None:
+        self.told = True
+
+
+def _refuse() -> NoReturn:
+    raise TypeError
 
 
 def _function(
@@ -237,10 +283,10 @@ def _function(
     is in the text are names of our own schema files.
     """
     lines = [f"def function({', '.join(('raw', *arguments))}):", "    get = raw.get"]
-    known: dict[str, Any] = {"rfc3339": rfc3339}
+    known: dict[str, Any] = {"rfc3339": rfc3339, "wrong": _refuse}
     for number, (variable, (_, source, right, convert)) in enumerate(zip(variables, columns, strict=True)):
         lines.append(f"    {variable} = get({source!r})")
-        if convert == _Time(1):
+        if convert == _TIME:
             lines.append(f"    if {variable}.__class__ is int:")
             lines.append(f"        {variable} = rfc3339({variable})")
             lines.append(f"    elif {variable} is not None:")
@@ -248,7 +294,7 @@ def _function(
             lines.append(f"    if {variable} is not None and {variable}.__class__ is not {right.__name__}:")
         else:
             lines.append(f"    if {variable} is not None:")
-        lines.append(f"        {variable} = convert{number}({variable})")
+        lines.append(f"        {variable} = convert{number}({variable}, wrong)")
         known[f"convert{number}"] = convert
     lines.append(f"    return {result}")
     exec("\n".join(lines), known)  # noqa: S102 - see above
@@ -265,16 +311,16 @@ def _typed_function(
     """
     names = [name for name, *_ in columns] + ([] if newest is None else [newest]) + [*more]
     # To fill in a copy is quicker than to make a dict of so many.
-    known: dict[str, Any] = {"rfc3339": rfc3339, "empty": dict.fromkeys(names)}
+    known: dict[str, Any] = {"rfc3339": rfc3339, "wrong": _refuse, "empty": dict.fromkeys(names)}
     lines = ["def function(raw, newest):", "    row = empty.copy()"]
     for number, (name, source, right, convert) in enumerate(columns):
-        if right is not None or convert is _texts:
+        if right is not None or convert in _CHECKED:
             lines.append(f"    row[{name!r}] = raw.{source}")
             continue
-        call = "rfc3339" if convert == _Time(1) else f"convert{number}"
+        call = "rfc3339(value)" if convert == _TIME else f"convert{number}(value, wrong)"
         known[f"convert{number}"] = convert
         lines.append(f"    if (value := raw.{source}) is not None:")
-        lines.append(f"        row[{name!r}] = {call}(value)")
+        lines.append(f"        row[{name!r}] = {call}")
     if newest is not None:
         lines.append(f"    row[{newest!r}] = newest")
     lines.append("    return row")
@@ -300,24 +346,57 @@ def _typed_moment(fields: Sequence[str], factor: int) -> Callable[[TypedRow], in
 def _right_type(spec: Mapping[str, Any]) -> type | None:
     if spec.get("x-unit") in _UNITS:
         return None
-    return {"string": str, "integer": int, "number": float, "boolean": bool}.get(spec["type"][0])
+    return {"string": str, "number": float, "boolean": bool}.get(spec["type"][0])
 
 
 def _converter(spec: Mapping[str, Any]) -> Convert:
     if spec.get("x-unit") in _UNITS:
-        return _Time(_UNITS[spec["x-unit"]])
+        return _Value(_Time(_UNITS[spec["x-unit"]]))
     kind = next(kind for kind in spec["type"] if kind != "null")
     if kind == "array":
-        each = _converter(spec["items"])
-        if each is _text:
-            return _texts
-        return lambda values: [each(value) for value in _list(values) if value is not None]
+        return _List(_converter(spec["items"]))
     if kind == "object":
-        members = [(name, inner["x-source"], _converter(inner)) for name, inner in spec["properties"].items()]
-        return lambda value: {
-            name: convert(value[source]) for name, source, convert in members if value.get(source) is not None
-        }
-    return {"string": _text, "integer": _integer, "number": _number, "boolean": _boolean}[kind]
+        return _Object([(name, inner["x-source"], _converter(inner)) for name, inner in spec["properties"].items()])
+    return _Value({"string": _text, "integer": _integer, "number": _number, "boolean": _boolean}[kind])
+
+
+@dataclass(frozen=True)
+class _Value:
+    """Converts a single value by a function that raises where it cannot."""
+
+    of: Callable[[Any], Any]
+
+    def __call__(self, value: Any, wrong: Wrong) -> Any:
+        try:
+            return self.of(value)
+        except (TypeError, ValueError, OverflowError):
+            return wrong() and None
+
+
+@dataclass(frozen=True)
+class _List:
+    """Converts each value of a list, without those that are null or cannot be what they should."""
+
+    each: Convert
+
+    def __call__(self, values: Any, wrong: Wrong) -> Any:
+        if values.__class__ is not list:
+            return wrong() and None
+        found = (self.each(value, wrong) for value in values if value is not None)
+        return [value for value in found if value is not None]
+
+
+@dataclass(frozen=True)
+class _Object:
+    """Converts the members of an object that there are."""
+
+    members: list[tuple[str, str, Convert]]
+
+    def __call__(self, value: Any, wrong: Wrong) -> Any:
+        if not isinstance(value, dict):
+            return wrong() and None
+        found = ((name, convert(value[of], wrong)) for name, of, convert in self.members if value.get(of) is not None)
+        return {name: one for name, one in found if one is not None}
 
 
 @dataclass(frozen=True)
@@ -327,37 +406,47 @@ class _Time:
     factor: int
 
     def __call__(self, value: Any) -> str:
-        return rfc3339(int(value) * self.factor)
+        return rfc3339(_integer(value) * self.factor)
 
 
-def _list(value: Any) -> list[Any]:
-    if type(value) is not list:
-        raise TypeError
-    return value
-
-
-def _texts(values: Any) -> list[str]:
-    return [value if value.__class__ is str else _text(value) for value in _list(values) if value is not None]
+_TIME = _Value(_Time(1))
+_UNSURE = -1
+"""A moment that is none."""
+_NUMBER = re.compile(r"\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
+_MOST = (1 << 63) - 1
 
 
 def _text(value: Any) -> str:
     """Ids are text, but some of the vendor's examples show bare integers."""
     if type(value) is str:
         return value
-    if isinstance(value, (dict, list)):
-        raise TypeError
-    return str(value)
+    return str(_number(value))
 
 
 def _integer(value: Any) -> int:
-    return value if type(value) is int else int(float(value))
+    number = int(_number(value))
+    if not -_MOST - 1 <= number <= _MOST:
+        raise OverflowError
+    return number
 
 
 def _number(value: Any) -> float:
-    return value if type(value) in {float, int} else float(value)
+    """A number that computers calculate with; the vendor documents some as text."""
+    if type(value) is int:
+        return value if -_MOST - 1 <= value <= _MOST else float(value)
+    if type(value) is not float and not (type(value) is str and _NUMBER.fullmatch(value)):
+        raise TypeError
+    number = float(value)
+    if not isfinite(number):
+        raise OverflowError
+    return number
 
 
 def _boolean(value: Any) -> bool:
     if type(value) is not bool:
         raise TypeError
     return value
+
+
+_CHECKED = (_Value(_integer), _List(_Value(_text)))
+"""What has nothing to do where msgspec has looked at the types."""

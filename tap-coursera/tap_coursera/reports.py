@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from tap_coursera.base import IncrementalStream
+from tap_coursera.base import AS_OF, IncrementalStream, belongs
 from tap_coursera.errors import RefusedError
 from tap_coursera.paging import Listing, read
-from tap_coursera.records import rfc3339
+from tap_coursera.records import epoch, milliseconds_now, possible, rfc3339
 from tap_coursera.seen import Seen
 from tap_coursera.streams import Programs
 
@@ -32,8 +32,6 @@ FEW = 20_000
 COURSE = "Course"
 _LATEST = 1 << 50
 """Epoch milliseconds that no time reaches."""
-AS_OF = "report_updated_at"
-"""In the state of a program: how old the report was when it was read last."""
 TOUCHES = ("lastActivityAt", "enrolledAt", "completedAt")
 """Fields (epoch milliseconds) that the vendor's filters look at."""
 
@@ -49,6 +47,8 @@ class ProgramReportStream(IncrementalStream):
 
     parent_stream_type = Programs
     state_partitioning_keys = ("program_id",)
+    newest: int | None = None
+    """The newest `updatedAt` of the report that is being read (epoch milliseconds), if there is one that tells."""
 
     def programs(self) -> list[Context]:
         """The programs of this run."""
@@ -65,9 +65,14 @@ class ProgramReportStream(IncrementalStream):
 
     @override
     def advance(self, context: Context | None, latest: int) -> None:
-        super().advance(context, latest)
-        if self.remembers and self.as_of is not None and self.as_of > self.bookmark(context, AS_OF):
+        # Nothing can be in a report that happened after it.
+        super().advance(context, latest if self.newest is None else min(latest, self.newest))
+        if self.trusts(latest) and self.as_of is not None and self.as_of > self.bookmark(context, AS_OF):
             self.get_context_state(context)[AS_OF] = rfc3339(self.as_of)
+
+    def trusts(self, latest: int) -> bool:
+        """Whether what was read is to be remembered: where all times are impossible, they may be others tomorrow."""
+        return self.remembers and (latest > 0 or not self.reader.undated)
 
 
 def _all_of_it(raw: Raw) -> Raw:
@@ -84,6 +89,7 @@ class EnrollmentReport:
         marks: from when on each program is going to be asked for; see `touched`.
         keep: what to hold in memory of a row; all of it by default.
         typed: decodes a row that is what its schema says, where that is worth while.
+        fields: what a row may have.
     """
 
     client: Client
@@ -93,12 +99,15 @@ class EnrollmentReport:
     marks: Callable[[], list[int]] = list
     keep: Callable[[Raw], Raw] = _all_of_it
     typed: Callable[[Any], Raw] | None = None
+    fields: frozenset[str] = frozenset()
     as_of: int | None = field(default=None, init=False)
     """The oldest `updatedAt` (epoch milliseconds) of what was read last; None when there was none."""
+    newest: int | None = field(default=None, init=False)
+    """The newest one."""
     rivals: int = field(default=0, init=False)
     """Ids so far of which there were several rows, so that the newer one counts."""
     _since: int | None = field(default=None, init=False)
-    _organisation_as_of: int | None = field(default=None, init=False)
+    _organisation_dates: tuple[int | None, int | None] = field(default=(None, None), init=False)
     _by_program: dict[str, list[Raw]] | None = field(default=None, init=False)
 
     def listings(self, program: str | None, since: int | None) -> list[Listing]:
@@ -107,10 +116,9 @@ class EnrollmentReport:
 
     def rows(self, program: str, since: int | None = None) -> Iterator[Raw]:
         """All rows of a program, or those touched at or after a time (epoch milliseconds); each once."""
-        self.as_of = None
         for raw in self._dated(self.listings(program, since)):
             # A server that ignores the filter shows rows of other programs, too.
-            if str(raw.get("programId") or program) == program:
+            if belongs(raw.get("programId"), program):
                 yield raw
 
     def touched(self, program: str, since: int) -> Iterator[Raw]:
@@ -128,34 +136,38 @@ class EnrollmentReport:
         if self._by_program is None or self._since > since:
             yield from self.rows(program, since)
             return
-        self.as_of = self._organisation_as_of
+        self.as_of, self.newest = self._organisation_dates
         for raw in self._by_program.get(program, []):
-            if any(_moment(raw.get(name)) >= since for name in TOUCHES):
+            if any(_touched(raw.get(name), since) for name in TOUCHES):
                 yield raw
 
     def _organisation(self, since: int) -> dict[str, list[Raw]] | None:
-        self.as_of = None
         listings = self.listings(None, since)
         found: dict[str, list[Raw]] = {}
         try:
             for number, raw in enumerate(self._dated(listings)):
-                if max(number, *(listing.total or 0 for listing in listings)) > FEW or not raw.get("programId"):
+                if max(number, *(listing.total or 0 for listing in listings)) > FEW:
                     return None
-                found.setdefault(str(raw["programId"]), []).append(self.keep(raw))
+                program = raw.get("programId")
+                if not isinstance(program, str) or not program:
+                    return None
+                found.setdefault(program, []).append(self.keep(raw))
         except RefusedError:
             return None
-        self._organisation_as_of = self.as_of
+        self._organisation_dates = self.as_of, self.newest
         return found
 
     def _dated(self, listings: Iterable[Listing]) -> Iterator[Raw]:
-        before = None
+        before, now = None, self.client.now()
+        self.as_of = self.newest = None
         seen = Seen()
         for raw in read(listings, seen):
             # It is the same in most rows.
             if (value := raw.get("updatedAt")) != before:
-                before, updated = value, _moment(value)
-                if 0 < updated < float(self.as_of or "inf"):
-                    self.as_of = int(updated)
+                before, updated = value, epoch(value)
+                if updated is not None and possible(updated, now):
+                    self.as_of = min(updated, self.as_of or updated)
+                    self.newest = max(updated, self.newest or updated)
             yield raw
         self.rivals += len(seen.rivals)
 
@@ -170,23 +182,22 @@ class EnrollmentReport:
             ("externalId", "contentType", "contentId"),
             typed=self.typed,
             rank=newer,
+            fields=self.fields,
         )
 
 
 def newer(raw: Raw) -> int:
     """The rank of a row among others of its id: a member's before a deleted member's, then the one touched last."""
-    touched = max((_moment(raw.get(name)) for name in (*TOUCHES, "deletedAt")), default=0)
-    # Beyond it no time is one.
-    millisecond = int(touched) if 0 < touched < _LATEST else 0
-    return millisecond if raw.get("membershipState") == "DELETED_MEMBER" else _LATEST + millisecond
+    now = milliseconds_now()
+    moments = [epoch(raw.get(name)) for name in (*TOUCHES, "deletedAt")]
+    touched = max((moment for moment in moments if moment is not None and possible(moment, now)), default=0)
+    return touched if raw.get("membershipState") == "DELETED_MEMBER" else _LATEST + touched
 
 
-def _moment(value: Any) -> float:
-    """Epoch milliseconds, 0 for none; what is no number lies in the future, and is an error where it is read."""
-    try:
-        return float(value or 0)
-    except (TypeError, ValueError):
-        return float("inf")
+def _touched(value: Any, since: int) -> bool:
+    """Whether a field tells of something at or after a time, as the vendor's filters ask; what is no time may be."""
+    moment = epoch(value)
+    return value is not None and (moment is None or moment >= since)
 
 
 def _filters(since: int | None) -> list[dict[str, str]]:
@@ -228,6 +239,7 @@ class Enrollments(ProgramReportStream):
             flags,
             self.marks,
             typed=self.reader.typed,
+            fields=self.reader.known,
         )
 
     @property
@@ -256,14 +268,14 @@ class Enrollments(ProgramReportStream):
             yield from shown.passing(self._report.touched(program, since))
         else:
             yield from shown.passing(self._report.rows(program, since))
-        self.as_of = self._report.as_of
+        self.as_of, self.newest = self._report.as_of, self._report.newest
         # A new name of the program is no activity of anybody: no filter finds the rows that bear it. The report bears
         # it up to a day later than the list of programs, so what it shows counts first.
         listed = self._listed_names(program)
         elsewhere = _Shown(keeps_ids=False)
         if isinstance(remembered, str) and (shown.names or listed or {remembered}) != {remembered}:
             rest = elsewhere.passing(self._report.rows(program, self.start))
-            yield from (raw for raw in rest if raw["id"] not in shown.ids)
+            yield from (raw for raw in rest if str(raw.get("id")) not in shown.ids)
         names = shown.names or elsewhere.names or listed
         self._program_name = names.pop() if len(names) == 1 else None
         self.brought.outranked, self._report.rivals = self._report.rivals, 0
@@ -284,7 +296,7 @@ class Enrollments(ProgramReportStream):
     @override
     def advance(self, context: Context | None, latest: int) -> None:
         super().advance(context, latest)
-        if self.remembers:
+        if self.trusts(latest):
             state = self.get_context_state(context)
             state.pop("includes", None)
             if self._includes:
@@ -306,7 +318,7 @@ class _Shown:
         before = None
         for raw in rows:
             if self._keeps_ids:
-                self.ids.add(raw["id"])
+                self.ids.add(str(raw.get("id")))
             if (name := raw.get("programName")) != before:
                 before = name
                 if name and isinstance(name, str):

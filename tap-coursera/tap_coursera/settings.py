@@ -100,7 +100,21 @@ PROPERTIES = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=3600),
         default=120,
         title="Request timeout (seconds)",
-        description="How long to wait for an answer before asking again.",
+        description="How long the whole of an answer may take before it is asked for again.",
+    ),
+    th.Property(
+        "max_answer_megabytes",
+        th.IntegerType(minimum=1, maximum=4096),
+        default=256,
+        title="Largest answer (MB)",
+        description="Size of one answer, unpacked, beyond which it is not read any further and the run ends.",
+    ),
+    th.Property(
+        "max_busy_minutes",
+        th.IntegerType(minimum=0, maximum=720),
+        default=15,
+        title="Patience (minutes)",
+        description="How long one request is tried again while the API answers that there are too many (HTTP 429).",
     ),
     th.Property(
         "grade_sync",
@@ -369,7 +383,7 @@ def _time(name: str, text: str) -> str | None:
     try:
         if text:
             milliseconds(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return f"{name} is not a time: write it like 2026-01-31 or 2026-01-31T00:00:00Z."
     return None
 

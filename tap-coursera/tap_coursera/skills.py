@@ -9,6 +9,7 @@ from typing_extensions import override
 from tap_coursera.base import SECOND, CourseraStream, IncrementalStream
 from tap_coursera.errors import FORBIDDEN, NOT_FOUND, RefusedError
 from tap_coursera.paging import Skills
+from tap_coursera.records import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,7 +118,8 @@ class SkillsetProgress(SkillsStream, IncrementalStream):
     @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         for raw in super().raw_rows(context):
-            raw["programIds"] = sorted(programs(raw))
+            if raw.get("programIds") is None or isinstance(raw["programIds"], (list, str)):
+                raw["programIds"] = sorted(programs(raw))
             yield raw
 
     @override
@@ -132,6 +134,7 @@ class SkillsetProgress(SkillsStream, IncrementalStream):
 
 def programs(raw: Raw) -> set[str]:
     """Ids of the programs that a row names; the vendor's example shows several in one text, with spaces in between."""
-    named = [one.get("programId") for one in raw.get("programs") or [] if isinstance(one, dict)]
-    listed = [one for text in raw.get("programIds") or [] for one in str(text).split()]
+    named = [one.get("programId") for one in objects(raw.get("programs"))]
+    texts = raw.get("programIds")
+    listed = [one for text in (texts if isinstance(texts, list) else [texts]) for one in str(text or "").split()]
     return {str(one) for one in [raw.get("programId"), *named, *listed] if one}

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from tap_coursera.base import SECOND, CourseraStream, IncrementalStream
 from tap_coursera.errors import TapError, unknown_programs
+from tap_coursera.records import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,12 +54,14 @@ class Programs(CourseraStream):
     @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         wanted = set(self.config.get("program_ids") or [])
-        found = [raw for raw in super().raw_rows(context) if not wanted or str(raw["id"]) in wanted]
-        if missing := wanted - {str(raw["id"]) for raw in found}:
+        listed = list(super().raw_rows(context))
+        rows = [self.reader.read(raw) for raw in listed]
+        names = {row["id"]: row["name"] for row in rows if row["id"]}
+        if missing := wanted - names.keys():
             raise TapError(unknown_programs(missing))
-        self.names = {str(raw["id"]): raw.get("name") for raw in found}
+        self.names = {program: name for program, name in names.items() if not wanted or program in wanted}
         self._coursera.forget_other_programs(self.names.keys())
-        yield from found
+        yield from (raw for raw, row in zip(listed, rows, strict=True) if not row["id"] or row["id"] in self.names)
 
     def contexts(self) -> list[Context]:
         """Of the programs of this run, in their order, once they are known."""
@@ -82,8 +85,8 @@ class ProgramContents(CourseraStream):
 
     @override
     def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:
-        for content in raw.get("contentIds") or []:
-            yield self.placed(self.reader.read(content, raw), context)
+        for content in objects(raw.get("contentIds")):
+            yield from self.placed(self.reader.read(content, raw), context)
 
 
 class ProgramMemberships(CourseraStream):
@@ -151,15 +154,15 @@ class Contents(IncrementalStream):
 
 def _is_removed(content: Raw) -> bool:
     """Whether a content left every program that it is shown with; in doubt it did not."""
-    changes = [change for change in content.get("changes") or [] if isinstance(change, dict)]
+    changes = objects(content.get("changes"))
     left, came = (
         {
-            program
+            str(program)
             for change in changes
-            if change.get("changeType") == kind
-            for program in change.get("programIds") or []
+            if change.get("changeType") == kind and isinstance(change.get("programIds"), list)
+            for program in change["programIds"]
         }
         for kind in ("REMOVED", "ADDED")
     )
-    shown = {program.get("programId") for program in content.get("programs") or [] if isinstance(program, dict)}
+    shown = {str(program.get("programId")) for program in objects(content.get("programs"))}
     return bool(left) and shown <= left - came

@@ -17,7 +17,7 @@ from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_coursera import connection, grades, materials, reads, reports, settings, skills, streams
-from tap_coursera.base import CourseraStream
+from tap_coursera.base import CourseraStream, IncrementalStream
 from tap_coursera.client import Client
 from tap_coursera.errors import TapError
 from tap_coursera.progress import Progress
@@ -112,6 +112,7 @@ class TapCoursera(Tap):
     def sync_all(self) -> None:
         stop.defer()
         with self.progress.shown(), self._by_file():
+            self._forget_impossible()
             self.client.agenda.plan(self._turns())
             try:
                 super().sync_all()
@@ -136,6 +137,19 @@ class TapCoursera(Tap):
                 for context in stream.contexts():
                     for child in children:
                         yield (child.name, context), partial(child.foreseen, context)
+
+    def _forget_impossible(self) -> None:
+        """Drop bookmarks that cannot be true, which an earlier release took from rows that lied."""
+        if not self.state.get("bookmarks"):
+            return
+        now = self.client.now()
+        incremental = (stream for stream in self.streams.values() if isinstance(stream, IncrementalStream))
+        if dropped := [stream.name for stream in incremental if stream.forget_impossible(now)]:
+            self.logger.warning(
+                "The state holds bookmarks of %s that cannot be true (before 2012, or later than this run): they are "
+                "dropped, and what they stood for is read whole once.",
+                ", ".join(dropped),
+            )
 
     def _by_file(self) -> AbstractContextManager[None]:
         writer = self.message_writer

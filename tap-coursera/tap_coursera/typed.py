@@ -6,7 +6,7 @@ its rows are decoded into a class that is made of its schema file, and only what
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import msgspec
 
@@ -32,6 +32,8 @@ class TypedRow(msgspec.Struct, gc=False, forbid_unknown_fields=True):
         setattr(self, name, value)
 
 
+_Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+
 Raw: TypeAlias = dict[str, Any] | TypedRow
 """A row of the vendor's."""
 
@@ -47,14 +49,14 @@ def row_type(name: str, specs: Iterable[Mapping[str, Any]]) -> type[TypedRow]:
 def _type(spec: Mapping[str, Any]) -> Any:
     """What values are decoded into; they are exactly what they would be in a dict, or else an error."""
     if spec.get("x-unit", "").startswith("epoch "):
-        return int | None
+        return _Integer | None
     kind = next(kind for kind in spec["type"] if kind != "null")
     if kind == "array" and "string" in spec["items"]["type"]:
         return list[str] | None
     return {
         "string": str | None,
-        "integer": int | None,
-        "number": int | float | None,
+        "integer": _Integer | None,
+        "number": _Integer | float | None,
         "boolean": bool | None,
         "array": list[Any] | None,
         "object": dict[str, Any] | None,

@@ -10,7 +10,7 @@ import pytest
 from singer_sdk.singerlib import Catalog
 
 from coursera_sandbox.testing import RunningSandbox
-from tap_coursera import client
+from tap_coursera import client, reads
 from tap_coursera.tap import STREAMS, TapCoursera
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.conftest import StartSandbox
 
 Json = dict[str, Any]
+MACHINE = 1_800_000_000_000
+"""This machine's clock, which stands still (epoch milliseconds)."""
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +94,9 @@ class ReadTap(Protocol):
 def read_tap(monkeypatch: pytest.MonkeyPatch) -> ReadTap:
     """Run the tap: `select` names streams (all by default), `full` forces FULL_TABLE, `into` survives a failure."""
     monkeypatch.setattr(client, "BACKOFF_BASE", 0.001)
+    # Two runs that did the same end with the same state.
+    monkeypatch.setattr(reads, "milliseconds_now", lambda: MACHINE)
+    monkeypatch.setattr(TapCoursera, "initialized_at", MACHINE)
 
     def run(
         config: Json,

@@ -345,6 +345,8 @@ def served(refuses: Callable[[], str | None], rows: int) -> Iterator[Served]:
                 "api_url": url,
                 "auth_url": f"{url}/token",
                 "request_timeout": 20,
+                "max_answer_megabytes": 256,
+                "max_busy_minutes": 15,
                 "max_parallel_requests": WORKERS,
             }
         )
