@@ -66,7 +66,7 @@ class GradebookStream(ProgramReportStream):
         self.moved = {
             (str(raw.get("externalId")), str(raw.get("contentId")))
             for raw in self._report.touched((context or {})["program_id"], since)
-            if raw.get("contentType") == COURSE and raw.get("externalId") and raw.get("contentId")
+            if raw.get("contentType") == COURSE and None not in (raw.get("externalId"), raw.get("contentId"))
         }
         self.as_of, self.newest = self._report.as_of, self._report.newest
         asked = plan.plan(self.moved, known, self.config["page_size"])

@@ -209,12 +209,8 @@ def _pass(listing: Listing, reading: _Reading, seen: Seen, ahead: _Ahead) -> Ite
         for row in page:
             key = _key(listing, row)
             if key is None:
-                # It is left out further on; the same one in another reading is no other.
-                key = hash(repr(row))
-                if not isinstance(row, (dict, TypedRow)):
-                    row, unknown = OddRow(), unknown + 1  # noqa: PLW2901
-                elif isinstance(row, dict) and listing.fields:
-                    unknown += listing.fields.isdisjoint(row)
+                key, row, is_foreign = _nameless(listing, row)  # noqa: PLW2901 - what is no object has nothing in it
+                unknown += is_foreign
             reading.order = hash((reading.order, key))
             met = seen.meet(key) if listing.rank is None else seen.meet(key, listing.rank(row))
             if met is NOW or met is OUTRANKED_NOW:
@@ -394,12 +390,28 @@ def _key(listing: Listing, row: object) -> int | None:
         name, program = row.get("id"), row.get("programId", "None")
         if name.__class__ is str is program.__class__ and name:
             return hash((name, program))
-        if not name and listing.id_parts:
+        if _is_missing(name) and listing.id_parts:
             parts = [row.get(name) for name in listing.id_parts]
-            row["id"] = "~".join(map(str, parts)) if all(parts) else None
-        if row.get("id"):
+            row["id"] = None if any(map(_is_missing, parts)) else "~".join(map(str, parts))
+        if not _is_missing(row.get("id")):
             return hash((str(row["id"]), str(row.get("programId"))))
     return None
+
+
+def _nameless(listing: Listing, row: Row) -> tuple[int, Row, bool]:
+    """A row without an id, which is left out further on: its key, itself, and whether the vendor documents none of it.
+
+    The same one in another reading is no other.
+    """
+    if isinstance(row, TypedRow):
+        return hash(repr(row)), row, False
+    if isinstance(row, dict):
+        return hash(repr(row)), row, bool(listing.fields) and listing.fields.isdisjoint(row)
+    return hash(repr(row)), OddRow(), True
+
+
+def _is_missing(part: object) -> bool:
+    return part is None or part == ""
 
 
 def _circles(listing: Listing) -> TapError:
