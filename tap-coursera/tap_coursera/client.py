@@ -102,7 +102,8 @@ class Client:
         self._credentials = (config["client_id"].encode(), config["client_secret"].encode())
         self._timeout = float(config["request_timeout"])
         self._largest = int(config["max_answer_megabytes"]) << 20
-        self._patience = config["max_busy_minutes"] * 60.0
+        self.patience = config["max_busy_minutes"] * 60.0
+        """Seconds for which one request is tried again while there are too many."""
         self._sleep = sleep
         self._clock = clock
         self._pace = Pace(sleep, clock)
@@ -284,10 +285,10 @@ class Client:
                 busy += 1
                 first = error.started if first is None else first
                 wait = pause(busy, error.wait)
-                if self._clock() - first + wait > self._patience:
+                if self._clock() - first + wait > self.patience:
                     raise TapError(str(error)) from None
                 logger.warning(
-                    "Trying %s again in %.1f s (for up to %g minutes): %s", what, wait, self._patience / 60, error
+                    "Trying %s again in %.1f s (for up to %g minutes): %s", what, wait, self.patience / 60, error
                 )
                 self._pace.refused(error.started, wait)
             except TransientError as error:

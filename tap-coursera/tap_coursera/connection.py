@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tap_coursera.client import Client
 
 
+PATIENCE = 30.0
+"""Seconds for which a test waits where there are too many requests."""
+
+
 class ExitCode(IntEnum):
     """What failed first; 2 is left out, since it is how a command says that it was called wrongly."""
 
@@ -56,6 +60,8 @@ class Check:
 
 def checks(client: Client, config: Mapping[str, Any]) -> Iterator[Check]:
     """Make the checks one by one; `config` are the settings from which the client was made, complete and valid."""
+    # Somebody waits for it.
+    client.patience = min(client.patience, PATIENCE)
     questions = _Questions(client, config)
     failed = None
     for name, code, ask in (

@@ -398,7 +398,7 @@ def _key(listing: Listing, row: object) -> int | None:
     return None
 
 
-def _nameless(listing: Listing, row: Row) -> tuple[int, Row, bool]:
+def _nameless(listing: Listing, row: object) -> tuple[int, Row, bool]:
     """A row without an id, which is left out further on: its key, itself, and whether the vendor documents none of it.
 
     The same one in another reading is no other.

@@ -59,6 +59,7 @@ MADE_UP: Json = {
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "BACKOFF_BASE", 0.001)
+    monkeypatch.setattr(connection, "PATIENCE", 0.01)
 
 
 def made(config: Json) -> list[Check]:

@@ -164,7 +164,7 @@ def people(sandbox: RunningSandbox) -> set[str]:
 def test_a_fault_that_stays_ends_in_one_sentence_and_activates_nothing_more(
     sandbox: RunningSandbox, read_tap: ReadTap, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = sandbox.tap_config | {"emit_activate_version_messages": True}
+    config = sandbox.tap_config | {"emit_activate_version_messages": True, "max_busy_minutes": 0}
     private = people(sandbox) | {sandbox.client_secret}
     sandbox.faults([f"{fault}:path=enrollmentReports"])
     output = Output()

@@ -182,13 +182,22 @@ def test_overlapping_listings_share_what_they_have_shown() -> None:
     assert found == [["a", "b", "c"], ["d"], []]
 
 
-def test_a_row_without_id_is_an_error() -> None:
+def test_rows_without_id_come_once_each_and_what_is_no_row_at_all_is_an_error() -> None:
     class Nameless(Api):
-        def get(self, *_: Any) -> dict[str, Any]:
-            return {"elements": [{"name": "x"}], "paging": {}}
+        elements: ClassVar[list[Any]] = [{"name": "x"}, {"name": "x"}, {"name": "y"}, 5]
 
-    with pytest.raises(TapError, match="without an id"):
-        list(Listing(cast("Client", Nameless(lambda *_: ([], None, None))), "users", "/users", {}, 4).rows())
+        def get(self, *_: Any) -> dict[str, Any]:
+            return {"elements": self.elements, "paging": {}}
+
+    api = Nameless(lambda *_: ([], None, None))
+
+    def found() -> list[Any]:
+        return list(Listing(cast("Client", api), "users", "/users", {}, 4, fields=frozenset({"name"})).rows())
+
+    assert found() == [{"name": "x"}, {"name": "y"}, {}]
+    for Nameless.elements in ([5, "x"], [{"title": 1}, {"title": 2}]):
+        with pytest.raises(TapError, match="hold nothing that Coursera documents"):
+            found()
 
 
 def listing(*elements: dict[str, Any], parts: tuple[str, ...] = ()) -> list[Raw]:
@@ -204,8 +213,8 @@ def listing(*elements: dict[str, Any], parts: tuple[str, ...] = ()) -> list[Raw]
 def test_the_id_of_a_row_that_came_without_is_made_of_its_parts() -> None:
     rows = listing({"externalId": 7, "courseId": "c"}, {"id": "own", "courseId": "c"}, parts=("externalId", "courseId"))
     assert [row["id"] for row in rows] == ["7~c", "own"]
-    with pytest.raises(TapError, match="without an id"):
-        listing({"externalId": None, "courseId": "c"}, parts=("externalId", "courseId"))
+    (row,) = listing({"externalId": None, "courseId": "c"}, parts=("externalId", "courseId"))
+    assert row["id"] is None
 
 
 def test_the_same_id_in_two_programs_is_two_rows() -> None:
