@@ -42,7 +42,7 @@ REFUSED = {
     "/srv/bob%3Apa55%40host/in/": "or a password in it, and no scheme",
     "//bob:pa55@host/in/": "begins with two slashes",
     "//server/share/": "a network drive has to be mounted",
-    "sftp.example.org/in/": "begins like the name of a server: write sftp://user@host/path/",
+    "sftp.example.org/in/": "begins like the name of a server, and there is no such folder: write sftp://user@host/path/",
     "10.0.0.1/in/": "begins like the name of a server",
     "simplecache::s3://bucket/": "chains several file systems",
     "simplecache::s3://key:pa55@bucket/": "chains several file systems",
@@ -66,11 +66,21 @@ REFUSED = {
     "c:/drop/in": "is a path of Windows",
     "\\\\server\\share\\in": "begins with two slashes",
     "drop\\in": "has a backslash",
-    "~nobody/in/": "begins with ~ and a name",
-    "$HOME/in/": "is no existing folder",
-    "/srv/%41/in/": "is no existing folder",
-    "in/*/": "is no existing folder",
-    "bob@host/in/": "is no existing folder",
+    "/mnt/lsm": "CONNECT_DELIVERY (--to) has no scheme, and there is no such folder: make it first, or write sftp://user",
+    "new/": "there is no such folder: make it first",
+    "new/roster.zip": "there is no such folder: make it first",
+    "file.txt": "is a file and not a folder: write the folder alone, or a name that ends in .zip",
+    "file.txt/": "is a file and not a folder",
+    "file.txt/below/": "there is no such folder",
+    "file.txt/roster.zip": "there is no such folder",
+    "n" * 300: "there is no such folder",
+    "loop/": "there is no such folder",
+    "~nobody-here/in/": "there is no such folder",
+    "$HOME/in/": "there is no such folder",
+    "/srv/%41/in/": "there is no such folder",
+    "in/*/": "there is no such folder",
+    "bob@host/in/": "has no scheme, and there is no such folder",
+    "bob-pa55-host/in/": "there is no such folder",
     "sftp://host/in/": "names no user",
     "sftp:///in/": "is no address",
     "sftp://": "is no address",
@@ -88,7 +98,7 @@ REFUSED = {
     "az://key:pa55@account/in/": "names no bucket",
 }
 
-AS_COMMANDS = ("sftp:/bob:pa55@host/in/", "bob@host:/in/", "simplecache::s3://key:pa55@bucket/", "memory://bucket/in/")
+AS_COMMANDS = ("sftp:/bob:pa55@host/in/", "bob@host:/in/", "simplecache::s3://key:pa55@bucket/", "new/")
 
 
 def deliver(place: Place, *words: str) -> Result:
@@ -101,6 +111,8 @@ def test_what_is_no_address_is_a_sentence_and_never_a_folder(
     monkeypatch.chdir(tmp_path)
     for known in ("sftp:/bob:pa55@host/in", "s3:/bucket", "file:/srv/in"):  # an earlier release made such folders
         os.makedirs(known)  # noqa: PTH103 - as the text says it
+    (tmp_path / "file.txt").write_text("no folder")
+    (tmp_path / "loop").symlink_to("loop")
     place.package.parent.mkdir(exist_ok=True)
     place.package.write_bytes(b"a package")
     before = {str(path) for path in tmp_path.rglob("*")}
@@ -122,14 +134,18 @@ def test_folders_and_the_addresses_of_receivers_are_read(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a@b:c*").mkdir()
-    (tmp_path / "back\\slash").mkdir()
+    for folder in ("back\\slash", "output/lms-import", "räume", "sftp.example.org/in", "in", "x.zip"):
+        (tmp_path / folder).mkdir(parents=True)
     for target, wanted in {
         "output/lms-import": Address("", "output/lms-import"),
-        "/srv/import/college.zip": Address("", "/srv/import/college.zip"),
+        f"{tmp_path}/in/college.zip": Address("", f"{tmp_path}/in/college.zip"),
+        f"{tmp_path}/a@b:c*/": Address("", f"{tmp_path}/a@b:c*/"),
+        "x.zip/": Address("", "x.zip/"),
+        "x.zip/y.ZIP": Address("", "x.zip/y.ZIP"),
         "räume/été 1.zip": Address("", "räume/été 1.zip"),
-        "./sftp.example.org/in/": Address("", "./sftp.example.org/in/"),
+        "sftp.example.org/in/": Address("", "sftp.example.org/in/"),
         "roster.zip": Address("", "roster.zip"),
-        "~/in/": Address("", f"{tmp_path}/in"),
+        "~/in/": Address("", f"{tmp_path}/in/"),
         f"{tmp_path}/back\\slash/": Address("", f"{tmp_path}/back\\slash/"),
         "sftp://college@host": Address("sftp", "", "host", None, "college"),
         "sftp://b%40b:p%3Ax%2F@h.example:22/~/a%20b/": Address("sftp", "/~/a b/", "h.example", 22, "b@b", "p:x/"),

@@ -45,13 +45,13 @@ def block(college: College) -> None:
 def test_however_a_publish_ends_there_is_one_json_object_a_report_a_page_and_a_true_summary(
     college: College, tmp_path: Path
 ) -> None:
-    in_the_way = tmp_path / "file"
-    in_the_way.write_text("")
+    in_the_way = tmp_path / "there" / college.package.name
+    in_the_way.mkdir(parents=True)
     days = "2000-01-01..2100-01-01"
     for outcome, code, said, arguments in (
         ("unchanged", 0, "unchanged since", ()),
         ("skipped", 0, "was skipped; the last good package stays", ("--blackout", days)),
-        ("undelivered", 5, "not its receiver", ("--to", f"{in_the_way}/")),
+        ("undelivered", 5, "not its receiver", ("--to", f"{in_the_way.parent}/")),
         ("failed", 2, "failed; the last good", ("--profile", "nobody")),
         ("failed", 7, "The consent to share", ("--consent-until", "2020-01-01")),
         ("failed", 3, "failed; the last good", ("--schema", "nowhere")),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,9 +16,22 @@ from coursera_connect.publishing.publish import preview
 from tests.connect.college import College
 from tests.connect.reader import Reader
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 def never(_what: str, _rows: int) -> None:
     """Nobody watches."""
+
+
+@contextmanager
+def in_the_way(file: Path) -> Iterator[None]:
+    """Let a delivery fail: a folder has the name of what was delivered, which is there again afterwards."""
+    aside = shutil.move(file, file.with_suffix(".aside"))
+    file.mkdir()
+    yield
+    file.rmdir()
+    shutil.move(aside, file)
 
 
 class Received(College):
@@ -95,18 +109,15 @@ def test_what_was_not_delivered_is_in_the_next_delta_and_what_came_and_went_is_d
     college: Received, tmp_path: Path
 ) -> None:
     place = tmp_path / "there"
+    place.mkdir()
     college.night(delivery=f"{place}/")
-    (place / "oneroster.zip").unlink()
-    place.rmdir()
-    place.write_text("a file where the folder was")
     college.sql(
         "update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'",
         "insert into categories values ('brief', null, null, 'Brief')",
     )
-    with pytest.raises(DeliveryError):
+    with in_the_way(place / "oneroster.zip"), pytest.raises(DeliveryError):
         college.publish(mode="delta", delivery=f"{place}/")
     assert college.report()["outcome"] == "undelivered"
-    place.unlink()
     college.sql(
         "delete from categories where \"sourcedId\" = 'brief'",
         "update users set \"familyName\" = 'Newer' where \"sourcedId\" = 'a8'",

@@ -12,7 +12,7 @@ import pytest
 
 from coursera_connect.errors import DeliveryError
 from coursera_connect.publishing import publish
-from tests.connect.test_delta import Received, modes
+from tests.connect.test_delta import Received, in_the_way, modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,17 +92,14 @@ def test_a_restored_warehouse_stays_so_until_a_bulk_file_has_reached_the_reader(
     college: Received, tmp_path: Path
 ) -> None:
     there = tmp_path / "there"
+    there.mkdir()
     college.publish(delivery=f"{there}/")
     saved = shutil.copy(college.database, tmp_path / "saved.duckdb")
     rename(college, "New")
     assert college.publish(mode="delta", delivery=f"{there}/")["mode"] == "delta"
     shutil.copy(saved, college.database)
-    shutil.move(there, tmp_path / "aside")
-    there.write_text("in the way")
-    with pytest.raises(DeliveryError):
+    with in_the_way(there / "oneroster.zip"), pytest.raises(DeliveryError):
         college.publish(mode="delta", delivery=f"{there}/")
-    there.unlink()
-    shutil.move(tmp_path / "aside", there)
     assert college.publish(mode="delta", delivery=f"{there}/")["mode"] == "bulk"
     assert college.publish(mode="delta", delivery=f"{there}/")["mode"] == "delta"
 
@@ -122,20 +119,20 @@ def test_a_publish_killed_before_its_report_and_then_a_restored_warehouse_are_a_
 
 def test_a_receiver_who_has_seen_nothing_gets_a_bulk_file_first(college: Received, tmp_path: Path) -> None:
     first, second = (f"{tmp_path / name}/" for name in ("first", "second"))
+    for there in (first, second):
+        Path(there).mkdir()
     for there, mode in ((first, "bulk"), (first, "delta"), (second, "bulk"), (first, "bulk"), ("", "bulk")):
         assert (college.publish(mode="delta", delivery=there)["mode"], there) == (mode, there)
 
 
 def test_a_delivery_that_nobody_noted_leaves_no_orphan_at_the_reader(college: Received, tmp_path: Path) -> None:
     there = tmp_path / "there"
+    there.mkdir()
     college.publish(delivery=f"{there}/")
     college.sql("insert into categories values ('brief', null, null, 'Brief')")
-    shutil.move(there, tmp_path / "aside")
-    there.write_text("in the way")
-    with pytest.raises(DeliveryError):
+    with in_the_way(there / "oneroster.zip"), pytest.raises(DeliveryError):
         college.publish(mode="delta", delivery=f"{there}/")
     college.reader.import_package(college.package)  # brought by hand, or with `connect deliver`
-    there.unlink()
     college.sql("delete from categories where \"sourcedId\" = 'brief'")
     college.publish(mode="delta", delivery=f"{there}/", allow_removals=True)
     college.reader.import_package(there / "oneroster.zip")

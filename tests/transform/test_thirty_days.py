@@ -168,7 +168,7 @@ class Nights:
         before, bytes_before = self.reader.tables, place.read_bytes() if place.exists() else b""
         if what == "lost":
             nowhere = self.warehouse.path.parent / "nowhere"
-            nowhere.write_text("a file where the folder was")
+            (nowhere / place.name).mkdir(parents=True, exist_ok=True)  # in the way of the file
             try:
                 report = publish(replace(settings, delivery=f"{nowhere}/"), never)
             except DeliveryError:

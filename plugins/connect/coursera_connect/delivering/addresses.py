@@ -1,13 +1,16 @@
 """Reads what CONNECT_DELIVERY says: a folder or file of this machine, an SFTP server, or an object store.
 
-Whatever is none of these is refused, with what to write instead. It would otherwise become the name of a folder, and a
-package of people's data would lie there, under a name that may hold a password. No refusal repeats the address.
+Whatever is none of these is refused, with what to write instead, and no folder is ever made: packages of people's data
+would lie where nobody looks, or fill this disk beside a mistyped mount point. No refusal repeats the address, which may
+hold a password.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -28,8 +31,7 @@ _SERVER = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z]{2,}|([0-9]{1,3}\.){3}[0-9]{1,3
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9]+)?")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 _CONTAINER = re.compile(r"[A-Za-z0-9$-]+(@[A-Za-z0-9.-]+)?")
-_PLAIN = re.compile(r"""[^\x00-\x1f\x7f:@\\*?"<>|$%{}~]*""")
-_INSTEAD = "write a folder, sftp://user@host/path/ or s3://bucket/path/"
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def parse(target: str) -> Address:
     if target != target.strip() or re.search(r"[\x00-\x1f\x7f]", target):
         _refuse("begins or ends with a blank, or holds a line break or tab", "take it out")
     if "::" in re.sub(r"\[[0-9A-Fa-f:.]+\]", "", target):  # as IPv6 has it between brackets
-        _refuse("chains several file systems with ::", _INSTEAD)
+        _refuse("chains several file systems with ::", "write a folder, sftp://user@host/path/ or s3://bucket/path/")
     url = _URL.match(target)
     if url is None:
         return Address("", _local(target))
@@ -88,7 +90,7 @@ def _refuse(what: str, instead: str) -> NoReturn:
 
 
 def _local(target: str) -> str:
-    """Return the path of a folder or file. One that is not there yet is made, so it has to be a plain one."""
+    """Return the path of a folder that is there, or of a .zip in one."""
     first, slash, _ = target.partition("/")
     if target.startswith(("//", "\\\\")):
         _refuse(
@@ -98,24 +100,30 @@ def _local(target: str) -> str:
         _refuse("has no colon after its first word", f"write {first.lower()}://")
     if ":" in first or re.search("(:|%3a)[^/]*(@|%40)", target, re.IGNORECASE):
         _refuse("has a user, a server or a password in it, and no scheme", "write sftp://user@host/path/")
-    path = str(Path(target).expanduser()) if first == "~" else target
-    is_folder = os.path.isdir  # says no of what may not be looked at, which is then reported where it is used
-    if is_folder(path) or (path.lower().endswith(".zip") and is_folder(Path(path).parent)):
+    path = os.path.expanduser(target)  # noqa: PTH111 - a Path would lose the / at the end
+    if _is_folder(Path(path)) or (path.lower().endswith(".zip") and _is_folder(Path(path).parent)):
         return path
     if "\\" in path:
         _refuse("has a backslash", "write the folder as this machine names it, as /srv/import/")
-    if first.startswith("~") and first != "~":
-        _refuse("begins with ~ and a name, and there is no such folder", "write the whole path")
+    if os.path.exists(Path(path)):  # noqa: PTH110 - Path.exists raises for a name that is too long
+        _refuse("is a file and not a folder", "write the folder alone, or a name that ends in .zip")
     if slash and _SERVER.fullmatch(first):
         _refuse(
-            "begins like the name of a server", "write sftp://user@host/path/; for a folder of that name begin with ./"
+            "begins like the name of a server, and there is no such folder",
+            "write sftp://user@host/path/, or make the folder first",
         )
-    if not _PLAIN.fullmatch(path):
-        _refuse(
-            'is no existing folder, and one with : @ \\ * ? " < > | $ % { } or ~ in its name is not made',
-            f"{_INSTEAD}, or make the folder yourself",
-        )
-    return path
+    _refuse(
+        "has no scheme, and there is no such folder",
+        "make it first, or write sftp://user@host/path/ or s3://bucket/path/",
+    )
+
+
+def _is_folder(path: Path) -> bool:
+    """Say no of what is not there or a file. What may not be looked at is reported where it is used."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        return error.errno not in _NOT_THERE
 
 
 def _sftp(target: str) -> Address:

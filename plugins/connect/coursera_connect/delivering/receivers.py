@@ -365,7 +365,7 @@ class Renaming(Receiver):
 
 
 class Folder(Renaming):
-    """A folder of this machine, or one that is mounted. It is created, with its parents, when it is missing."""
+    """A folder of this machine, or one that is mounted. It has to be there."""
 
     def __init__(self, path: Path, manner: Manner) -> None:
         """Deliver to the file `path`; if that is a symbolic link, to the file it points to."""
@@ -376,7 +376,6 @@ class Folder(Renaming):
     @override
     def __enter__(self) -> Self:
         with self._refusals():
-            self._folder.mkdir(parents=True, exist_ok=True)
             if (self._folder / self.name).is_dir():
                 raise DeliveryError(f"{self.shown} is a folder: end the target with / or with the name of a file.")
         return self
