@@ -10,12 +10,13 @@ import pytest
 from singer_sdk.singerlib import Catalog, RecordMessage
 from singer_sdk.streams import Stream
 
-from tap_coursera import client, direct, streams, writing
+from tap_coursera import client, direct, reads, streams, writing
 from tap_coursera.ahead import Workers
 from tap_coursera.errors import TapError
 from tap_coursera.records import RowReader
 from tap_coursera.tap import TapCoursera
 from tap_coursera.writing import MessageWriter
+from tests.tap.conftest import MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +69,12 @@ def versions(entry: Json) -> None:
     for item in entry["metadata"]:
         if not item["breadcrumb"]:
             item["metadata"]["forced-replication-method"] = "FULL_TABLE"
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock, which the state remembers, stands still."""
+    monkeypatch.setattr(reads, "milliseconds_now", lambda: MACHINE)
 
 
 def run(config: Json, change: Change = as_it_is, state: Json | None = None) -> tuple[list[Json], str | None]:
