@@ -89,7 +89,8 @@ def tables(*runs: list[Json]) -> Json:
     """The rows of some runs as a loader keeps them."""
     found: dict[str, dict[tuple[Any, ...], Json]] = {}
     for message in chain(*runs):
-        if message["type"] == "RECORD":
+        # What a run read is another thing in each of them.
+        if message["type"] == "RECORD" and message["stream"] != "stream_reads":
             row = message["record"]
             key = tuple(row[name] for name in KEYS[message["stream"]])
             own = {name: value for name, value in row.items() if name not in ABOUT_THE_READING}

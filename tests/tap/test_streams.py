@@ -177,7 +177,10 @@ def test_start_date_limits_the_first_read_only(moving_sandbox: RunningSandbox, r
     for stream in GRADES:
         start = milliseconds("2026-01-15")
         expected = [row for row in everything.records(stream) if milliseconds(row["changed_at"]) >= start]
-        assert table(stream, output.records(stream)) == table(stream, expected)
+        wanted, written = table(stream, expected), table(stream, output.records(stream))
+        assert {key: row for key, row in written.items() if key in wanted} == wanted
+        # Of an item that nobody has touched since, one row shows that it is still there.
+        assert stream == "item_grades" or written.keys() == wanted.keys()
         assert 0 < len(expected) < len(everything.records(stream))
     # Coursera's filters do not see deletions, so a row that only was deleted since then stays out.
     found = table("enrollments", output.records("enrollments"))
