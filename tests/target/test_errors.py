@@ -69,6 +69,7 @@ SCHEMA = {
     "schema": {"properties": {"id": {"type": "integer"}}},
     "key_properties": ["id"],
 }
+NO_OBJECT = "Line 2 of the input: record of the RECORD message of stream s is no object: the tap does not follow"
 
 
 @pytest.mark.parametrize(
@@ -95,11 +96,40 @@ SCHEMA = {
             "Stream s: 1 value of id in this batch",
         ),
         ([{**SCHEMA, "key_properties": ["no"]}], "Stream s names the key no, which its schema does not have"),
+        ([SCHEMA, {"type": "RECORD", "stream": "s", "record": ["secret"]}], NO_OBJECT),
+        ([SCHEMA, {"type": "RECORD", "stream": "s", "record": None}], NO_OBJECT),
     ],
 )
 def test_input_that_breaks_the_rules_is_one_sentence(loader: Loader, messages: list[Any], sentence: str) -> None:
     assert failure(loader.command(*messages)).startswith(sentence)
     assert [path.name for path in loader.path.parent.glob("*loading*")] == []
+
+
+BATCH = {"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl"}, "manifest": []}
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ({**SCHEMA, "schema": []}, "schema of the SCHEMA message of stream s is no object"),
+        ({**SCHEMA, "key_properties": "id"}, "key_properties of the SCHEMA message of stream s is no list of texts"),
+        ({**SCHEMA, "key_properties": [["id"]]}, "key_properties of the SCHEMA message of stream s is no list of text"),
+        ({**SCHEMA, "stream": 5}, "stream of the SCHEMA message is no text"),
+        ({"type": "STATE", "value": []}, "value of the STATE message is no object"),
+        ({"type": "ACTIVATE_VERSION", "stream": "s", "version": "x"}, "version of the ACTIVATE_VERSION message of str"),
+        ({"type": "RECORD", "stream": [], "record": {}}, "stream of the RECORD message is no text"),
+        ({**BATCH, "encoding": "jsonl"}, "encoding of the BATCH message of stream s is no object"),
+        ({**BATCH, "manifest": [1]}, "manifest of the BATCH message of stream s is no list of texts"),
+        ({**BATCH, "manifest": ["x"], "encoding": {"odd": 1}}, "BATCH files of format None with compression None cann"),
+        ({"type": []}, "Line 2 of the input is a message of a type that is not RECORD, SCHEMA"),
+    ],
+)
+def test_a_member_of_another_type_than_the_spec_says_is_a_sentence_with_line_and_stream(
+    loader: Loader, message: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(LoadError) as caught:
+        loader(SCHEMA, message)
+    assert str(caught.value).removeprefix("Line 2 of the input: ").startswith(sentence)
 
 
 ANYTHING_OF = {"anyOf": [{"$ref": "#/definitions/x"}]}

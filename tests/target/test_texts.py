@@ -59,6 +59,32 @@ def raw(row: bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+ODD_VALUES = [
+    (b'{"id":1,"t":"a\xffb","n":1.5}', ("a\ufffdb", 1.5, None)),
+    (b'{"id":2,"t":"\xe2\x82 half, \xc3\xa9 whole","n":NaN}', ("\ufffd\ufffd half, \u00e9 whole", None, None)),
+    (b'{"id":3,"t":"NaN","n":-Infinity,"j":[Infinity,1.50,{"a":NaN}]}', ("NaN", None, '[null,1.50,{"a":null}]')),
+    (b'{"id":4,"t":"x","n":2}', ("x", 2.0, None)),
+]
+
+
+@pytest.mark.parametrize("way", ["record", "plain", "file"])
+def test_a_byte_that_is_no_text_and_a_number_that_is_none_harm_only_their_value(
+    loader: Loader, tmp_path: Path, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    announced = loader.schema("s", {"id": "integer", "t": "string", "n": "number", "j": {}}, ["id"])
+    if way == "file":
+        file = tmp_path / "rows.jsonl"
+        file.write_bytes(b"\n".join(row for row, _ in ODD_VALUES))
+        manifest = {"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl"}, "manifest": [str(file)]}
+        loader(announced, manifest)
+    else:
+        records = [b'{"type":"RECORD","stream":"s","record":' + row + b"}" for row, _ in ODD_VALUES]
+        loader(announced, *records, validate_records=way == "plain")
+    assert loader.rows("SELECT t, n, j FROM s ORDER BY id") == [values for _, values in ODD_VALUES]
+    assert "Stream s: 2 texts repaired" in caplog.text
+    assert caplog.text.count("Stream s: 4 values that are no number (NaN, Infinity) are null") == 1
+
+
 def test_a_parquet_file_is_held_to_the_same_rule(loader: Loader, tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
     with duckdb.connect() as connection:
@@ -100,8 +126,8 @@ def test_two_names_inside_of_json_that_become_one_are_still_two(loader: Loader) 
     [
         b'{"type":"RECORD","record":{"t":"\\ud800"',
         b'{"t":"\\ud800",}',
-        b'{"t":"\\ud800","n":NaN}',
-        b'{"\xff":"\\ud800"}',
+        b'{"t":"\\ud800","n":nan}',
+        b'{"t":"x"}\xff',
     ],
 )
 def test_a_line_that_is_no_json_stays_one_sentence_whatever_texts_it_has(loader: Loader, line: bytes) -> None:

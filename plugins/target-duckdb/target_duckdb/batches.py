@@ -13,7 +13,7 @@ from upath import UPath
 from target_duckdb.errors import LoadError
 from target_duckdb.messages import decode_object
 from target_duckdb.sql import literal, quote
-from target_duckdb.texts import BOM, may_be_odd
+from target_duckdb.texts import BOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ def batch_records(
     Args:
         encoding: ``jsonl`` with or without gzip, or ``parquet`` (local files only).
         manifest: Paths or URLs of the files; anything fsspec can open.
-        repair: Makes text of what cannot be text in a record.
+        repair: Makes text of what cannot be text in a record, and null of a float that is no number.
         take: Is given each line of JSON first; one that it takes is not yielded as a record.
     """
     for number, url in enumerate(manifest, start=1):
@@ -75,8 +75,7 @@ def _jsonl(
             if number == 1:
                 line = line.removeprefix(BOM)  # noqa: PLW2901
             if (take is None or not take(line)) and line.strip():
-                record = decode_object(line, f"Line {number} of {where}")
-                yield repair(record) if may_be_odd(line) else record
+                yield decode_object(line, f"Line {number} of {where}", repair)
 
 
 def _parquet(path: UPath, where: str) -> Iterator[dict[str, Any]]:

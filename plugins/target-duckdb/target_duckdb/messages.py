@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from decimal import Decimal
@@ -20,20 +21,41 @@ if TYPE_CHECKING:
 
     from target_duckdb.lane import Lane
 
+_HALVES = "target_duckdb.halves"
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-def decode_object(line: bytes, where: str) -> dict[str, Any]:
-    """Decode one JSON object; numbers with a fraction or exponent become exact ``Decimal``.
+_SHAPES: dict[str, tuple[type, ...]] = {
+    "stream": (str,),
+    "record": (dict,),
+    "schema": (dict,),
+    "key_properties": (list, type(None)),
+    "value": (dict, type(None)),
+    "version": (int,),
+    "encoding": (dict,),
+    "manifest": (list,),
+}
+_OF_TEXTS = frozenset({"key_properties", "manifest"})
+_MEMBERS: dict[str, tuple[str, ...]] = {
+    "RECORD": ("stream", "record"),
+    "SCHEMA": ("stream", "schema", "key_properties"),
+    "STATE": ("value",),
+    "ACTIVATE_VERSION": ("stream", "version"),
+    "BATCH": ("stream", "encoding", "manifest"),
+}
+_CALLED = {str: "text", dict: "object", list: "list", int: "whole number"}
 
-    Texts in which there is half of a surrogate pair have that half; everything else decodes to what can be written.
+
+def decode_object(line: bytes, where: str, repair: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Decode one JSON object; numbers with a fraction or exponent become exact ``Decimal``.
 
     Args:
         line: The text of one object.
         where: How an error names the line, for example ``Line 7 of the input``.
+        repair: Makes what can be written of an object that may have halves of characters, or floats that are no number.
     """
     try:
-        message = _decode_or_keep_halves(line)
+        message, odd = _decode_or_keep_odd(line)
     except ValueError:
         raise LoadError(f"{where} is not valid JSON: run the tap alone and check what it writes.") from None
     except RecursionError:
@@ -42,20 +64,43 @@ def decode_object(line: bytes, where: str) -> dict[str, Any]:
         ) from None
     if not isinstance(message, dict):
         raise LoadError(f"{where} is not a JSON object: run the tap alone and check what it writes.")
-    return message
+    return repair(message) if odd else message
 
 
-def _decode_or_keep_halves(line: bytes) -> Any:
+def _decode_or_keep_odd(line: bytes) -> tuple[Any, bool]:
     try:
-        return _decode(line)
+        return _decode(line), may_be_odd(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        if not may_be_odd(line):
-            raise
-    return json.loads(line.decode("utf-8", "surrogatepass"), parse_float=Decimal, parse_constant=_refuse)
+        # Python's own json takes NaN, and half a character from whoever decoded the bytes.
+        return json.loads(line.decode("utf-8", _HALVES), parse_float=Decimal, parse_constant=float), True
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
+def _as_halves(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Decode half a character to itself, and another byte that is no UTF-8 to one."""
+    try:
+        return codecs.lookup_error("surrogatepass")(error)
+    except UnicodeError:
+        return codecs.lookup_error("surrogateescape")(error)
+
+
+codecs.register_error(_HALVES, _as_halves)
+
+
+def _check_members(message: dict[str, Any], where: str) -> None:
+    """Refuse a message whose members are of other types than the Singer spec says."""
+    if not isinstance(kind := message.get("type"), str):
+        return
+    stream = f" of stream {message['stream']}" if isinstance(message.get("stream"), str) else ""
+    for name in _MEMBERS.get(kind, ()):
+        if name in message and not _has_shape(name, message[name]):
+            wanted = _CALLED[_SHAPES[name][0]] + " of texts" * (name in _OF_TEXTS)
+            what = f"{name} of the {kind} message{stream} is no {wanted}"
+            raise LoadError(f"{where}: {what}: the tap does not follow the Singer spec.")
+
+
+def _has_shape(name: str, value: Any) -> bool:
+    fits = isinstance(value, _SHAPES[name]) and not isinstance(value, bool)
+    return fits and (name not in _OF_TEXTS or value is None or all(isinstance(part, str) for part in value))
 
 
 class MessageReader(GenericSingerReader[bytes]):
@@ -112,8 +157,12 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        message = decode_object(line, f"Line {self._line} of the input")
-        return self.repairs.message(message) if may_be_odd(line) else message
+        where = f"Line {self._line} of the input"
+        message = decode_object(line, where, self.repairs.message)
+        _check_members(message, where)
+        if "type" in message and not isinstance(message["type"], str):
+            self._process_unknown_message(message)
+        return message
 
     @staticmethod
     @override

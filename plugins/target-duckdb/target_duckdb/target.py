@@ -278,7 +278,8 @@ class TargetDuckDB(Target):
         self._assert_line_requires(message_dict, requires={"stream", "encoding", "manifest"})
         self._assert_announced(message_dict["stream"], "batch")
         message = {name: message_dict.get(name) for name in ("stream", "version", "time_extracted")}
-        encoding = BaseBatchFileEncoding.from_dict(message_dict["encoding"])
+        form, compression = (message_dict["encoding"].get(name) for name in ("format", "compression"))
+        encoding = BaseBatchFileEncoding(str(form), compression and str(compression))
         lane = self.lane(message_dict["stream"])
         take = lane.batch_taker(message["version"], message["time_extracted"]) if lane is not None else None
         repair = partial(self.repairs.record, message["stream"])
@@ -315,6 +316,9 @@ class TargetDuckDB(Target):
                 self.logger.warning(
                     "Stream %s: %d texts repaired: control characters, lone surrogates or the like", stream, texts
                 )
+        for stream, numbers in self.repairs.no_numbers.items():
+            if numbers:
+                self.logger.warning("Stream %s: %d values that are no number (NaN, Infinity) are null", stream, numbers)
         if "database" in self.__dict__:
             self.database.close()
 

@@ -1,11 +1,13 @@
 """What cannot be text is made text, by one rule, and counted per stream.
 
 Half of a surrogate pair becomes U+FFFD, a control character a blank (but for tab and line breaks), and what Unicode
-keeps free of characters and marks that turn the direction of writing are dropped.
+keeps free of characters and marks that turn the direction of writing are dropped. A float that is no number (NaN,
+infinity), which other taps write although JSON has none, becomes null and is counted, too.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from typing import Any
@@ -57,19 +59,22 @@ def repaired_name(name: str) -> str:
 
 
 class Repairs:
-    """Repairs texts, and counts them."""
+    """Repairs texts and numbers, and counts them."""
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
         """Texts that were repaired, by stream."""
+        self.no_numbers: Counter[str] = Counter()
+        """Floats that became null, by stream."""
 
     def record(self, stream: Any, record: Any) -> Any:
-        """A record with its texts repaired, also those deep inside."""
+        """A record with its texts and numbers repaired, also those deep inside."""
         if not isinstance(record, dict):
             return record
         tally = _Tally()
         mended = {repaired_name(name): tally.repair(value) for name, value in record.items()}
         self.counted[str(stream)] += tally.texts
+        self.no_numbers[str(stream)] += tally.no_numbers
         return mended
 
     def message(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +87,7 @@ class Repairs:
 
 class _Tally:
     def __init__(self) -> None:
-        self.texts = 0
+        self.texts = self.no_numbers = 0
 
     def repair(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -99,7 +104,14 @@ class _Tally:
                     key += "\ufffd"  # two names that became one are two still
                 mended[key] = self.repair(part)
             return mended
+        if _is_no_number(value):
+            self.no_numbers += 1
+            return None
         return value
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _names_only(value: Any) -> Any:
@@ -109,4 +121,4 @@ def _names_only(value: Any) -> Any:
         return [_names_only(part) for part in value]
     if isinstance(value, dict):
         return {repaired_name(name): _names_only(part) for name, part in value.items()}
-    return value
+    return None if _is_no_number(value) else value
