@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MEMORY = 128 << 20
 _BLOCKS_PER_COLUMN = 5  # a table holds some of each column while rows are added
+_ORDINARY = 50  # columns that find their room in _MEMORY, also with blocks of 256 KiB
 # A file's blocks are of one size for good. DuckDB's own default of 256 KiB would cost over a gigabyte at 1,000 columns.
 _BLOCK_BYTES = 32 << 10
 _MEMORY_PER_BYTE = 16  # DuckDB reads lines in buffers of twice their length, several at a time
@@ -89,7 +90,8 @@ class Database:
 
         Without a limit it would keep all blocks of the file that it once read.
         """
-        if (needed := _MEMORY + _MEMORY_PER_BYTE * line + _BLOCKS_PER_COLUMN * self._block * columns) > self._memory:
+        blocks = _BLOCKS_PER_COLUMN * max(0, columns - _ORDINARY)
+        if (needed := _MEMORY + _MEMORY_PER_BYTE * line + blocks * self._block) > self._memory:
             self._memory = needed
             self._connection.execute(f"SET memory_limit = '{needed >> 20}MiB'")
 
