@@ -107,6 +107,23 @@ def test_history_takes_ids_as_they_are_written_and_shows_names_that_look_like_ma
         assert (done.exit_code, done.stdout) == (2, "")
 
 
+def test_the_ledger_counts_the_odd_rows_that_the_transforms_found(college: College) -> None:
+    college.sql(
+        "create table connect.quality (rule text, severity text, sentence text, entity text, program_id text, "
+        "record_id text, how_many bigint)",
+        "insert into connect.quality values ('rows-left-out', 'skip', '', 'item_grades', 'pa', null, 3), "
+        "('rows-left-out', 'skip', '', 'item_grades', 'pb', null, 2), "
+        "('unusable-value', 'repair', '', 'users', null, 'u1', 1)",
+    )
+    run = college.publish()["run"]
+    odd = json.loads(call(college, "history", "--json", "show", str(run)).stdout)["odd_rows"]
+    assert [(row["rule"], row["severity"], row["entity"], row["how_many"]) for row in odd] == [
+        ("rows-left-out", "skip", "item_grades", 5),
+        ("unusable-value", "repair", "users", 1),
+    ]
+    assert "skip: item_grades: rows-left-out (5)" in call(college, "history", "show", str(run)).stdout
+
+
 def test_ids_that_are_addresses_stand_in_no_report(college: College) -> None:
     college.sql(
         'update users set "sourcedId" = "sourcedId" || \'@mail.example\'',

@@ -254,6 +254,7 @@ def run(found: dict[str, Any]) -> None:
         f"{row['severity']}: {row['file']} {row['field']}: {row['rule']} ({row['how_many']:,})"
         for row in found["problems"]
     ]
+    details += [f"{row['severity']}: {row['entity']}: {row['rule']} ({row['how_many']:,})" for row in found["odd_rows"]]
     details += [f"held: {row['file']} {row['sourced_id']}: {row['reason']}" for row in found["held"]]
     details += [f"{what}: {guards.sentence(row)}" for what in ("blocked", "allowed") for row in found[what]]
     if details:

@@ -38,7 +38,7 @@ def runs(database: Location, wait: float, limit: int) -> list[dict[str, Any]]:
 
 
 def show(database: Location, wait: float, run: int) -> dict[str, Any]:
-    """Return all that is known of a run: itself, its counts, problems, held, blocked and allowed rows."""
+    """Return all that is known of a run: itself, its counts, problems, odd, held, blocked and allowed rows."""
     with warehouse.opened(database, wait) as opened:
         found = ledger.read(opened, "runs", "run = ?", [run])
         if not found:
@@ -47,7 +47,7 @@ def show(database: Location, wait: float, run: int) -> dict[str, Any]:
             raise UsageError(f"There is no run {run}: {known}.")
         parts = {
             name: ledger.read(opened, name, "run = ?", [run], order="all")
-            for name in ("counts", "problems", "held", "blocked", "allowed")
+            for name in ("counts", "problems", "odd_rows", "held", "blocked", "allowed")
         }
         return {**_parse(found[0]), **parts}
 

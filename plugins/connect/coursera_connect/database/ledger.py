@@ -4,6 +4,7 @@
     runs         one row per publish: outcome, times, what was written how, the data's age, whether it reached its place
     counts       per run, file and school: total, added, changed, removed, held, errors
     problems     per run, rule, file and field: how many
+    odd_rows     per run, rule of `connect.quality` and kind of record: how many were flagged, repaired or left out
     held         rows kept for one more run although they had gone, or a score although it had fallen to nothing
     blocked      per run, file and school: what would have left, fallen or changed
     allowed      the same, of what a step or an option let go
@@ -60,6 +61,7 @@ _TABLES = {
         "removed bigint, held bigint, errors bigint"
     ),
     "problems": "run integer, rule varchar, severity varchar, file varchar, field varchar, how_many bigint",
+    "odd_rows": "run integer, rule varchar, severity varchar, entity varchar, how_many bigint",
     "held": "run integer, file varchar, sourced_id varchar, reason varchar, since varchar",
     "blocked": _DROPS,
     "allowed": _DROPS,

@@ -163,6 +163,18 @@ def stopped(database: Warehouse, outcome: Outcome) -> None:
         outcome.add(rule, TRANSFORMS, what)
 
 
+def odd_rows(database: Warehouse) -> list[dict[str, Any]]:
+    """Return how many records each rule of `connect.quality` flagged, repaired or left out, by kind of record."""
+    if "quality" not in database.columns("connect"):
+        return []
+    query = (
+        "select rule, severity, entity, cast(sum(how_many) as bigint) from connect.quality "
+        "where severity <> 'stop' group by rule, severity, entity order by 1, 2, 3"
+    )
+    names = ("rule", "severity", "entity", "how_many")
+    return [dict(zip(names, row, strict=True)) for row in database.rows(query)]
+
+
 def rows_of(file: str) -> str:
     """Return the name of the view with a file's rows: text only, blank is the empty text."""
     return quoted(f"publish {file}")

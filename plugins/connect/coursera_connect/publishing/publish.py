@@ -195,6 +195,7 @@ class _Run:
             "files": {},
             "counts": [],
             "problems": [],
+            "odd_rows": [],
             "findings": [],
             "blocked": [],
             "allowed": [],
@@ -269,6 +270,7 @@ class _Run:
             )
             self._need(outcome)
             checks.stopped(database, outcome)
+            report["odd_rows"] = checks.odd_rows(database)
         self.refused = outcome.refused
         self._describe(database, outcome)
         builds.same(database, settings.database, build)
@@ -520,6 +522,7 @@ class _Run:
         ledger.record(database, "counts", [{"run": run, **row} for row in report["counts"]])
         problems = [{**row, "run": run, "how_many": row["count"]} for row in report["problems"]]
         ledger.record(database, "problems", problems)
+        ledger.record(database, "odd_rows", [{"run": run, **row} for row in report["odd_rows"]])
         ledger.record(database, "held", [{"run": run, **row} for row in report["held"]])
         for name in ("blocked", "allowed"):
             drops = [{**row, "run": run, "sourced_ids": " ".join(row["sourced_ids"])} for row in report[name]]
