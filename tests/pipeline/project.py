@@ -82,13 +82,14 @@ class Project:
 def tables(project: Project) -> dict[str, list[str]]:
     """Every raw and OneRoster table as sorted JSON rows, without removed rows and without the loader's own columns.
 
-    Contents lack what only an incremental answer can tell: what has changed in them, and that they were removed.
+    Contents lack what only an incremental answer can tell: what has changed in them, and that they were removed. What a
+    run read (`stream_reads`) is a matter of the run.
     """
     found: dict[str, list[str]] = {}
     with duckdb.connect(str(project.warehouse), read_only=True) as connection:
         names = connection.execute(
             "select table_schema, table_name from information_schema.tables "
-            "where table_schema in ('coursera', 'oneroster') order by all"
+            "where table_schema in ('coursera', 'oneroster') and table_name <> 'stream_reads' order by all"
         ).fetchall()
         for schema, table in names:
             living = " where _sdc_deleted_at is null" if schema == "coursera" else ""
