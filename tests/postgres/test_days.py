@@ -265,7 +265,7 @@ VERBS = (
 )
 OF_THE_MOMENT = {
     *("started_at", "finished_at", "seconds", "seal", "ledger", "checked_until", "minutes_before", "at", "package"),
-    *("path", "report", "database", "page", "why", "bytes", "published", "build"),
+    *("path", "report", "database", "page", "why", "bytes", "published", "build", "stamp"),
 }
 
 
