@@ -25,7 +25,7 @@ from coursera_connect.errors import DeliveryError
 from coursera_connect.publishing import validate
 from coursera_connect.publishing.publish import Settings, preview, publish
 from tests.connect.reader import Reader, Table
-from tests.transform.compiled import compiled
+from tests.transform.compiled import FINISHED, compiled
 from tests.transform.life import MODES, Life, plan
 from tests.transform.warehouse import RAW_COLUMNS, Warehouse
 
@@ -97,6 +97,8 @@ class Nights:
         self.load(self.life.streams())
         self.warehouse.run("--select", *MODELS, "resource_type:seed", grade_sync=self.life.mode)
         self.transforms: dict[str, Compiled] = {mode: compiled(warehouse, *MODELS, grade_sync=mode) for mode in MODES}
+        with duckdb.connect(str(warehouse.path)) as database:
+            database.execute(FINISHED)
         package = warehouse.path.parent / "out" / "oneroster.zip"
         self.settings = Settings(warehouse.path, package, mode="delta", wait=0)
         self.reader = Reader()
