@@ -70,7 +70,8 @@ class Looked(College):
         super().__init__(folder)
         self.sql(*_TABLES)
         self.page.parent.mkdir(exist_ok=True)
-        self.page.write_text(f'<script id="library">{script()}</script>', "utf-8")
+        beginning = f"<!doctype html><title>An earlier page {report.TITLE}"
+        self.page.write_text(f'{beginning}<script id="library">{script()}</script>', "utf-8")
 
     def copy(self, folder: Path) -> Looked:
         """The same college in another folder, which is quicker than to build it."""
