@@ -166,16 +166,20 @@ def test_the_later_day_brings_new_rows_and_others_for_known_keys(days: list[Outp
     assert [key for key in after.keys() & before.keys() if after[key] != before[key]]
     assert [len(day.records) for day in days] == [len(day.schemas) for day in days] == [len(STREAMS)] * 3
     assert not any(filed.records.values())
-    marks, same = (
-        {stream: mark for stream, mark in day.states[-1]["bookmarks"].items() if stream != "stream_reads"}
-        for day in (filed, first)
-    )  # which remembers when it was
-    assert marks == same
+    assert marks(filed) == marks(first)
 
 
-def compare(loader: Loader, runs: list[Output]) -> None:
-    """Fail unless the loader has what these runs brought, value by value."""
+def marks(day: Output) -> Json:
+    """The last bookmarks, without those of `stream_reads`, which say when the run was."""
+    found: Json = day.states[-1]["bookmarks"]
+    return {stream: mark for stream, mark in found.items() if stream != "stream_reads"}
+
+
+def compare(loader: Loader, runs: list[Output], without: str = "") -> None:
+    """Fail unless the loader has what these runs brought, value by value; a stream `without` is not looked at."""
     for stream, schema in runs[0].schemas.items():
+        if stream == without:
+            continue
         found = loader.rows(stream)
         wanted = expected(runs, stream, appends=loader.appends)
         assert len(found) == len(wanted), stream
@@ -199,8 +203,8 @@ def test_a_day_that_comes_by_file_arrives_unchanged(
     loader: Loader, days: list[Output], installed: Installed, tmp_path: Path
 ) -> None:
     first, _, filed = days
-    assert load(loader, filed, installed, tmp_path / "config.json") == first.states[-1]
-    compare(loader, [first])
+    assert load(loader, filed, installed, tmp_path / "config.json") == filed.states[-1]
+    compare(loader, [first], without="stream_reads")  # which says when a run was
 
 
 def test_the_commands_of_the_readme_fill_all_three(
