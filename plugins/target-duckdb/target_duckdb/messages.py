@@ -135,13 +135,17 @@ class MessageReader(GenericSingerReader[bytes]):
         stats[SingerMessageType.RECORD] += self._on_the_lane
         return stats
 
-    def _plain_lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Let each line take its lane, and yield those that have none, all in their order."""
+    def _plain_lines(self, lines: Iterable[bytes | str]) -> Iterator[bytes]:
+        """Let each line take its lane, and yield those that have none, all in their order.
+
+        Whoever calls the target from Python, as the SDK's own tests do, may hand over a file that was opened as text.
+        """
         lane: Lane | None = None
-        for line in lines:
+        for text_or_bytes in lines:
+            line = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes
             self._line += 1
             if self._line == 1:
-                line = line.removeprefix(BOM)  # noqa: PLW2901
+                line = line.removeprefix(BOM)
             if lane is not None:
                 if lane.take(line):
                     self._on_the_lane += 1
