@@ -97,7 +97,7 @@ def test_another_scale_needs_its_step_and_is_no_fall_of_all_scores(college: Coll
         "update results set score = printf('%.4f', cast(score as double) / 100)",
         'update "lineItems" set "resultValueMax" = \'1\'',
     )
-    report = college.publish()
+    report = college.publish(allow_removals=True, allow_changes=True, allow_lower_scores=True)
     assert of(report) == {("lineItems", "a", 2), ("lineItems", "b", 1), ("results", "a", 40), ("results", "b", 20)}
     assert report["why"] == "the score scale was changed from 100 to 1 without `connect grades scale 1 --save`"
     assert "connect grades scale 1 --save" in college.call("publish").stderr
@@ -115,13 +115,13 @@ def test_another_scale_needs_its_step_and_is_no_fall_of_all_scores(college: Coll
 def test_a_mode_that_only_adds_or_moves_nothing_yet_needs_its_step_too(college: College) -> None:
     college.say(**SETTINGS | {"grade_sync": "final_incremental"})
     why = "the grade sync was changed from final to final_incremental without `connect grades change final_incremental --save`"
-    report = college.publish()
+    report = college.publish(allow_removals=True, allow_changes=True, allow_lower_scores=True)
     assert (report["outcome"], report["why"], report["blocked"][0]["file"]) == ("blocked", why, "")
     college.sql(
         "delete from results where \"sourcedId\" = 'r.kb1.0'",
         "insert into results select 'new', * exclude (\"sourcedId\") from results where \"sourcedId\" = 'r.kb1.1'",
     )
-    assert of(college.publish()) == {("results", "b", 2)}
+    assert of(college.publish(allow_removals=True)) == {("results", "b", 2)}
     ledger.agree(college.database, 5, "grade_sync", "granular_all", {})
     assert college.publish()["outcome"] == "blocked"
     ledger.agree(college.database, 5, "grade_sync", "final_incremental", {})

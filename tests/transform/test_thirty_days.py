@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import shutil
 import zipfile
@@ -19,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 
+from coursera_connect.cli import main
 from coursera_connect.database import ledger
 from coursera_connect.errors import DeliveryError
 from coursera_connect.publishing import validate
@@ -129,10 +132,12 @@ class Nights:
         self.transforms[life.mode].run(self.warehouse.path, life.mapping())
         if twin:
             self.look_at_dbt(twin)
-        for kind, subject in agreed:
-            ledger.agree(self.warehouse.path, 5, kind, subject, {})
+        for school in agreed:
+            ledger.agree(self.warehouse.path, 5, "school", school, {})
+        if what in {"mode at once", "mode agreed"}:
+            self.agree_to_mode()
         self.look_at_ids()
-        allowed = self.allow
+        allowed = self.allow and what != "mode"
         outcome = self.night(what)
         self.outcomes.append(f"{what}: {outcome}")
         if what in BLOCKED and not allowed:
@@ -142,23 +147,27 @@ class Nights:
             if self.random.random() < 0.5:
                 assert self.night("allowed") in {"published", "unchanged"}
 
-    def happens(self, what: str) -> list[tuple[str, str]]:
-        """Change life, and return what the administrator agrees to on the way."""
+    def agree_to_mode(self) -> None:
+        """Take the step that a change of the grade sync needs."""
+        words = ("grades", "change", self.life.mode, "--save", "--json", "--database", str(self.warehouse.path))
+        done = CliRunner().invoke(main, words, catch_exceptions=False)
+        assert json.loads(done.stdout)["agreed"], done.output
+
+    def happens(self, what: str) -> list[str]:
+        """Change life, and return the schools of which the administrator agrees on the way that they leave."""
         life = self.life
         if what in {"merge", "unmap"}:
             rows = self.warehouse.read("connect.program_schools")
             school_of = {row["program_id"]: row["school_sourced_id"] for row in rows}
             moved = life.merge() if what == "merge" else life.unmap()
-            return [("school", school_of[moved])] if moved in school_of else []
-        if what.startswith("mode"):
-            if what != "mode agreed":
-                life.mode = MODES[(MODES.index(life.mode) + 1) % len(MODES)]
-            return [("grade_sync", life.mode)] if what != "mode" else []
-        if what == "after loss":
+            return [school_of[moved]] if moved in school_of else []
+        if what in {"mode", "mode at once"}:
+            life.mode = MODES[(MODES.index(life.mode) + 1) % len(MODES)]
+        elif what == "after loss":
             self.allow = not life.found_again()
         elif what in {"vanish", "zero"}:
             life.dip(what)
-        elif what != "idle":
+        elif what not in {"idle", "mode agreed"}:
             HAPPENS[what](life)
         return []
 

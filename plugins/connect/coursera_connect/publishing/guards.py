@@ -149,8 +149,8 @@ def guard(database: Warehouse, columns: dict[str, list[str]], settings: Settings
     removals = given("--allow-removals", settings.allow_removals)
     waits = [setting for setting in steps.named if not setting.is_agreed]
     for setting in waits:
-        for drop in _of_setting(database, [file for file in setting.files if file in columns], setting.reason):
-            found.decide(drop, removals)
+        # The step alone lets them go: `--allow-removals` is given for rows that leave, without a thought of the mode.
+        found.drops += _of_setting(database, [file for file in setting.files if file in columns], setting.reason)
     found.used |= {(setting.name, setting.after) for setting in steps.named if setting.is_agreed}
     for file, names in columns.items():
         if any(file in setting.files for setting in waits):
