@@ -325,6 +325,15 @@ def test_settings_that_do_not_go_are_refused_with_a_sentence(asked: dict[str, ob
     assert sentence in str(refused.value)
 
 
+def test_what_a_profile_requires_cannot_be_excluded(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"about": "A reader.", "versions": ["1.1"], "modes": ["bulk"], "required": ["users.email"]}
+    monkeypatch.setattr(profiles, "load", lambda name: profiles.parse(name, json.dumps(said)))
+    with pytest.raises(UsageError) as refused:
+        fingerprint(privacy_level=0, profile="riverside", exclude=["users.email"])
+    assert str(refused.value) == "users.email cannot be excluded: the profile riverside requires it."
+    assert fingerprint(privacy_level=0, profile="riverside", exclude=["users.phone"])
+
+
 def test_identities_that_hold_the_email_go_where_the_email_may_be_seen() -> None:
     assert fingerprint(privacy_level=1, identity="email") == fingerprint(privacy_level=1)
 
