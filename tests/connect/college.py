@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - statements as one would type them
 """A college of two schools with twenty learners each, in tables that a test changes and publishes again."""
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from coursera_connect.publishing.publish import Settings, publish
-from tests.connect.warehouse import Place
+from tests.connect.warehouse import Place, small
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,27 +22,7 @@ class College(Place):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.settings = Settings(self.database, self.package)
-        self.build()
-        learners = "from (values ('a'), ('b')) as s(school), range(20) as t(i)"
-        classes = "from (values ('ka1', 'a'), ('ka2', 'a'), ('kb1', 'b')) as c(class, school), range(20) as t(i)"
-        self.sql(
-            *(f'delete from "{file}"' for file in ("users", "enrollments", "results", "lineItems", "classes")),
-            "update orgs set \"sourcedId\" = 'a' where \"sourcedId\" = 's1'",
-            "insert into orgs values ('b', null, null, 'School B', 'school', 'b', 'd1')",
-            "insert into classes select class, null, null, 'Class ' || class, null, 'c1', 'x', 'scheduled', null, school, "
-            "'t1', null, null, null from (values ('ka1', 'a'), ('ka2', 'a'), ('kb1', 'b')) as c(class, school)",
-            "insert into users select school || i, null, null, 'true', school, 'student', school || i, null, 'Ada', 'Zed', "
-            f"null, null, school || i || '@mail.example', null, null, null, null, null {learners}",
-            "insert into enrollments select 'e.' || class || '.' || i, null, null, class, school, school || i, 'student', "
-            f"null, '2025-09-01', null {classes}",
-            "insert into \"lineItems\" select 'l.' || class, null, null, 'Final grade', null, '2025-08-01', '2026-07-31', "
-            "class, 'cat', 'g1', '0', '100' from (values ('ka1'), ('ka2'), ('kb1')) as c(class)",
-            "insert into results select 'r.' || class || '.' || i, null, null, 'l.' || class, school || i, 'fully graded', "
-            f"(50 + i) || '.00', '2025-10-01', null {classes}",
-            "create schema if not exists connect",
-            "create table connect.settings_used (grade_sync text, data_as_of text)",
-        )
-        self.say(**SETTINGS)
+        self.build(two_schools)
 
     def say(self, **settings: str) -> None:
         """Set what the transforms say they were made with."""
@@ -83,3 +62,28 @@ class College(Place):
             return {row[0] for row in self.csv(file)[1:]}
         except KeyError:
             return set()
+
+
+def two_schools(place: Place) -> None:
+    """Fill a database with the college."""
+    small(place)
+    learners = "from (values ('a'), ('b')) as s(school), range(20) as t(i)"
+    classes = "from (values ('ka1', 'a'), ('ka2', 'a'), ('kb1', 'b')) as c(class, school), range(20) as t(i)"
+    place.sql(
+        *(f'delete from "{file}"' for file in ("users", "enrollments", "results", "lineItems", "classes")),
+        "update orgs set \"sourcedId\" = 'a' where \"sourcedId\" = 's1'",
+        "insert into orgs values ('b', null, null, 'School B', 'school', 'b', 'd1')",
+        "insert into classes select class, null, null, 'Class ' || class, null, 'c1', 'x', 'scheduled', null, school, "
+        "'t1', null, null, null from (values ('ka1', 'a'), ('ka2', 'a'), ('kb1', 'b')) as c(class, school)",
+        "insert into users select school || i, null, null, 'true', school, 'student', school || i, null, 'Ada', 'Zed', "
+        f"null, null, school || i || '@mail.example', null, null, null, null, null {learners}",
+        "insert into enrollments select 'e.' || class || '.' || i, null, null, class, school, school || i, 'student', "
+        f"null, '2025-09-01', null {classes}",
+        "insert into \"lineItems\" select 'l.' || class, null, null, 'Final grade', null, '2025-08-01', '2026-07-31', "
+        "class, 'cat', 'g1', '0', '100' from (values ('ka1'), ('ka2'), ('kb1')) as c(class)",
+        "insert into results select 'r.' || class || '.' || i, null, null, 'l.' || class, school || i, 'fully graded', "
+        f"(50 + i) || '.00', '2025-10-01', null {classes}",
+        "create schema if not exists connect",
+        "create table connect.settings_used (grade_sync text, data_as_of text)",
+        f"insert into connect.settings_used values {tuple(SETTINGS.values())}",
+    )
