@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,8 +88,9 @@ class Dbt:
             "environment": {
                 "DBT_PROJECT_DIR": str(self.project),
                 "DBT_PROFILES_DIR": str(self.project),
-                "DBT_DUCKDB_PATH": str(database),
-                "DBT_TARGET_PATH": str(self.home / "target"),
+                # Of the folder where dbt starts: where the whole path is another one, dbt parses the project anew.
+                "DBT_DUCKDB_PATH": database.name,
+                "DBT_TARGET_PATH": str(self.target(arguments)),
                 "DBT_LOG_PATH": str(self.home / "logs"),
                 "DBT_WRITE_JSON": "false",  # nobody reads the artifacts of a test run
                 "DBT_LOG_LEVEL_FILE": "none",
@@ -100,6 +103,11 @@ class Dbt:
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         return Finished(int(self._process.stdout.readline()), output.read_text("utf-8"))
+
+    def target(self, arguments: tuple[str, ...]) -> Path:
+        """Return where dbt keeps what it has parsed, which is for one choice of variables."""
+        variables = dict(pairwise(arguments)).get("--vars", "{}")
+        return self.home / ("target" if variables == "{}" else f"target-{sha256(variables.encode()).hexdigest()[:8]}")
 
     def close(self) -> None:
         """End the process."""
