@@ -56,7 +56,7 @@ def cannot() -> str:
     return ""
 
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.skipif(bool(cannot()), reason=cannot())]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(cannot()), reason=cannot())]
 
 
 class Apart:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.package.postgres import Postgres
     from tests.package.singer import Json, Output
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> list[Output]:

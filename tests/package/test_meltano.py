@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SECTION = "In a Meltano project of your own"
 
 
+@pytest.mark.slow
 @pytest.mark.pipeline
 def test_the_commands_of_the_readme_fill_a_project_from_an_empty_folder(
     standing_sandbox: RunningSandbox, tmp_path: Path

@@ -12,7 +12,7 @@ from tests.pipeline.project import tables
 if TYPE_CHECKING:
     from tests.pipeline.project import Project
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 LOAD = ("tap-coursera", "target-duckdb")
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.package.postgres import Postgres
     from tests.pipeline.project import Project
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 LOAD = ("run", "tap-coursera", "target-duckdb")
 STATE = "sandbox:tap-coursera-to-target-duckdb"

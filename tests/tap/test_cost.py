@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 
 from tests.tap.conftest import Output
@@ -82,6 +83,7 @@ def week(sandbox: RunningSandbox, read_tap: ReadTap, config: Json, select: tuple
     return Week(kept, again, full, days, moved)
 
 
+@pytest.mark.slow
 def test_a_day_on_which_two_percent_moved_costs_a_twentieth_of_a_full_run_and_ends_with_the_same_grades(
     start_sandbox: StartSandbox, read_tap: ReadTap
 ) -> None:
