@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import defaultdict
-from itertools import permutations
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
@@ -221,23 +223,34 @@ def test_the_same_id_in_two_programs_is_two_rows() -> None:
     assert len(listing({"id": "a", "programId": "p"}, {"id": "a", "programId": "q"})) == 2
 
 
-MEMBER = {"id": "a", "n": 1, "membershipState": "MEMBER", "enrolledAt": 1_600_000_000_000}
-LATER = {"id": "a", "n": 2, "membershipState": "MEMBER", "lastActivityAt": 1_700_000_000_000}
-DELETED = {"id": "a", "n": 3, "membershipState": "DELETED_MEMBER", "deletedAt": 1_750_000_000_000}
-ENDED = {"id": "a", "n": 4, "membershipState": "DELETED_MEMBER", "enrolledAt": 1_500_000_000_000}
-ENDLESS = {"id": "a", "n": 5, "membershipState": "DELETED_MEMBER", "deletedAt": 10**30, "lastActivityAt": "soon"}
+# The models rank by the same cases: tests/transform/test_staging.py.
+RIVALS = json.loads((Path(__file__).parents[1] / "rivals.json").read_text("utf-8"))
+ENDLESS = {"deletedAt": 10**30, "lastActivityAt": "soon"}
 
 
-@pytest.mark.parametrize("rows", list(permutations((MEMBER, LATER, DELETED, ENDED, ENDLESS), 5))[::20])
-def test_of_two_rows_of_one_id_the_newer_comes_last_whatever_their_order(rows: tuple[dict[str, Any], ...]) -> None:
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("case", RIVALS, ids=lambda case: case["case"])
+def test_of_two_rows_of_one_id_the_newer_comes_last_whatever_their_order(case: dict[str, Any], turned: bool) -> None:
+    def told(name: str, number: int) -> dict[str, Any]:
+        row = {key: epoch_of(value) if key.endswith("At") else value for key, value in case[name].items()}
+        return {"id": "a", "n": number, **row}
+
+    rivals = [told("newer", 1), told("other", 2), told("other", 3) | ENDLESS]
+
     class One(Api):
         def get(self, *_: Any) -> dict[str, Any]:
             others = [{"id": other, "membershipState": "MEMBER"} for other in "xyz"]
-            elements = [others[0], *rows[:2], others[1], *rows[2:], others[2]]
+            first, *more = reversed(rivals) if turned else rivals
+            elements = [others[0], first, others[1], *more, others[2]]
             return {"elements": [dict(one) for one in elements], "paging": {"total": len(elements)}}
 
     api, seen = cast("Client", One(lambda *_: ([], None, None))), Seen()
     found = list(Listing(api, "users", "/users", {}, None, rank=newer).rows(seen))
-    assert [row["n"] for row in found if row["id"] == "a"][-1] == 2
+    assert [row["n"] for row in found if row["id"] == "a"][-1] == 1
     assert sorted(row["id"] for row in found if row["id"] != "a") == ["x", "y", "z"]
     assert len(seen.rivals) == 1
+
+
+def epoch_of(text: str) -> int:
+    """Epoch milliseconds."""
+    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)

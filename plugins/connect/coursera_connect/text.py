@@ -21,6 +21,11 @@ def one_line(text: str) -> str:
     return "".join(letter for letter in line if letter.isprintable())
 
 
+def lower(text: str) -> str:
+    """Return a text in lower case as the databases make it: letter by letter, each of which stays one."""
+    return "".join(letter.lower()[0] for letter in text)
+
+
 def plural(number: int, one: str, several: str = "") -> str:
     """Return `1 class`, `1,200 classes`."""
     return f"{number:,} {one if number == 1 else several or one + 's'}"

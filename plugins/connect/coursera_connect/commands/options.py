@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from coursera_connect.database.warehouse import Location
 
 PATH = click.Path(path_type=Path)
+
+
+class Number(click.FloatRange):
+    """A number within bounds; `nan` and `inf`, which Python takes for numbers, are within none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
 _WAREHOUSE = "coursera_connect.database.warehouse"
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -67,7 +81,7 @@ webhook = setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that
 wait = setting(
     "--wait",
     env="CONNECT_WAIT",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=5.0,
     help="Seconds to wait for a database or package another process holds.",
 )

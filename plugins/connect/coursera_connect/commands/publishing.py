@@ -39,7 +39,7 @@ _how = options.together(
     options.setting(
         "--removal-threshold",
         env="CONNECT_REMOVAL_THRESHOLD",
-        type=click.FloatRange(0, 100),
+        type=options.Number(0, 100),
         default=15.0,
         help="Percent of the rows of a file and school that may leave at once.",
     ),
@@ -53,7 +53,7 @@ _how = options.together(
     options.setting(
         "--score-threshold",
         env="CONNECT_SCORE_THRESHOLD",
-        type=click.FloatRange(0, 100),
+        type=options.Number(0, 100),
         default=10.0,
         help="Percent of the final scores of a school that may fall by 5 points or more at once.",
     ),
@@ -67,7 +67,7 @@ _how = options.together(
     options.setting(
         "--change-threshold",
         env="CONNECT_CHANGE_THRESHOLD",
-        type=click.FloatRange(0, 100),
+        type=options.Number(0, 100),
         default=50.0,
         help="Percent of the rows of a file and school that may get another name, title or reference at once.",
     ),

@@ -38,14 +38,14 @@ for _command in installing.COMMANDS:
     options.setting(
         "--minutes",
         env="CONNECT_SCHEDULE_MINUTES",
-        type=click.FloatRange(min=0),
+        type=options.Number(min=0),
         default=15.0,
         help="Minutes needed between the end of the usual run and the LMS sync.",
     ),
     options.setting(
         "--usual-minutes",
         env="CONNECT_SCHEDULE_USUAL_MINUTES",
-        type=click.FloatRange(min=0),
+        type=options.Number(min=0),
         default=30.0,
         help="Minutes a run is supposed to take until three are known.",
     ),

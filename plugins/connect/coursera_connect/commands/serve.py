@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     options.setting(
         "--idle-minutes",
         env="CONNECT_SERVE_IDLE_MINUTES",
-        type=click.FloatRange(min=0, min_open=True),
+        type=options.Number(min=0, min_open=True),
         default=30.0,
         help="Stop after so many minutes in which nobody asked for anything.",
     ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from coursera_connect.database import warehouse
 from coursera_connect.errors import DatabaseError
-from coursera_connect.text import one_line
+from coursera_connect.text import lower, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,8 +90,8 @@ def chooses(choice: Choice, item: Item) -> bool:
     """Whether a choice takes an item."""
     if choice.program_id not in {"", item.program_id} or choice.course_id not in {"", item.course_id}:
         return False
-    pattern = choice.item.lower()
-    return matches(pattern, item.item_id.lower()) or matches(pattern, item.name.lower())
+    pattern = lower(choice.item)
+    return matches(pattern, lower(item.item_id)) or matches(pattern, lower(item.name))
 
 
 def matches(pattern: str, text: str) -> bool:
