@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from coursera_connect.database import warehouse
 from coursera_connect.database.history import runs
 from coursera_connect.errors import DeliveryError, OutputError
 from coursera_connect.publishing.publish import preview
@@ -82,6 +83,23 @@ def test_the_first_file_is_bulk_and_then_only_what_changed_travels(college: Rece
     assert {row[2] for row in rows.values()} == {report["started_at"].replace("Z", ".000Z")}
     assert rows["b3"][6] == "b3"  # the user name: a row to be deleted is a whole row
     assert college.reader.tables == college.truth()
+
+
+def test_a_large_warehouse_is_published_as_a_small_one_is(
+    college: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "large").mkdir()
+    large = Received(tmp_path / "large")
+    told = []
+    for kind, small_bytes in ((college, warehouse.SMALL_BYTES), (large, 0)):
+        monkeypatch.setattr(warehouse, "SMALL_BYTES", small_bytes)
+        kind.night()
+        kind.sql("update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'")
+        kind.lose("results", "\"sourcedId\" = 'r.kb1.3'")  # which is held
+        report = kind.night()
+        told.append([modes(report), report["held"][0]["sourced_id"], kind.reader.tables])
+    assert told[0] == told[1]
+    assert told[0][:2] == [{"users": ("delta", 1)}, "r.kb1.3"]
 
 
 def test_an_unchanged_night_is_a_manifest_and_the_next_one_the_same_bytes(college: Received) -> None:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _RETRY_SECONDS = 0.2
 _BLOCK = 1 << 20
-_FEW_BYTES = 16 << 20
-"""A file that is smaller is read by one thread: for a few rows, to start more costs more than they save."""
 _TRIES = 3
 """How often a file that nobody holds has to fail before the fault is its own: a lock may go right after a try."""
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -50,8 +48,6 @@ def connect(path: Path, spill: Path, wait: float, *, write: bool) -> duckdb.Duck
             place = str(path).replace("'", "''")
             connection.execute(f"attach '{place}' as {_NAME} (type duckdb, read_only {'false' if write else 'true'})")
             connection.execute(f"use {_NAME}")
-            if path.stat().st_size < _FEW_BYTES:
-                connection.execute("set threads = 1")
         except duckdb.Error as error:
             connection.close()
             holder = _holder(path, write=write)

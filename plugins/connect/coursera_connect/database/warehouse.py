@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 10_000
 
+SMALL_BYTES = 16 << 20
+"""A file below this size is one of few rows."""
+
 NULL = "\\N"
 """What null is in rows on their way between databases; a text of these characters is quoted, as every text is."""
 
@@ -179,10 +182,16 @@ def _sixty_bits(hex_digits: str, start: int) -> str:
 
 
 class Warehouse:
-    """An open DuckDB file. What is defined for a run is temporary; only the schema of the ledger is ever written."""
+    """An open DuckDB file. What is defined for a run is temporary; only the schema of the ledger is ever written.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    A `small` one gets one thread: for a few rows, to start more costs more than they save.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, small: bool = False) -> None:
         self._connection = connection
+        self._small = small
+        if small:
+            connection.execute("set threads = 1")
 
     def _execute(self, statement: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
         return self._connection.execute(statement, parameters or [])
@@ -216,6 +225,13 @@ class Warehouse:
     def table(self, name: str, query: str) -> None:
         """Keep the rows of a query for the time of this connection."""
         self._execute(f"create or replace temporary table {quoted(name)} as {query}")
+
+    def define(self, name: str, query: str) -> None:
+        """Define a relation that many queries read: a table in a small database, else a view, which takes no room.
+
+        For a few rows, a query that has to be planned with all of a view's own query takes several times as long.
+        """
+        (self.table if self._small else self.view)(name, query)
 
     def do(self, statement: str, parameters: list[Any] | None = None) -> None:
         """Execute a statement that changes tables of this connection."""
@@ -306,15 +322,10 @@ class Scratch(Warehouse):
 
 @contextmanager
 def scratch(spill: Path, *, small: bool) -> Iterator[Scratch]:
-    """Open an empty database whose memory is bounded; what does not fit spills into a folder.
-
-    A `small` one gets one thread: for a few rows, to start more costs more than they save.
-    """
+    """Open an empty database whose memory is bounded; what does not fit spills into a folder."""
     connection = duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": "256MB"})
-    if small:
-        connection.execute("set threads = 1")
     try:
-        yield Scratch(connection)
+        yield Scratch(connection, small=small)
     except duckdb.Error as error:
         reason = type(error).__name__
         raise PackageError(f"The rows could not be checked ({reason}): make room in {spill.parent}.") from error
@@ -338,7 +349,7 @@ def _opened(path: Path, wait: float, *, write: bool) -> Iterator[Warehouse]:
     with scratch_folder() as spill:
         connection = duckdb_file.connect(path, spill, wait, write=write)
         with engine(connection, path):
-            yield Warehouse(connection)
+            yield Warehouse(connection, small=path.stat().st_size < SMALL_BYTES)
 
 
 @contextmanager

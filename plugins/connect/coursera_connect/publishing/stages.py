@@ -141,7 +141,7 @@ def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str
                 f"(select s.* replace ({cell}) from {source} as s "
                 f'left join "kept cells" as k on k.sourced_id = s."sourcedId" and k.file = {literal(file)})'
             )
-        database.view(
+        database.define(
             f"now {file}",
             f'select {listed} from {source} as r where r."sourcedId" not in ({held} union all {waits}) and {taken} '
             f'union all select {listed} from {at("memory", file)} as r where r."sourcedId" in ({held}) and {taken}',
