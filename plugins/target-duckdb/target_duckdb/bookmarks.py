@@ -15,15 +15,15 @@ import hashlib
 import json
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from target_duckdb.errors import LoadError
 from target_duckdb.sql import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from target_duckdb.database import Database
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     Bookmark = dict[str, Any]
     """Where a value is in the state, as JSON, without the stream's name; and the value."""
@@ -48,6 +48,15 @@ def bookmark_of(state: Any, stream: str) -> Bookmark:
             at = path.index(stream)
             found[json.dumps([*path[:at], *path[at + 1 :]])] = value
     return found
+
+
+def nothing_before(stream: str, path: Path | str) -> LoadError:
+    """Say that a tap goes on from a bookmark of a stream that has no table."""
+    return LoadError(
+        f"The tap goes on from a bookmark of stream {stream}, but {path} has no table with what came before it, so "
+        "most rows would be missing: restore it, or read everything again without the saved state (Meltano: run "
+        "--full-refresh)."
+    )
 
 
 def goes_on(bookmark: Bookmark) -> bool:
@@ -90,6 +99,24 @@ def _digest(value: Any) -> str:
     return "#" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+class Database(Protocol):
+    """What keeps the bookmarks beside the rows: the DuckDB file, or the database of another loader."""
+
+    @property
+    def path(self) -> Path | str:
+        """What messages call it."""
+
+    @property
+    def catalog(self) -> str:
+        """Its name in SQL."""
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement, in the SQL of both DuckDB and PostgreSQL, and return its rows."""
+
+    def transaction(self, doing: str) -> AbstractContextManager[None]:
+        """Commit what happens inside as a whole, or nothing of it."""
+
+
 class Bookmarks:
     """The bookmarks that the file knows of the streams in one schema."""
 
@@ -128,7 +155,7 @@ class Bookmarks:
             which = f" ({_name(ahead)})" if _name(ahead).isidentifier() else ""
             raise LoadError(
                 f"The tap goes on from a later bookmark of stream {stream} than {self._database.path} was loaded "
-                f"up to{which}, so the rows in between would be missing: load into the file that has them, or read "
+                f"up to{which}, so the rows in between would be missing: load into the one that has them, or read "
                 "everything again without the saved state (Meltano: run --full-refresh)."
             )
         self._known[stream] = known
@@ -192,7 +219,7 @@ class Bookmarks:
         )
 
     def _make_table(self) -> None:
-        self._database.fetch(f"CREATE SCHEMA IF NOT EXISTS {quote(self._database.catalog, SCHEMA)}")
+        self._database.fetch(f"CREATE SCHEMA IF NOT EXISTS {quote(SCHEMA)}")
         self._database.fetch(
             f"CREATE TABLE IF NOT EXISTS {self._table} "
             "(target_schema VARCHAR, stream VARCHAR, bookmark VARCHAR, value JSON)"
@@ -203,8 +230,8 @@ class Bookmarks:
     def _has_former(self) -> bool:
         return bool(
             self._database.fetch(
-                "SELECT 1 FROM duckdb_tables() "
-                "WHERE database_name = ? AND schema_name = ? AND table_name = 'bookmarks'",
+                "SELECT 1 FROM information_schema.tables "
+                "WHERE table_catalog = ? AND table_schema = ? AND table_name = 'bookmarks'",
                 [self._database.catalog, SCHEMA],
             )
         )
@@ -226,7 +253,8 @@ class Bookmarks:
     def _read(self, stream: str) -> dict[str, list[Any]]:
         known: dict[str, list[Any]] = {}
         for path, value in self._database.fetch(
-            f"SELECT bookmark, value FROM {self._table} WHERE target_schema = ? AND stream = ?",  # noqa: S608 - quoted
+            f"SELECT bookmark, CAST(value AS VARCHAR) FROM {self._table} "  # noqa: S608 - quoted
+            "WHERE target_schema = ? AND stream = ?",
             [self._schema, stream],
         ):
             known.setdefault(path, []).append(json.loads(value))

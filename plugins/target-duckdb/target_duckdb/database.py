@@ -15,6 +15,7 @@ import duckdb
 
 from target_duckdb.errors import LoadError
 from target_duckdb.holder import holder
+from target_duckdb.spool import VECTOR_BYTES
 from target_duckdb.sql import escape_glob, literal
 
 if TYPE_CHECKING:
@@ -66,10 +67,10 @@ class Database:
         # What does not fit into the memory waits with the batches, not in a folder that a killed run leaves behind.
         self._connection.execute(f"SET temp_directory = {literal(str(self.folder))}")
         self._memory = 0
-        self._block = int(
+        self.block_bytes = int(
             self.fetch("SELECT block_size FROM pragma_database_size() WHERE database_name = ?", [self.catalog])[0][0]
         )
-        self.make_room(0, 0)
+        self.make_room(0, 0, 0)
         self._finalizer = weakref.finalize(self, _leave, background, self.folder, self._folders_in_use)
 
     def _make_folder(self, path: Path) -> Path:
@@ -85,13 +86,16 @@ class Database:
         self._folders_in_use.add(folder)
         return folder
 
-    def make_room(self, line: int, columns: int) -> None:
-        """Limit DuckDB's memory to what merging a batch needs with so many columns and bytes in its longest line.
+    def make_room(self, line: int, columns: int, heaviest: int) -> None:
+        """Limit DuckDB's memory to what merging a batch needs; without a limit it would keep all blocks it once read.
 
-        Without a limit it would keep all blocks of the file that it once read.
+        Args:
+            line: Bytes of the longest line of the batch.
+            columns: How many the table has.
+            heaviest: Bytes of those long values of the table that DuckDB has in hand at once when it writes its file.
         """
-        blocks = _BLOCKS_PER_COLUMN * max(0, columns - _ORDINARY)
-        if (needed := _MEMORY + _MEMORY_PER_BYTE * line + blocks * self._block) > self._memory:
+        blocks = _BLOCKS_PER_COLUMN * max(0, columns - _ORDINARY) * self.block_bytes
+        if (needed := _MEMORY + _MEMORY_PER_BYTE * line + blocks + max(0, heaviest - VECTOR_BYTES)) > self._memory:
             self._memory = needed
             self._connection.execute(f"SET memory_limit = '{needed >> 20}MiB'")
 

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from target_duckdb.target import TargetDuckDB
 
-_BATCH_BYTES = 160 << 20
-_WIDE = 100  # columns, from which on each batch is smaller, since DuckDB holds a vector of each column several times
-
 
 class DuckDBSink(BatchSink):
     """Collects a stream's records in a file and merges them into its table, a batch at a time."""
@@ -62,16 +59,15 @@ class DuckDBSink(BatchSink):
         new = self._table.prepare(resumed=goes_on(bookmark_of(target.resumed, stream_name)))
         target.bookmarks.begin(stream_name, new=new)
         self._versioned = False
-        self._batch_bytes = _BATCH_BYTES * _WIDE // max(_WIDE, len(columns))
         self._new_spool()
 
     def _new_spool(self) -> None:
-        self._spool = Spool(self._target.database.folder / f"{uuid.uuid4().hex}.ndjson")
+        self._spool = Spool(self._target.database.folder / f"{uuid.uuid4().hex}.ndjson", len(self.columns))
 
     @property
     @override
     def is_full(self) -> bool:
-        return super().is_full or self._spool.size >= self._batch_bytes
+        return super().is_full or self._spool.is_full
 
     @override
     def get_validator(self) -> BaseJSONSchemaValidator | None:

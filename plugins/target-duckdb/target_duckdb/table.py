@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, NoReturn
 import duckdb
 from singer_sdk.helpers.capabilities import TargetLoadMethods
 
+from target_duckdb.bookmarks import nothing_before
 from target_duckdb.columns import BIGINT, TIMESTAMPTZ, VARCHAR, Column, converted, grows_into, holds, is_number
 from target_duckdb.errors import LoadError
+from target_duckdb.spool import VECTOR
 from target_duckdb.sql import escape_glob, literal, quote
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class Table:
         self._table = quote(self.database.catalog, self.schema, self.stream)
         self.stored: dict[str, str] = {}
         """The types of the columns that the table has, by name."""
+        self._heaviest = 0
+        """Bytes of those long values of the table that DuckDB may have in hand at once."""
 
     def _check_names(self, key: list[str]) -> None:
         if not self.columns:
@@ -109,16 +113,21 @@ class Table:
             exists = self._exists()
             if not exists:
                 if resumed:
-                    raise LoadError(
-                        f"The tap goes on from a bookmark of stream {self.stream}, but {self.database.path} has no "
-                        "table with what came before it, so most rows would be missing: restore the file, or read "
-                        "everything again without the saved state (Meltano: run --full-refresh)."
-                    )
+                    raise nothing_before(self.stream, self.database.path)
                 self._create()
             elif not self._overwrites:
                 self._check_key()
                 self._grow()
+                self._heaviest = self._weigh()
         return not exists
+
+    def _weigh(self) -> int:
+        """Find out how much the long values of one vector of the table are; blocks of their own hold them."""
+        found = self.database.fetch(
+            f"SELECT max(len(additional_block_ids) * least(count, {VECTOR}) / count) "  # noqa: S608 - quoted
+            f"FROM pragma_storage_info({literal(self._table)}) WHERE count > 0"
+        )
+        return int((found[0][0] or 0) * self.database.block_bytes)
 
     @property
     def _overwrites(self) -> bool:
@@ -237,7 +246,9 @@ class Table:
         Raises:
             LoadError: A value does not fit its column; then nothing of the batch is in the table.
         """
-        self.database.make_room(spool.longest, len(self.columns))
+        together = self._heaviest + spool.heaviest
+        self._heaviest = max(self._heaviest, min(together, spool.heaviest * max(1, VECTOR // max(1, spool.rows))))
+        self.database.make_room(spool.longest, len(self.columns), self._heaviest)
         try:
             with self.database.transaction(f"load stream {self.stream}"), _noticed_misfits():
                 self._replace_if_asked()
@@ -274,7 +285,7 @@ class Table:
         return (
             f"(SELECT {', '.join(select)} FROM read_json({literal(escape_glob(str(spool.path)))}, "  # noqa: S608 - quoted
             f"columns = {{{columns}}}, format = 'newline_delimited', records = 'true', auto_detect = false, "
-            f"compression = 'uncompressed', maximum_object_size = {max(_OBJECT_BYTES, 2 * spool.longest)}))"
+            f"compression = 'uncompressed', maximum_object_size = {max(_OBJECT_BYTES, spool.longest + 1)}))"
         )
 
     def _rows(self, spool: Spool, *, last_only: bool = False) -> str:
