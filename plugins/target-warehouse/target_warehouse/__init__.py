@@ -12,17 +12,18 @@ import os
 import sys
 from pathlib import Path
 
-LOADERS: dict[str, tuple[str, ...]] = {
-    "duckdb": ("target-duckdb",),
-    "postgres": ("target-postgres", "--config", str(Path(__file__).with_name("postgres.json"))),
-}
+LOADERS = ("duckdb", "postgres")
 
 
 def main() -> None:
-    """Become the loader, with the same arguments."""
+    """Be the loader, with the same arguments."""
     chosen = os.environ.get("CONNECT_WAREHOUSE") or "duckdb"
-    if chosen not in LOADERS:
+    if chosen == "postgres":
+        from target_warehouse.postgres import TargetWarehouse  # noqa: PLC0415 - who loads into a file need not wait for it
+
+        TargetWarehouse.cli(["--config", str(Path(__file__).with_name("postgres.json")), *sys.argv[1:]])
+    elif chosen == "duckdb":
+        program = str(Path(sys.executable).with_name("target-duckdb"))
+        os.execv(program, [program, *sys.argv[1:]])  # noqa: S606 - a program beside this one
+    else:
         sys.exit(f"CONNECT_WAREHOUSE is {chosen!r}, and there are {' and '.join(LOADERS)}: choose one of them.")
-    name, *more = LOADERS[chosen]
-    program = str(Path(sys.executable).with_name(name))
-    os.execv(program, [program, *more, *sys.argv[1:]])  # noqa: S606 - a program beside this one
