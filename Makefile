@@ -15,13 +15,13 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/connect plugins/coursera-sandbox
 CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse orchestrate scripts tests
 
-.PHONY: demo test test-slow bench lint format setup chromium cron sshd clean
+.PHONY: demo test test-slow bench lint format setup chromium cron sshd faketime clean
 .DEFAULT_GOAL := demo
 
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev-ready setup chromium cron sshd
+test: $(VENV)/.dev-ready setup chromium cron sshd faketime
 	$(PYTEST) -m "not slow" $(ARGS)
 
 # What takes minutes: kills, Airflow, other Pythons, other warehouses, upgrades.
@@ -55,6 +55,14 @@ sshd:
 	echo "Setting up: an OpenSSH server, to which tests deliver ..."; \
 	install="apt-get install -qq -y --no-install-recommends openssh-server"; \
 	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no OpenSSH server to be had: its tests skip."
+
+# Tap and loader are run with a clock that is a month ahead.
+faketime:
+	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 && exit 0; \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	echo "Setting up: libfaketime, by which tests set the clock of a process ..."; \
+	install="apt-get install -qq -y --no-install-recommends libfaketime"; \
+	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no libfaketime to be had: its test skips."
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .

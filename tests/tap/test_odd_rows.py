@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -328,3 +329,28 @@ def test_versions_grow_whatever_the_clock_says_and_a_clock_that_leapt_is_told(
         caplog.clear()
     assert versions == [MACHINE, MACHINE + 30 * DAY, MACHINE + 30 * DAY + 1, MACHINE + 30 * DAY + 2]
     assert [("ahead" in one, "back" in one) for one in told] == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize("case", [(720, "720.0 hours ahead of"), (-30, "30.0 hours behind"), (0.5, None)])
+def test_a_clock_that_is_far_from_that_of_the_api_is_told_in_the_first_run(
+    sandbox: RunningSandbox,
+    read_tap: ReadTap,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    case: tuple[float, str | None],
+) -> None:
+    hours, word = case
+    now = parsedate_to_datetime(sandbox.ask("/programs").headers["Date"]).timestamp()
+    monkeypatch.setattr(reads, "milliseconds_now", lambda: round((now + hours * 3600) * 1000))
+    # A stand-in on this machine has a clock that somebody chose; this one is to pass for one that is elsewhere.
+    assert reads.on_this_machine(sandbox.tap_config["api_url"])
+    monkeypatch.setattr(reads, "on_this_machine", lambda _: False)
+    read_tap(sandbox.tap_config, select=["users", "stream_reads"])
+    told = [one.getMessage() for one in caplog.records if "machine's clock is" in one.getMessage()]
+    assert [str(word) in one for one in told] == [True] * (word is not None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8737", "[::1]", "localhost", "api.localhost"])
+def test_only_an_api_on_this_machine_is_a_stand_in(host: str) -> None:
+    assert reads.on_this_machine(f"http://{host}/ent/api")
+    assert not reads.on_this_machine("https://api.coursera.com/ent/api")
