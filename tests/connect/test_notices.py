@@ -275,6 +275,26 @@ def test_a_hook_that_trickles_is_given_up_as_a_whole(answer: str) -> None:
     assert "TOKEN" not in warning
 
 
+def test_a_hook_whose_name_is_looked_up_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+
+    def look_up(*_: Any, **__: Any) -> list[Any]:
+        stop.wait(20)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    started = time.monotonic()
+    warning = post("https://hooks.example.org/TOKEN", timeout=60, deadline=0.5)
+    took = time.monotonic() - started
+    stop.set()
+    for thread in threading.enumerate():
+        if thread.name == "webhook":
+            thread.join(20)
+    assert took < 5
+    assert warning is not None
+    assert warning.startswith("The webhook at hooks.example.org could not be told (no answer within")
+
+
 def test_a_publish_and_its_lock_wait_no_longer_for_a_hook_than_the_deadline(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,33 @@ def test_a_backup_from_before_the_first_bookmark_is_told_too(loader: Loader) -> 
         run(loader, bookmark(5), bookmark(6), 3)
 
 
+def test_a_backup_of_a_release_that_noted_nothing_is_told_by_the_stream_of_reads(loader: Loader) -> None:
+    """As tap-coursera's state has it: what the report of a stream goes up to, and the clocks of `stream_reads`."""
+    reads = loader.schema("stream_reads", {"stream": "string"}, ["stream"])
+    announced = loader.schema("s", {"id": "integer"}, ["id"])
+    loader(announced, loader.record("s", {"id": 1}))
+    for table in loader.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'target_duckdb'"):
+        loader.rows(f"DROP TABLE target_duckdb.{table[0]}")
+    backup = loader.path.read_bytes()
+    states = [
+        loader.state(
+            {
+                "bookmarks": {
+                    "s": {"report_updated_at": f"2026-03-0{day}T06:00:00Z"},
+                    "stream_reads": {"clocks": {"machine": day, "api": day}},
+                }
+            }
+        )
+        for day in (1, 2)
+    ]
+    loader(announced, reads, loader.record("stream_reads", {"stream": "s"}), states[0])
+    loader(states[0], announced, reads, states[1])
+    loader.path.write_bytes(backup)
+    for _ in range(2):
+        with pytest.raises(LoadError, match=r"stream_reads, but .* has no table with what came before it"):
+            loader(states[1], announced, reads, states[1])
+
+
 def test_versions_of_full_reads_are_no_bookmarks(loader: Loader) -> None:
     run(loader, {}, {"bookmarks": {"s": {"version": 5}}}, 1)
     run(loader, {"bookmarks": {"s": {"version": 9, "last_version": 9}}}, {}, 2)
