@@ -35,7 +35,7 @@ def test_more_than_the_threshold_blocks_keeps_the_file_names_the_rows_and_can_be
     college.lose("results", "\"studentSourcedId\" in ('a0', 'a1', 'a2', 'a3')")
     college.lose("enrollments", gone)
     college.lose("users", "\"sourcedId\" in ('a0', 'a1', 'a2', 'a3')")
-    done = college.run("publish")
+    done = college.call("publish")
     assert done.returncode == 6
     assert "results of School: 8 of 40 rows would leave (20%)." in done.stderr
     assert sha256(college.package.read_bytes()).hexdigest() == before
@@ -172,7 +172,7 @@ def test_a_preview_shows_what_would_change_and_changes_nothing(college: College)
     assert len(report["changes"]["users"]["removed"]) == 20
     counted = {(row["school"], row["changed"], row["removed"]) for row in report["counts"] if row["file"] == "users"}
     assert counted == {("a", 1, 0), ("b", 0, 20)}
-    shown = college.run("preview")
+    shown = college.call("preview")
     assert (shown.returncode, "reference" in shown.stdout or "points at nothing" in shown.stdout) == (1, True)
     assert sha256(college.package.read_bytes() + college.database.read_bytes()).hexdigest() == before
 
@@ -180,9 +180,9 @@ def test_a_preview_shows_what_would_change_and_changes_nothing(college: College)
 def test_on_a_black_out_day_and_after_the_consent_nothing_is_published(college: College) -> None:
     college.sql("update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'")
     before = college.package.read_bytes()
-    skipped = college.run("publish", "--blackout", "2000-01-01..2100-01-01")
+    skipped = college.call("publish", "--blackout", "2000-01-01..2100-01-01")
     assert (skipped.returncode, "black-out" in skipped.stdout) == (0, True)
-    ended = college.run("publish", "--consent-until", "2020-01-01")
+    ended = college.call("publish", "--consent-until", "2020-01-01")
     assert (ended.returncode, "consent" in ended.stderr) == (7, True)
     there = college.folder / "there"
     there.mkdir()

@@ -48,8 +48,8 @@ def test_what_a_reader_refuses_is_not_published(place: Place) -> None:
     place.sql("update users set \"sourcedId\" = 'u@1' where \"sourcedId\" = 'u1'")
     for file, column in (("enrollments", "userSourcedId"), ("results", "studentSourcedId")):
         place.sql(f"update {file} set \"{column}\" = 'u@1' where \"{column}\" = 'u1'")
-    assert place.run("publish").returncode == 0
-    refused = place.run("publish", "--profile", "great-minds")
+    assert place.call("publish").returncode == 0
+    refused = place.call("publish", "--profile", "great-minds")
     assert (refused.returncode, "Great Minds takes ids of" in refused.stderr) == (1, True)
     assert [(one["rule"], one["file"], one["count"]) for one in place.report()["problems"]] == [
         ("reader-id", "users.csv", 1)
@@ -63,11 +63,11 @@ def test_a_reader_who_needs_a_file_gets_nothing_without_it_and_his_rules_are_not
         'update "lineItems" set "sourcedId" = \'l@1\'',
         "update results set \"lineItemSourcedId\" = 'l@1'",
     )
-    assert place.run("publish", "--profile", "great-minds").returncode == 0
+    assert place.call("publish", "--profile", "great-minds").returncode == 0
     place.sql("delete from enrollments")
     place.sql("delete from results")
-    assert place.run("publish", "--allow-removals").returncode == 0
-    refused = place.run("publish", "--profile", "great-minds", "--allow-removals")
+    assert place.call("publish", "--allow-removals").returncode == 0
+    refused = place.call("publish", "--profile", "great-minds", "--allow-removals")
     assert (refused.returncode, "enrollments: A file without which the reader takes" in refused.stderr) == (1, True)
 
 
@@ -106,7 +106,7 @@ def test_nasty_strings_come_back_as_they_were(place: Place) -> None:
     with duckdb.connect(str(place.database)) as connection:
         rows = [(f"n{number}", None, None, text) for number, text in enumerate(NASTY)]
         connection.executemany("insert into oneroster.categories values (?, ?, ?, ?)", rows)
-    assert place.run("publish").returncode == 0
+    assert place.call("publish").returncode == 0
     assert [row[3] for row in place.csv("categories")[2:]] == NASTY
     with zipfile.ZipFile(place.package) as archive:
         raw = archive.read("categories.csv")
@@ -205,7 +205,7 @@ def test_kill_9_at_any_moment_leaves_the_old_package_and_the_next_run_works(plac
         with zipfile.ZipFile(place.package) as archive:
             assert archive.testzip() is None
     assert caught
-    assert place.run("publish").returncode == 0
+    assert place.call("publish").returncode == 0
     assert len(place.csv("users")) == 150_003
     assert list(place.package.parent.glob(".oneroster.zip.*.connect-partial")) == [foreign]
 

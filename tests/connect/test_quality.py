@@ -70,7 +70,7 @@ def facts(college: Place, *arguments: str) -> dict[str, Any]:
 
 def test_findings_of_the_transforms_and_of_the_publish_are_one_list_from_stop_to_flag(college: Place) -> None:
     college.sql("delete from results", "delete from enrollments", "update users set \"enabledUser\" = 'True'")
-    assert college.run("publish").returncode == 1
+    assert college.call("publish").returncode == 1
     found = facts(college)
     assert [(rule["severity"], rule["source"], rule["rule"], rule["count"]) for rule in found["rules"]] == [
         ("stop", "publish", "boolean", 2),
@@ -124,7 +124,7 @@ def test_before_the_first_build_the_tap_says_what_it_left_out(college: Place) ->
 
 
 def test_what_makes_all_files_wrong_refuses_the_package_and_is_told_once(college: Place) -> None:
-    done = college.run("publish")
+    done = college.call("publish")
     assert done.returncode == 1
     (problem,) = (one for one in college.report()["problems"] if one["severity"] == "error")
     assert (problem["rule"], problem["reason"]) == ("mapping-broken", "The mapping names a school twice.")
@@ -140,7 +140,7 @@ def test_only_with_strict_a_finding_that_stops_is_told_by_the_exit_code(college:
 
 def test_the_records_of_a_rule_are_told_by_their_ids(college: Place) -> None:
     college.sql("update users set \"enabledUser\" = 'True'")
-    college.run("publish")
+    college.call("publish")
     records = facts(college, "--rule", "email-shared")["records"]
     assert [record["record_id"] for record in records] == ["u3", "u4"]
     records = facts(college, "--rule", "boolean")["records"]
