@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from tests.bad_data.upstream import Alter, Upstream
     from tests.transform.compiled import Compiled
 
-_TIME = re.compile(rb'"time_extracted":"[^"]*"')
+_TIME = re.compile(rb'"(time_extracted|began_at)":"[^"]*"')
+"""What the clock of this machine says."""
 
 
 @dataclass
@@ -95,7 +96,7 @@ def extract(upstream: Upstream, state: Json, *, skip: frozenset[str] = frozenset
     with redirect_stdout(taken):
         tap.sync_all()
         taken.flush()
-    stamp = f'"time_extracted":"{upstream.college.now.isoformat()}"'.encode()
+    stamp = rb'"\1":"' + upstream.college.now.isoformat().encode() + b'"'
     lines = [_TIME.sub(stamp, line) for line in taken.buffer.getvalue().splitlines(keepends=True)]
     states = [json.loads(line)["value"] for line in lines if line.startswith(b'{"type":"STATE"')]
     return lines, states[-1]
@@ -104,7 +105,12 @@ def extract(upstream: Upstream, state: Json, *, skip: frozenset[str] = frozenset
 def load(place: Site, lines: list[bytes]) -> None:
     """Run the loader."""
     place.folder.mkdir(parents=True, exist_ok=True)
-    settings = {"filepath": str(place.warehouse), "default_target_schema": "coursera", "add_record_metadata": True}
+    settings = {
+        "filepath": str(place.warehouse),
+        "default_target_schema": "coursera",
+        "add_record_metadata": True,
+        "remove_batch_files": True,
+    }
     target = TargetDuckDB(config=settings)
     with redirect_stdout(io.StringIO()):
         try:
@@ -119,7 +125,9 @@ class Nights:
     """All that a night needs: where answers come from, the models as dbt compiled them, and their tests."""
 
     upstream: Upstream
-    models: Compiled
+    models: Mapping[str, Compiled]
+    """By grade sync."""
+    mode: str
     checks: dict[str, str]
     """Data tests with severity error: name → query of what fails."""
     empty: Path
@@ -130,16 +138,17 @@ class Nights:
         place: Site,
         college: College,
         altered: Mapping[tuple[str, str], Alter] | None = None,
+        mode: str = "",
     ) -> Files:
         """Read, load, transform and publish."""
         self.upstream.show(college, altered)
         lines, place.state = extract(self.upstream, place.state)
         load(place, lines)
-        return self.transform(place)
+        return self.transform(place, mode)
 
-    def transform(self, place: Site) -> Files:
+    def transform(self, place: Site, mode: str = "") -> Files:
         """Do what follows the load."""
-        self.models.run(place.warehouse, {})
+        self.models[mode or self.mode].run(place.warehouse, {})
         with duckdb.connect(str(place.warehouse), read_only=True) as connection:
             for name, query in self.checks.items():
                 if found := connection.execute(query).fetchmany(3):

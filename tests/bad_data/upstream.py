@@ -14,6 +14,7 @@ from tests.bad_data.college import ORG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from tests.bad_data.college import College, Row
 
@@ -31,8 +32,10 @@ REPORTS = {"enrollmentReports": "enrollments", "courseGradebookReports": "course
 class Upstream:
     """The API on this machine; `show` has it serve a college from now on, until `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, batches: Path | None = None) -> None:
+        """Begin; the tap hands its rows over in files in the folder `batches`, or without one in its output."""
         self.college: College
+        self._batches = batches
         self._texts: dict[str, list[tuple[Row, list[str]]]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -53,6 +56,7 @@ class Upstream:
     def config(self) -> dict[str, Any]:
         """Settings with which the tap reads it."""
         base = f"http://127.0.0.1:{self._server.server_port}"
+        by_file = {"encoding": {"format": "jsonl"}, "storage": {"root": str(self._batches)}}
         return {
             "client_id": "id",
             "client_secret": "secret",
@@ -60,6 +64,7 @@ class Upstream:
             "api_url": f"{base}/api",
             "auth_url": f"{base}/token",
             "emit_activate_version_messages": True,
+            **({"batch_config": by_file} if self._batches else {}),
         }
 
     def stop(self) -> None:

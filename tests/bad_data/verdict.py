@@ -168,7 +168,13 @@ def names(odd: Odd, finding: dict[str, Any]) -> bool:
     # Skills know their learners by e-mail address alone, which is told to nobody.
     ids = (odd.row.learner, odd.row.program, odd.row.course, odd.row.key)
     whose = odd.row.course if entity == "skillset_progress" else next(filter(None, ids))
-    of_row = finding["record_id"] is None or whose in finding["record_id"]
+    record = finding["record_id"]
+    # Whose it is may be what the value changed.
+    of_row = (
+        record is None
+        or whose in record
+        or (odd.place.path[-1] in IDENTIFY and bool(odd.row.course) and odd.row.course in record)
+    )
     return finding["rule"] in LEFT_OUT or (of_row and column in str(finding.get("field")).split())
 
 
@@ -183,7 +189,7 @@ def has_to_be_named(odd: Odd) -> bool:
         return odd.place.spec["type"] == ["string"] and not composed and odd.place.path[-1] != "programId"
     if odd.place.path[-1] == "programId" and kind(odd.place.spec) == "text":
         return False  # of another program, which was not asked for
-    if value.startswith(("'", "chr(", "repeat(")) or value[1:].startswith("'"):
+    if "rowid" in odd.row.value:
         return _raw_has_to_be_named(column, value)
     return CANNOT_BE[kind(odd.place.spec)](value, column)
 
@@ -192,7 +198,7 @@ def _raw_has_to_be_named(column: str, value: str) -> bool:
     # A raw table may hold any text and any JSON: what is no text is cleaned without a word there.
     if value.endswith("+00'") or value in {"'infinity'", "'-infinity'"}:
         return column in DONE
-    return column in GRADES and value.strip("'") in {"nan", "inf", "-inf"}
+    return column in GRADES and not _is_grade(value, column)
 
 
 def _no_text(value: str, _column: str) -> bool:
@@ -209,8 +215,11 @@ def _no_moment(value: str, column: str) -> bool:
 def _no_number(value: str, column: str) -> bool:
     if not _is_number(value.strip('"')):
         return True
-    most = 1.00005 if column == "grade" else 100.005
-    return column in GRADES and not 0 <= float(value.strip('"')) <= most
+    return column in GRADES and not _is_grade(value, column)
+
+
+def _is_grade(value: str, column: str) -> bool:
+    return 0 <= float(value.strip("\"'")) <= (1.00005 if column == "grade" else 100.005)
 
 
 def _no_boolean(value: str, _column: str) -> bool:

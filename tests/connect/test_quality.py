@@ -126,6 +126,7 @@ def test_before_the_first_build_the_tap_says_what_it_left_out(college: Place) ->
 def test_what_makes_all_files_wrong_refuses_the_package_and_is_told_once(college: Place) -> None:
     done = college.call("publish")
     assert done.returncode == 1
+    assert college.report()["why"] == "The mapping names a school twice"
     (problem,) = (one for one in college.report()["problems"] if one["severity"] == "error")
     assert (problem["rule"], problem["reason"]) == ("mapping-broken", "The mapping names a school twice.")
     assert [rule["rule"] for rule in facts(college)["rules"] if rule["severity"] == "stop"] == ["mapping-broken"]

@@ -167,7 +167,8 @@ def test_a_mapped_program_that_is_gone_from_coursera_leaves_the_files_and_is_tol
 ) -> None:
     assert of(days[0], "Dead")
     assert (of(days[1], "Dead"), "school.Dead" in days[1]["orgs"]) == (set(), False)
-    assert found(warehouse, "mapped-program-gone") == ["Dead"]
+    gone = [row for row in warehouse.read("connect.quality") if row["entity"] == "school_mapping.csv"]
+    assert [(row["rule"], row["program_id"]) for row in gone] == [("mapping-line-unknown", "Dead")]
 
 
 def test_a_program_left_out_is_in_no_file_and_counted(days: Days, warehouse: Warehouse) -> None:

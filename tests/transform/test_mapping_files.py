@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect.deciding import items, mapping
-from tests.transform.college import content, enrolled, item, member, offers, program
+from coursera_connect.deciding import items, mapping, mapping_match
+from tests.transform.college import content, enrolled, item, member, offers, program, user
 from tests.transform.warehouse import MAPPING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.transform.warehouse import Warehouse
@@ -230,3 +231,115 @@ def test_dbt_chooses_the_items_that_connect_shows_and_no_pattern_takes_long(ware
     assert (shown["a_b"], shown["ab*ba"], shown["a.b*"]) == ({"i2"}, {"i15"}, {"i5"})
     assert shown["nothing"] == shown[f"{'a*' * 200}b"] == set()
     assert shown[f"{STARS}b"] == {"i2", "i3", "i4", "i5", "i13"}
+
+
+LEARNERS = (
+    "0012345",
+    "413862123456",
+    "Ann.Berg@x.example",
+    "\u0130bo",
+    "\u03a3\u0391\u03a3",
+    "\u65e5\u672c",
+    "O'Neil",
+    "a_b",
+    "a%b",
+)
+PROGRAMS, COURSES = ("P-000417", "0077", "\u00c9cole"), ("Course1", "0088", "3e5")
+QUIZZES = ("Quiz \u03a3", "Final exam", "50%", "a.b", "0099")
+
+
+def written(text: str) -> set[str]:
+    """An id as somebody may have typed it, or a spreadsheet may have made it: right and wrong."""
+    number = text.lstrip("0")
+    return {
+        *(text, f" {text} ", text.upper(), text.lower(), text.swapcase(), f"{text}x", text[:-1] or "x", text[::-1]),
+        *(
+            number,
+            f"0{text}",
+            f"00{number}",
+            text.replace("0", "\uff10"),
+            text.replace(" ", "  "),
+            f"{text}*",
+            f"*{number}",
+        ),
+        *(f"{number[:1]}.{number[1:6]}E+{len(number) - 1}", "4,13862E+11", "null", "nobody", "%", "_", "*", "'", '"'),
+    }
+
+
+def lines_of(name: str, *cells: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Lines in which each cell of the columns, one at a time, is written in all the ways."""
+    for right in cells:
+        for at, cell in enumerate(right):
+            for text in sorted(written(cell)):
+                yield dict(zip(mapping.columns(name), (*right[:at], text, *right[at + 1 :]), strict=False))
+
+
+@pytest.mark.parametrize("there", ["a college", "nothing"])
+def test_the_build_and_connect_find_the_same_lines_without_effect(
+    there: str, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    college = there == "a college"
+    warehouse.load(
+        "2026-02-02T06:00:00Z",
+        organizations=[{"id": "Org_A", "name": "College"}],
+        programs=[program(key, "Arts") for key in PROGRAMS if college],
+        program_contents=[offers(*pair) for pair in zip(PROGRAMS, COURSES, strict=True) if college],
+        contents=[content(key, "Writing") for key in COURSES],
+        users=[user("Ann1", "sso-ann", "Ann", "ANN@x.example")] if college else [],
+        program_memberships=[member(PROGRAMS[0], name) for name in LEARNERS if college],
+        enrollments=[],
+        item_grades=[
+            item(PROGRAMS[0], LEARNERS[0], COURSES[0], f"i{at}", 50.0, item_name=name)
+            for at, name in enumerate(QUIZZES)
+            if college
+        ],
+    )
+    people = sorted({text for name in (*LEARNERS, "Ann1", "ann@X.example", "sso-ann") for text in written(name)})
+    pairs = list(zip(PROGRAMS, COURSES, strict=True))
+    days = ("2026-09-01", "2027-07-31", "2027-08-01", "2027-12-31", "2028-01-01", "2029-01-01")
+    warehouse.mapping(
+        excluded_people=[{"learner": text} for text in people],
+        school_mapping=[
+            {"program_id": text, "school_id": "s", "school_name": "S"}
+            for text in sorted({text for key in PROGRAMS for text in written(key)})
+        ],
+        facilitators=[
+            {"program_id": one, "course_id": other, "facilitator_id": "f"}
+            for one in ("", *sorted(written(PROGRAMS[0])))
+            for other in ("", COURSES[0], COURSES[1], "nowhere")
+        ],
+        sections=[
+            *(
+                {"program_id": PROGRAMS[0], "course_id": COURSES[0], "section_id": "s", "learner": text}
+                for text in people
+            ),
+            *(line | {"section_id": "s", "learner": "Ann1"} for line in lines_of("sections", *pairs)),
+        ],
+        chosen_items=[
+            *({"item": text} for name in (*QUIZZES, "i1") for text in sorted(written(name))),
+            *(line | {"item": "final*"} for line in lines_of("chosen_items", *pairs)),
+        ],
+        terms=[
+            {"term_id": day, "title": "T", "school_year": "2026", "starts_on": day, "ends_before": "2030-01-01"}
+            for day in days
+        ],
+    )
+    for name, said in warehouse.mapping_files.items():
+        (tmp_path / f"{name}.csv").write_bytes(said)
+    warehouse.run(
+        "--select",
+        "+lines_without_effect",
+        "+settings_used",
+        "resource_type:seed",
+        grade_sync="final",
+        calendar="terms",
+    )
+    built = {(row["file"], row["line_number"]) for row in warehouse.read("connect.lines_without_effect")}
+    told = {(one.file, one.line) for one in mapping_match.of(warehouse.path, 5, tmp_path)}
+    assert built == told
+    wrong = {name: sum(file == f"{name}.csv" for file, _ in built) for name in MAPPING}
+    lines = {name: len(mapping.read(tmp_path, name).lines) for name in MAPPING}
+    if college:
+        assert all(0 < wrong[name] < lines[name] for name in MAPPING), (wrong, lines)
+    else:
+        assert {name for name, number in wrong.items() if number} == {"terms"}

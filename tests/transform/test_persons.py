@@ -50,6 +50,8 @@ class College:
                 member("ProgA", "Spelled", "Spe Lled", email="spelled@mail.example"),
                 member("ProgA", "passed", "Old Holder", email="old@mail.example", joined_at="2025-01-01T00:00:00Z"),
                 member("ProgA", "empty", "Gone Away", email="gone@mail.example", joined_at="2025-01-01T00:00:00Z"),
+                member("ProgA", "bare", "Bare Once", email="bare1@mail.example", joined_at="2025-01-01T00:00:00Z"),
+                member("ProgA", "bald", "Bald Once", email="bald1@mail.example", joined_at="2025-01-01T00:00:00Z"),
                 member("ProgA", "Twin", "First Twin", email="twin1@mail.example"),
                 member("ProgA", "TWIN", "Second Twin", email="twin2@mail.example"),
             ],
@@ -61,6 +63,8 @@ class College:
             learns("passed", 0.6, enrolled_at="2025-02-01T00:00:00Z", full_name="Old Holder", email="old@mail.example"),
             learns("empty", 0.5, enrolled_at="2025-02-01T00:00:00Z"),
             learns("twin", 0.4),
+            learns("bare", 0.3, enrolled_at="2025-02-01T00:00:00Z"),
+            learns("bald", 0.2, enrolled_at="2025-02-01T00:00:00Z"),
         ]
         old_row = completed(
             "ProgA", "late", "Course1", 0.1, membership_state="DELETED_MEMBER", deleted_at="2026-01-30T00:00:00Z"
@@ -94,12 +98,18 @@ def nights(warehouse: Warehouse) -> list[Night]:
         user("Spelled7", "SPELLED ", "Spe Lled", "spelled@mail.example"),
     ]
     found.append(college.night())
-    # Two ids pass on, one of them to somebody whose account turns up a night later; Ana marries.
+    # Four ids pass on, two of them from members who never had an account, and two to somebody whose account turns up a
+    # night later; Ana marries.
     college.replace("users", "passed", user("New8", "passed", "New Comer", "new@mail.example"))
     college.rows["users"].append(user("Old2", "passed", "Old Holder", "old@mail.example", removed=True))
     college.replace("users", "empty", user("Gone3", "empty", "Gone Away", "gone@mail.example", removed=True))
     came = "2026-01-20T00:00:00Z"
-    for external_id, name, mail in (("passed", "New Comer", "new"), ("empty", "Next One", "next")):
+    for external_id, name, mail in (
+        ("passed", "New Comer", "new"),
+        ("empty", "Next One", "next"),
+        ("bare", "Another Person", "bare2"),
+        ("bald", "Other Person", "bald2"),
+    ):
         college.replace(
             "program_memberships",
             external_id,
@@ -111,10 +121,16 @@ def nights(warehouse: Warehouse) -> list[Night]:
     )
     college.rows["enrollments"] += [
         enrolled("ProgA", "passed", "Course2", enrolled_at="2026-01-21T00:00:00Z", email="new@mail.example"),
-        enrolled("ProgA", "empty", "Course2", enrolled_at="2026-01-21T00:00:00Z"),
+        *(
+            enrolled("ProgA", external_id, "Course2", enrolled_at="2026-01-21T00:00:00Z")
+            for external_id in ("empty", "bare", "bald")
+        ),
     ]
     found.append(college.night())
-    college.rows["users"].append(user("Next9", "empty", "Next One", "next@mail.example"))
+    college.rows["users"] += [
+        user("Next9", "empty", "Next One", "next@mail.example"),
+        user("Bald10", "bald", "Other Person", "bald2@mail.example"),
+    ]
     found.append(college.night())
     return found
 
@@ -139,6 +155,8 @@ def test_ids_that_differ_in_letter_case_or_blanks_are_one_person_and_of_two_cand
         "spelled@mail.example": "70.00",
         "old@mail.example": "60.00",
         "gone@mail.example": "50.00",
+        "bare1@mail.example": "30.00",
+        "bald1@mail.example": "20.00",
         "twin1@mail.example": None,
         "twin2@mail.example": None,
     }
@@ -163,11 +181,15 @@ def test_a_member_keeps_the_id_published_before_the_account_was_seen_also_throug
 def test_who_gets_the_id_of_somebody_who_left_gets_no_row_of_that_persons(
     nights: list[Night], warehouse: Warehouse
 ) -> None:
+    before = set(nights[1]["users"])
+    third, fourth = (who(night) for night in nights[2:])
     for night in nights[2:]:
         people = who(night)
         assert people["new@mail.example"] == "user.New8"
         assert people["next@mail.example"] not in {"user.Gone3", "user.Next9"}
-        for mail in ("new@mail.example", "next@mail.example"):
+        for mail in ("new@mail.example", "next@mail.example", "bare2@mail.example", "bald2@mail.example"):
+            assert people[mail] not in before
+            assert third[mail] == fourth[mail]
             assert people[mail] not in scores(night)
             classes = [
                 row["classSourcedId"] for row in night["enrollments"].values() if row["userSourcedId"] == people[mail]
@@ -178,7 +200,13 @@ def test_who_gets_the_id_of_somebody_who_left_gets_no_row_of_that_persons(
         for row in warehouse.read("connect.quality")
         if row["rule"] == "external-id-passed-on"
     }
-    assert ("flag", "user", "passed") in flagged
+    assert {key for severity, entity, key in flagged if (severity, entity) == ("flag", "user")} == {
+        "passed",
+        "empty",
+        "bare",
+        "bald",
+    }
+    assert ("skip", "grade", "bare~Course1") in flagged
     assert ("skip", "enrollment", "empty~Course~Course1") in flagged
     assert ("skip", "grade", "passed~Course1") in flagged
 

@@ -41,9 +41,9 @@ FOUND = {
     ("excluded-person-unknown", "flag", None, "line 3"),
     ("mapping-line-unknown", "flag", "ProgA", "line 2"),
     ("mapping-line-unknown", "flag", None, "line 2"),
+    ("mapping-line-unknown", "flag", "ProgA", "line 3"),
+    ("mapping-line-unknown", "flag", "ProgX", "line 4"),
     ("stale-report", "flag", None, None),
-    ("mapped-program-gone", "flag", "ProgX", "ProgX"),
-    ("chosen-item-unknown", "flag", "ProgA", "Course1"),
     ("content-without-gradebook", "skip", "ProgA", "Specialization"),
     ("content-without-gradebook", "skip", "ProgA", "Video"),
     ("content-without-class", "skip", "ProgA", "Video"),
@@ -59,10 +59,11 @@ FOUND = {
     ("repaired-text", "repair", None, "Ana1"),
     ("row-without-key", "skip", None, None),
     ("rows-left-out", "skip", "ProgA", None),
-    ("term-far-ahead", "skip", None, "far"),
+    ("stream-not-read", "flag", None, "program_contents"),
+    ("term-far-ahead", "skip", None, "line 2"),
 }
-# In test_bad_rows.py and test_settings.py.
-ELSEWHERE = {"impossible-completion", "stream-not-loaded"}
+# In test_bad_rows.py, test_settings.py and tests/bad_data.
+ELSEWHERE = {"impossible-completion", "stream-not-loaded", "no-organization", "organization-not-listed"}
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,7 @@ def college(warehouse: Warehouse) -> Warehouse:
         ],
         stream_reads=[
             {"stream": "users", "program_id": "", "read_at": READ, "rows_left_out": 0},
+            {"stream": "program_contents", "program_id": "ProgA", "read_at": "2026-01-20T06:00:00Z"},
             {"stream": "enrollments", "program_id": "ProgA", "read_at": READ, "rows_left_out": 3, "left_out_for": "id"},
         ],
         program_contents=[offers("ProgA", "Course1"), offers("ProgA", "Nameless"), offers("ProgA", "Movie", "Video")],

@@ -38,6 +38,14 @@ def test_no_stream_has_to_be_loaded_and_the_quality_names_what_a_file_lacks_with
     warehouse.load("2026-02-02T06:00:00Z", **{stream: [] for stream in RAW_COLUMNS})
 
 
+def test_a_list_of_organisations_that_never_had_one_is_named(warehouse: Warehouse) -> None:
+    warehouse.load("2026-02-02T06:00:00Z", programs=[program("ProgA", "Arts")])
+    warehouse.run("--select", "+quality")
+    told = {(row["rule"], row["severity"]) for row in warehouse.read("connect.quality")}
+    assert ("no-organization", "stop") in told
+    warehouse.load("2026-02-02T06:00:00Z", programs=[])
+
+
 def test_a_setting_that_is_not_allowed_stops_the_run_and_says_what_is(warehouse: Warehouse) -> None:
     done = warehouse.dbt("parse", grade_sync="granular")
     assert done.returncode != 0

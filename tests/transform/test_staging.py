@@ -15,11 +15,13 @@ from tap_coursera.tap import STREAMS
 from tests.transform.warehouse import PROJECT, RAW_COLUMNS, REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from tests.transform.warehouse import Warehouse
+    from tests.transform.warehouse import Row, Warehouse
 
 READ = "2026-02-02T06:00:00Z"
+# The tap ranks by the same cases: tests/tap/test_paging.py.
+RIVALS = json.loads((REPOSITORY / "tests" / "rivals.json").read_text("utf-8"))
 SOURCES = yaml.safe_load((PROJECT / "models/staging/sources.yml").read_text())["sources"][0]["tables"]
 
 
@@ -102,3 +104,37 @@ def test_a_text_loses_what_is_no_text_and_is_one_line(warehouse: Warehouse) -> N
                 if not re.search("[\ud800-\udfff]", said):  # no database holds half an emoji
                     (found,) = database.execute(f"select {line} from (select ? as said)", [said]).fetchone() or ()
                     assert found == (unicodedata.normalize("NFC", expected) or None), vector["why"]
+
+
+def test_of_two_rows_of_one_id_that_a_loader_kept_the_one_counts_that_the_tap_writes_last(warehouse: Warehouse) -> None:
+    def told(case: int, turned: bool) -> Iterator[Row]:
+        for number, name in enumerate(("other", "newer") if turned else ("newer", "other")):
+            row = {re.sub("([A-Z])", r"_\1", key).lower(): value for key, value in RIVALS[case][name].items()}
+            yield row | {
+                "program_id": f"{case} {turned}",
+                "id": "a~Course~C",
+                "content_name": name,
+                # As a tap would say it that believes every moment.
+                "changed_at": max((value for key, value in row.items() if key.endswith("_at")), default=None),
+                "_sdc_sync_started_at": 1,
+                "_sdc_sequence": number,
+            }
+
+    cases = [(case, turned) for case in range(len(RIVALS)) for turned in (False, True)]
+    reports = [row for one in cases for row in told(*one)]
+    warehouse.load(
+        READ,
+        enrollments=reports,
+        course_grades=[
+            {key: value for key, value in row.items() if key in RAW_COLUMNS["course_grades"] or key.startswith("_sdc")}
+            | {"course_name": row["content_name"]}
+            for row in reports
+            if row["membership_state"] == "MEMBER" and "DELETED" not in str(RIVALS[int(row["program_id"].split()[0])])
+        ],
+    )
+    warehouse.run("--select", "+stg_coursera__enrollments", "+stg_coursera__course_grades")
+    shown = {row["program_id"]: row["content_name"] for row in warehouse.read("staging.stg_coursera__enrollments")}
+    assert shown == {f"{case} {turned}": "newer" for case, turned in cases}
+    shown = {row["program_id"]: row["course_name"] for row in warehouse.read("staging.stg_coursera__course_grades")}
+    assert len(shown) == 10
+    assert set(shown.values()) == {"newer"}

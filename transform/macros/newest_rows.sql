@@ -4,17 +4,19 @@
   A stream that was never loaded, as where it is not selected or there is no program yet, has no rows. A column that the source declares and an
   earlier release did not load yet is null, until the stream is loaded again.
 
-  first: where rows of one key came in the same run, which of them counts, as an order; without it the one that came last does.
+  first: where rows of one key came in the same run, which of them counts, as an order; without it the one that came last does. The order
+  may ask what can be (see times.sql): the rows have the columns of run_time, too.
 -#}
 {% macro newest_rows(relation, key, removed=false, first=none) %}
+  {%- set beside = "cross join " ~ ref("run_time") if first else "" -%}
   {%- if not is_loaded(relation) -%}
-    {{ no_rows(relation) }}
+    select * from ({{ no_rows(relation) }}) as never_loaded {{ beside }}
   {%- else -%}
     {%- set more -%}
       {%- for column in lacking(relation) %}cast(null as text) as {{ column }}, {% endfor -%}
     {%- endset %}
     select * from (
-      {{ ranked(relation, key, (run_of(relation) ~ " desc, " ~ first ~ ", " if first else "") ~ "_sdc_sequence desc, _sdc_extracted_at desc", more) }}
+      {{ ranked(relation, key, (run_of(relation) ~ " desc, " ~ first ~ ", " if first else "") ~ "_sdc_sequence desc, _sdc_extracted_at desc", more, beside) }}
     ) as ranked
     where newest = 1 and {{ has_key(key) }}{% if not removed %} and _sdc_deleted_at is null{% endif %}
   {%- endif -%}
@@ -37,28 +39,28 @@
 
 {#-
   The rows of a table or CTE with `newest`, which is 1 for the first of each key in an order; `more` are further columns, each with a comma
-  after it.
+  after it, and `beside` what is joined to each row.
 -#}
-{% macro ranked(relation, key, order, more="") %}{{ return(adapter.dispatch("ranked")(relation, key, order, more)) }}{% endmacro %}
+{% macro ranked(relation, key, order, more="", beside="") %}{{ return(adapter.dispatch("ranked")(relation, key, order, more, beside)) }}{% endmacro %}
 
-{% macro default__ranked(relation, key, order, more) -%}
+{% macro default__ranked(relation, key, order, more, beside="") -%}
   select *, {{ more }}row_number() over (partition by {{ key | join(", ") }} order by {{ order }}) as newest
-  from {{ relation }}
+  from {{ relation }} {{ beside }}
 {%- endmacro %}
 
 {#-
   To sort every row by its key takes many times as long as to count hashes of keys, and hardly a key ever occurs twice: only those whose
   hash does are ranked. Two keys that share a hash are ranked apart all the same.
 -#}
-{% macro duckdb__ranked(relation, key, order, more) -%}
+{% macro duckdb__ranked(relation, key, order, more, beside="") -%}
   {%- set hashed = "hash(" ~ key | join(", ") ~ ")" -%}
   {%- set twice = "(select " ~ hashed ~ " from " ~ relation ~ " group by 1 having count(*) > 1)" -%}
   select *, {{ more }}1 as newest
-  from {{ relation }}
+  from {{ relation }} {{ beside }}
   where {{ hashed }} not in {{ twice }}
   union all
   select *, {{ more }}row_number() over (partition by {{ key | join(", ") }} order by {{ order }}) as newest
-  from {{ relation }}
+  from {{ relation }} {{ beside }}
   where {{ hashed }} in {{ twice }}
 {%- endmacro %}
 

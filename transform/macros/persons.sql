@@ -1,3 +1,21 @@
+{#- The key of somebody without an account, by the external id; the second one who has that id is `external2~`, and so on. -#}
+{% macro key_without_account(external_id, number="") %}'external' || {% if number %}{{ number }} || {% endif %}'~' || {{ external_id }}{% endmacro %}
+
+{#- Account ids have no `~`. -#}
+{% macro is_without_account(key) %}{{ key }} like 'external%~%'{% endmacro %}
+
+{#- The id that such a key was made of; of any other key, the key. -#}
+{% macro id_of_key(key) %}regexp_replace({{ key }}, '^external[0-9]*~', ''){% endmacro %}
+
+{#- What the last build left in person_keys, which is made later than those who ask. -#}
+{% macro remembered_people() %}
+  {%- set found = adapter.get_relation(this.database, this.schema, "person_keys") if execute else none -%}
+  {%- if found is not none %}{{ found.include(database=false) }}
+  {%- else -%}
+  (select cast(null as text) as external_id, cast(null as text) as holder_key, cast(null as text) as email, cast(null as text) as full_name, cast(null as timestamptz) as joined_at where false)
+  {%- endif -%}
+{% endmacro %}
+
 {#- Whether two descriptions (full_name, email) are of different people: both know both, and both differ. -#}
 {% macro is_other_person(one, other) -%}
   coalesce(

@@ -13,9 +13,6 @@
   make_date(cast({{ school_year }} - {{ start.ends_next_year }} as integer), {{ start.month }}, {{ start.day }})
 {% endmacro %}
 
-{#- Whether a day lies before the end of the school year after that of `today` (model freshness); all do where today is not known. -#}
-{% macro is_near(day) %}(today is null or {{ day }} < {{ school_year_starts_on("(" ~ school_year_of("today") ~ " + 2)") }}){% endmacro %}
-
 {#- 2025-26, or 2026 where the year ends in the year it began. -#}
 {% macro school_year_title(starts_on, ends_before) %}
   {%- set last_day = "(" ~ ends_before ~ " - 1)" -%}

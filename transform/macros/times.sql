@@ -26,6 +26,11 @@
 {#- A time of a raw table at which something was done; null where that cannot be. A deadline is no such time. -#}
 {% macro possible(column) %}case when {{ can_be(moment(column)) }} then {{ moment(column) }} end{% endmacro %}
 
+{#- Newest first by those of the times that can be, as the tap ranks rows of one id (`newer` in reports.py). -#}
+{% macro newest_first(columns) -%}
+  greatest({% for column in columns %}{{ possible(column) }}{{ ", " if not loop.last }}{% endfor %}) desc nulls last
+{%- endmacro %}
+
 {#- Those of the columns that hold a moment that cannot be, separated by blanks; null where there is none. -#}
 {% macro impossible(columns) -%}
   nullif(concat_ws(' '

@@ -31,7 +31,7 @@ ranked as (
         {{ one_line("course_slug") }} as course_slug,
         row_number() over (partition by course_id order by source_rank, named_at desc nulls last, course_name, course_slug) as preference
     from told
-    where {{ one_line("course_name") }} is not null
+    where {{ one_line("course_name") }} is not null and course_id <> ''
 ),
 
 named_once as (

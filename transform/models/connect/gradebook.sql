@@ -14,16 +14,24 @@ with reported as (
     from {{ ref("stg_coursera__course_grades") }} as grades
     inner join {{ ref("identities") }} as identities on grades.external_id = identities.external_id
     left join {{ ref("passed_ids") }} as passed on grades.external_id = passed.external_id
+    where grades.course_id <> ''
 ),
 
 ranked as (
     {{ ranked("reported", ["program_id", "course_id", "person_key"], "changed_at desc nulls last, course_grade_id") }}
 ),
 
+-- Items that are read no more, while the grades of courses are, say nothing of who has begun since.
 with_items as (
-    select program_id from {{ ref("stg_coursera__item_grades") }}
-    union
-    select program_id from {{ ref("stg_coursera__stream_reads") }} where stream = 'item_grades'
+    select program_id
+    from (
+        select program_id from {{ ref("stg_coursera__item_grades") }}
+        union
+        select program_id from {{ ref("stg_coursera__stream_reads") }} where stream = 'item_grades'
+    ) as programs
+    where
+        not exists (select 1 from {{ ref("unread_streams") }} where stream = 'item_grades')
+        or exists (select 1 from {{ ref("unread_streams") }} where stream = 'course_grades')
 ),
 
 with_graded_items as (

@@ -33,6 +33,35 @@ passed_on as (
     having bool_and({{ is_other_person("members", "accounts") }})
 ),
 
+-- The same of members without an account, by what is remembered of them: whoever has taken over an id is somebody else.
+remembered_members as (
+    select
+        remembered.external_id,
+        remembered.holder_key,
+        max(remembered.joined_at) as joined_at,
+        bool_and({{ has_taken_over("members", "remembered") }}) as is_of_another
+    from {{ remembered_people() }} as remembered
+    inner join {{ ref("stg_coursera__program_memberships") }} as members on remembered.external_id = members.external_id
+    where {{ is_without_account("remembered.holder_key") }}
+    group by remembered.external_id, remembered.holder_key
+),
+
+newest_member as (
+    select
+        *,
+        count(*) over (partition by external_id) as holders,
+        row_number() over (partition by external_id order by is_of_another, joined_at desc nulls last, holder_key desc) as choice
+    from remembered_members
+),
+
+member_keys as (
+    select
+        external_id,
+        case when is_of_another then {{ key_without_account("external_id", "cast(holders + 1 as text)") }} else holder_key end as holder_key
+    from newest_member
+    where choice = 1
+),
+
 listed as (
     select external_id, coursera_user_id
     from {{ ref("stg_coursera__user_aliases") }}
@@ -99,18 +128,15 @@ decided as (
         *,
         case
             when exact_account is null and similar_accounts = 1 and not is_one_of_several and not is_passed_on then similar_account
-        end as found_account
+        end as found_account,
+        case when not is_on_a_roster and similar_members = 1 and similar_accounts = 0 then similar_member else external_id end as member_id
     from compared
 )
 
 select
-    external_id,
+    decided.external_id,
     -- `~` cannot be part of a readable id, so such a person always gets the hash.
-    coalesce(
-        exact_account,
-        found_account,
-        'external~' || case when not is_on_a_roster and similar_members = 1 and similar_accounts = 0 then similar_member else external_id end
-    ) as holder_key,
+    coalesce(exact_account, found_account, member_keys.holder_key, {{ key_without_account("member_id") }}) as holder_key,
     coalesce(exact_account, found_account) as coursera_user_id,
     case
         when is_listed then 'users_list'
@@ -121,3 +147,4 @@ select
     exact_account is null and found_account is null and not is_passed_on
     and case when is_on_a_roster then similar_accounts > 1 else similar_accounts > 0 or similar_members > 1 end as is_ambiguous
 from decided
+left join member_keys on decided.member_id = member_keys.external_id

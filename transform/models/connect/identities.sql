@@ -6,12 +6,13 @@ with keys as (
 
 -- Members who were published without an account, and still have none that is theirs.
 without_account as (
-    select external_id, person_key
+    select external_id, min(person_key) as person_key
     from {{ ref("person_keys") }}
     where
-        holder_key = 'external~' || external_id
-        and person_key not in (select person_key from {{ ref("person_keys") }} where holder_key not like 'external~%')
-    group by external_id, person_key
+        {{ is_without_account("holder_key") }} and {{ id_of_key("holder_key") }} = external_id
+        and person_key not in (select person_key from {{ ref("person_keys") }} where not {{ is_without_account("holder_key") }})
+    group by external_id
+    having count(distinct person_key) = 1
 )
 
 select

@@ -50,7 +50,7 @@ known as (
         {%- elif identity() == "external_id" %}
         -- The spelling of the night in which a member had no account yet stays.
         case
-            when person_key like 'external~%' and {{ folded("substr(person_key, 10)") }} = {{ folded("external_id") }} then substr(person_key, 10)
+            when {{ is_without_account("person_key") }} and {{ folded(id_of_key("person_key")) }} = {{ folded("external_id") }} then {{ id_of_key("person_key") }}
             else external_id
         end
         {%- else %}

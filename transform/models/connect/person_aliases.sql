@@ -5,11 +5,24 @@ with seen as (
     from {{ ref("stg_coursera__user_aliases") }}
 )
 
-select seen.external_id, seen.coursera_user_id, seen.seen_at as learned_at
+select
+    seen.external_id,
+    seen.coursera_user_id,
+    -- A machine whose clock was wrong read it at another time than it says.
+    coalesce(case when {{ can_be("seen.seen_at") }} then seen.seen_at end, run_time.run_at, seen.seen_at) as learned_at
 from seen
+cross join {{ ref("run_time") }} as run_time
 {% if is_incremental() %}
 left join {{ this }} as remembered on seen.external_id = remembered.external_id
 where
     remembered.external_id is null
+    or not ({{ can_be("remembered.learned_at") }})
     or (seen.coursera_user_id <> remembered.coursera_user_id and seen.seen_at > remembered.learned_at)
+union all
+select remembered.external_id, remembered.coursera_user_id, run_time.run_at
+from {{ this }} as remembered
+cross join {{ ref("run_time") }} as run_time
+where
+    not ({{ can_be("remembered.learned_at") }})
+    and remembered.external_id not in (select external_id from seen)
 {% endif %}

@@ -63,8 +63,8 @@ without_account as (
     select *
     from known
     where
-        holder_key like 'external~%'
-        and person_key not in (select person_key from known where holder_key not like 'external~%')
+        {{ is_without_account("holder_key") }}
+        and person_key not in (select person_key from known where not {{ is_without_account("holder_key") }})
 ),
 
 -- An id that was published for a member stays, whatever account, or spelling of the id, shows up afterwards.
@@ -112,7 +112,13 @@ keyed as (
 )
 
 {% if not is_incremental() -%}
-select external_id, holder_key, person_key, email, full_name, joined_at from known
+select known.external_id, known.holder_key, known.person_key, known.email, known.full_name, described.joined_at
+from known
+left join described
+    on known.external_id = described.external_id
+    and known.holder_key = described.holder_key
+    and known.email = described.email
+    and known.full_name = described.full_name
 union all
 {% endif -%}
 select keyed.external_id, keyed.holder_key, keyed.person_key, keyed.email, keyed.full_name, keyed.joined_at

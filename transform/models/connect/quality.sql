@@ -1,4 +1,4 @@
-{%- set account = unless_email("case when person_key like 'external~%' then substr(person_key, 10) else person_key end") -%}
+{%- set account = unless_email(id_of_key("person_key")) -%}
 {#- What a row of a stream is called: by its id, or by parts of which {person} is the learner, whose external id may be an e-mail address. -#}
 {%- set streams = {
   "organizations": {"key": ["id"], "row": "organization_id"},
@@ -10,9 +10,9 @@
   "contents": {"key": ["id"], "row": "content_key", "moments": true},
   "course_materials": {"key": ["program_id", "id"], "row": "course_id"},
   "curriculum_collections": {"key": ["id"], "row": "collection_key"},
-  "enrollments": {"key": ["program_id", "id"], "row": "{person} || '~' || content_type || '~' || content_id", "learner": true, "moments": true,
+  "enrollments": {"key": ["program_id", "id", "content_id"], "row": "{person} || '~' || content_type || '~' || content_id", "learner": true, "moments": true,
     "score": {"column": "grade", "value": "grade_0_to_1", "percent": "grade_0_to_1 * 100"}},
-  "course_grades": {"key": ["program_id", "id"], "row": "{person} || '~' || course_id", "learner": true, "moments": true,
+  "course_grades": {"key": ["program_id", "id", "course_id"], "row": "{person} || '~' || course_id", "learner": true, "moments": true,
     "score": {"column": "overall_course_grade", "value": "course_grade_percent"}},
   "item_grades": {"key": ["program_id", "external_id", "course_id", "item_id"],
     "row": "{person} || '~' || course_id || '~' || item_id", "learner": true,
@@ -64,7 +64,7 @@ reported_people as (
 
 -- The rows of each stream that are odd in themselves, with what they are called.
 {%- for stream, of in streams.items() %}
-{%- set person = "case when identities.person_key like 'external~%' then substr(identities.person_key, 10) else identities.person_key end" %}
+{%- set person = id_of_key("identities.person_key") %}
 odd_{{ stream }} as (
     select
         {{ "listed.program_id" if "program_id" in of.key or of.learner else "cast(null as text)" }} as program_id,
@@ -138,6 +138,13 @@ cells as (
     {%- endif %}
     {%- endfor %}
     select
+        'stream-not-read', 'flag',
+        'A stream was not read for more than 8 days, so the files hold what it brought then: select it again, or see docs/bad-data.md for going on without it.',
+        'stream', cast(null as text), stream, cast(null as text), cast(null as text), 1
+    from {{ ref("unread_streams") }}
+    where stream in ('{{ (needed.keys() | list + wanted.keys() | list) | join("', '") }}')
+    union all
+    select
         'repaired-text', 'repair', 'A text had characters that no file can hold: they were replaced.',
         stream, program_id, record_id, split_part(problem, ':', 1), null, 1
     from problems
@@ -179,20 +186,27 @@ findings as (
     from {{ ref("stg_coursera__organizations") }}
     where (select count(*) from {{ ref("stg_coursera__organizations") }}) > 1
     union all
+    {%- if is_loaded(source("coursera", "organizations")) %}
+    select 'no-organization', 'stop',
+        'The list organizations is empty, so nobody knows the district: check TAP_COURSERA_ORG_ID, and run full-reconcile.',
+        'organization', null, null
+    from (select 1 as one) as once
+    where
+        not exists (select 1 from {{ ref("stg_coursera__organizations") }})
+        and exists (select 1 from {{ ref("stg_coursera__programs") }})
+    union all
+    {%- endif %}
+    select 'organization-not-listed', 'flag',
+        'The list organizations is empty: the organisation that it had last is kept. Check TAP_COURSERA_ORG_ID.',
+        'organization', null, organization_id
+    from {{ ref("stg_coursera__organizations") }}
+    where is_removed
+    union all
     select 'no-term', 'stop',
         'There is no term, so no class can be in one: add terms to terms.csv, or choose another calendar.',
         'term', null, null
     from {{ ref("freshness") }}
     where today is not null and not exists (select 1 from {{ ref("school_terms") }})
-    {%- if calendar() == "terms" %}
-    union all
-    select 'term-far-ahead', 'skip',
-        'A term of terms.csv begins after the school year that follows the current one: it makes no session yet.',
-        'term', null, term_id
-    from {{ ref("terms") }}
-    cross join {{ ref("freshness") }}
-    where not ({{ is_near("cast(starts_on as date)") }})
-    {%- endif %}
 
     union all
     select 'completed-without-grade', 'flag',
@@ -301,56 +315,23 @@ findings as (
     from {{ ref("freshness") }}
     where report_refreshed_at + interval '72 hours' < read_at
     union all
-    select 'mapped-program-gone', 'flag',
-        'A program of school_mapping.csv does not exist at Coursera any more.',
-        'program', mapped.program_id, mapped.program_id
-    from {{ ref("school_mapping") }} as mapped
-    left join {{ ref("stg_coursera__programs") }} as programs on mapped.program_id = programs.program_id
-    where programs.program_id is null
-    union all
     select 'excluded-person-unknown', 'flag',
         'A line of excluded_people.csv matches nobody, so nobody is left out by it: connect mapping check names what is nearest.',
-        'excluded_people.csv', null, 'line ' || listed.line_number
-    from {{ ref("excluded_people") }} as listed
-    where lower(listed.learner) not in (select name from {{ ref("person_names") }})
+        file, program_id, 'line ' || line_number
+    from {{ ref("lines_without_effect") }}
+    where file = 'excluded_people.csv'
     union all
     select 'mapping-line-unknown', 'flag',
         'A line of a mapping file matches nobody or nothing, so it has no effect: connect mapping check names what is nearest.',
-        'sections.csv', listed.program_id, 'line ' || listed.line_number
-    from {{ ref("sections") }} as listed
-    where
-        lower(listed.learner) not in (select name from {{ ref("person_names") }})
-        or not exists (
-            select 1 from {{ ref("classes") }} as classes
-            where listed.program_id = classes.program_id and listed.course_id = classes.course_id
-        )
+        file, program_id, 'line ' || line_number
+    from {{ ref("lines_without_effect") }}
+    where file not in ('excluded_people.csv', 'terms.csv')
     union all
-    select 'mapping-line-unknown', 'flag',
-        'A line of a mapping file matches nobody or nothing, so it has no effect: connect mapping check names what is nearest.',
-        'facilitators.csv', listed.program_id, 'line ' || listed.line_number
-    from {{ ref("facilitators") }} as listed
-    where not exists (
-        select 1 from {{ ref("classes") }} as classes
-        where
-            coalesce(listed.program_id, classes.program_id) = classes.program_id
-            and coalesce(listed.course_id, classes.course_id) = classes.course_id
-    )
-    {%- if grade_sync() == "granular_selected" %}
-    union all
-    select 'chosen-item-unknown', 'flag',
-        'A row of chosen_items.csv matches no item of any gradebook.',
-        'item', chosen.program_id, chosen.course_id
-    from {{ ref("chosen_items") }} as chosen
-    where not exists (
-        select 1
-        from (
-            select distinct program_id, course_id, item_id, {{ one_line("item_name") }} as name
-            from {{ ref("stg_coursera__item_grades") }}
-        ) as items
-        where {{ is_chosen("chosen", "items") }}
-    )
-    {%- endif %}
-
+    select 'term-far-ahead', 'skip',
+        'A term of terms.csv begins after the school year that follows the current one: it makes no session yet.',
+        file, program_id, 'line ' || line_number
+    from {{ ref("lines_without_effect") }}
+    where file = 'terms.csv'
     union all
     select 'content-without-gradebook', 'skip',
         'Enrolled in content other than a course (record_id tells which type): it has no gradebook.',

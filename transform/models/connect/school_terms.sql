@@ -7,9 +7,8 @@ with mapped as (
         cast(starts_on as date) as starts_on,
         cast(ends_before as date) as ends_before
     from {{ ref("terms") }}
-    cross join {{ ref("freshness") }}
-    -- A session lies at most in the school year after the current one.
-    where {{ is_near("cast(starts_on as date)") }}
+    cross join {{ ref("freshness") }} as freshness
+    where coalesce(cast(starts_on as date) < freshness.sessions_begin_before, true)
 ),
 
 {% elif calendar() == "evergreen" -%}

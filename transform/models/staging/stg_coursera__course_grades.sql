@@ -1,6 +1,6 @@
 with current_rows as (
     {{ newest_rows(source("coursera", "course_grades"), ["program_id", "id"],
-        first="changed_at desc nulls last") }}
+        first=newest_first(["changed_at", "enrolled_at", "last_activity_at", "completed_at"])) }}
 ),
 
 renamed as (
@@ -30,7 +30,6 @@ renamed as (
         cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
-    cross join {{ ref("run_time") }}
 )
 
 select * from renamed

@@ -1,6 +1,7 @@
 with current_rows as (
     {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"],
-        first="case when membership_state = 'DELETED_MEMBER' then 1 else 0 end, changed_at desc nulls last") }}
+        first="case when membership_state = 'DELETED_MEMBER' then 1 else 0 end, "
+        ~ newest_first(["changed_at", "enrolled_at", "last_activity_at", "completed_at", "deleted_at"])) }}
 ),
 
 renamed as (
@@ -46,7 +47,6 @@ renamed as (
 
         cast(row_problems as text) as row_problems
     from current_rows
-    cross join {{ ref("run_time") }}
 )
 
 select * from renamed

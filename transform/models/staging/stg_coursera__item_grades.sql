@@ -1,6 +1,6 @@
 with current_rows as (
     {{ newest_rows(source("coursera", "item_grades"), ["program_id", "external_id", "course_id", "item_id"],
-        first="changed_at desc nulls last") }}
+        first=possible("changed_at") ~ " desc nulls last") }}
 ),
 
 renamed as (
@@ -29,7 +29,6 @@ renamed as (
         cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
-    cross join {{ ref("run_time") }}
 )
 
 select * from renamed

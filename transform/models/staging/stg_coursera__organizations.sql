@@ -1,5 +1,19 @@
-with current_rows as (
-    {{ newest_rows(source("coursera", "organizations"), ["id"]) }}
+-- An organisation that the list does not show any more is still the one whose programs these are, until the list shows another.
+with known_rows as (
+    {{ newest_rows(source("coursera", "organizations"), ["id"], removed=true) }}
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            order by
+                case when _sdc_deleted_at is null then 0 else 1 end,
+                _sdc_deleted_at desc,
+                _sdc_sequence desc,
+                id
+        ) as preference
+    from known_rows
 ),
 
 renamed as (
@@ -9,9 +23,12 @@ renamed as (
         cast(name as text) as organization_name,
         cast(slug as text) as organization_slug,
 
+        _sdc_deleted_at is not null as is_removed,
+
         cast(row_problems as text) as row_problems,
         {{ moment("_sdc_extracted_at") }} as extracted_at
-    from current_rows
+    from ranked
+    where _sdc_deleted_at is null or preference = 1
 )
 
 select * from renamed

@@ -1,8 +1,8 @@
 """Lines of the mapping files that match nobody and nothing in the data of the last build, each with what is nearest.
 
-The same lines are findings of `connect.quality`, where SQL finds them for whoever reads the tables; file, line and
-nearest match are told here, for every command. Nothing of a line about a person is repeated, and an e-mail address is
-never named: what is near may be an id.
+A build notes the same lines in `connect.lines_without_effect`. The files of now are compared here, which may be others
+than those of the last build, and the nearest match is told; `test_mapping_files.py` tries both on the same lines.
+Nothing of a line about a person is repeated, and an e-mail address is never named: what is near may be an id.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from coursera_connect.deciding import items as gradebook
 from coursera_connect.deciding import mapping
 from coursera_connect.deciding.mapping import Problem
 from coursera_connect.errors import ConnectError
-from coursera_connect.text import one_line, plural
+from coursera_connect.text import lower, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,9 +34,16 @@ _HINTS = 20
 """Lines for which the nearest match is looked for, since that takes a second for each among 100,000 learners."""
 _REWRITTEN = re.compile(r"(\d+)(?:[.,](\d+))?[eE]\+?(\d+)")
 """A number as a spreadsheet writes it that took an id for one."""
+_WITHOUT_ACCOUNT = re.compile("^external[0-9]*~")
+"""What the key of a person without an account begins with, before the external id."""
 
 _EXACT = {
-    "connect": {"person_names": {"name", "person_key"}, "classes": {"program_id", "course_id"}},
+    "connect": {
+        "person_names": {"name", "person_key"},
+        "classes": {"program_id", "course_id"},
+        "settings_used": {"calendar"},
+        "freshness": {"sessions_begin_before"},
+    },
     "staging": {
         "stg_coursera__programs": {"program_id", "program_name"},
         "stg_coursera__item_grades": {"program_id", "course_id", "item_id", "item_name"},
@@ -63,6 +70,7 @@ def within(database: Warehouse, folder: Path) -> list[Problem]:
         (mapping.FACILITATORS, data.classes),
         (mapping.SECTIONS, data.seats),
         (mapping.ITEMS, data.items),
+        (mapping.TERMS, data.terms),
     ):
         lines = mapping.read(folder, name).lines
         if lines:
@@ -109,7 +117,7 @@ class _Data:
         """Lines of excluded_people.csv."""
         names = self._learners()
         for line in lines if names else ():
-            if line.cells["learner"].lower() not in names:
+            if lower(line.cells["learner"]) not in names:
                 near = self._near_learner(line.cells["learner"], names)
                 yield line, f"learner matches nobody in the data, so nobody is left out by this line{near}."
 
@@ -134,7 +142,7 @@ class _Data:
         yield from self.classes(lines)
         names = self._learners()
         for line in lines if names else ():
-            if line.cells["learner"].lower() not in names:
+            if lower(line.cells["learner"]) not in names:
                 near = self._near_learner(line.cells["learner"], names)
                 yield line, f"learner matches nobody in the data, so this line has no effect{near}."
 
@@ -162,6 +170,14 @@ class _Data:
                 )
             yield line, sentence
 
+    def terms(self, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
+        """Lines of terms.csv."""
+        days = [str(row[0]) for row in self._rows("connect", "freshness") if row[0]]
+        if days and ("terms",) in self._rows("connect", "settings_used"):
+            for line in lines:
+                if line.cells["starts_on"] >= days[0]:
+                    yield line, f"there is no session of this term yet: it has to begin before {days[0]}."
+
     def _no_class(self, line: Line, there: set[tuple[str, str]]) -> str:
         """Say that a line's program and course are no class of those that are there; nothing where they are one."""
         program, course = line.cells["program_id"], line.cells["course_id"]
@@ -177,12 +193,12 @@ class _Data:
         return f"program {program} has no course {course}, so this line has no effect."
 
     def _near_learner(self, text: str, names: dict[str, str]) -> str:
-        near = self._nearest(text.lower(), names)
+        near = self._nearest(lower(text), names)
         if not near:
             return _hint(text, "")
         if "@" not in near:
             return _hint(text, near)
-        key = names[near].removeprefix("external~")
+        key = _WITHOUT_ACCOUNT.sub("", names[near])
         return _hint(text, f"an e-mail address, that of {key}" if "@" not in key else "the e-mail address of a learner")
 
     def _near(self, text: str, names: dict[str, str]) -> str:

@@ -148,19 +148,25 @@ def _shown(file: str) -> str:
     return file if file in {"package", TRANSFORMS} else f"{file}.csv"
 
 
-def stopped(database: Warehouse, outcome: Outcome) -> None:
-    """Record what the transforms found that makes the files as a whole wrong (`connect.quality`, severity stop)."""
+def stopped(database: Warehouse, outcome: Outcome) -> str:
+    """Record what the transforms found that makes the files as a whole wrong (`connect.quality`, severity stop).
+
+    Return it in words, blank for nothing: other rules may be broken because of it.
+    """
     if "quality" not in database.columns("connect"):
-        return
+        return ""
     query = (
         "select distinct rule, sentence, entity, record_id from connect.quality "
         "where severity = 'stop' and how_many > 0 order by 1, 2, 3, 4"
     )
+    told: dict[str, None] = {}
     for name, sentence, entity, record in database.rows(query):
         what = f"{entity} {record}" if record else entity
         rule = f"{name} {record}" if record else name
         outcome.rules[rule] = Rule(rule, sentence, "")
         outcome.add(rule, TRANSFORMS, what)
+        told[sentence] = None
+    return " ".join(told)
 
 
 def odd_rows(database: Warehouse) -> list[dict[str, Any]]:

@@ -167,6 +167,7 @@ class _Run:
         self.headers: dict[str, list[str]] = {}
         self.recorded = False
         self.found = guards.Findings()
+        self.stopping = ""
         self.seal = uuid.uuid4().hex
         self.before: dict[str, Any] = {}
         self.report: dict[str, Any] = {
@@ -269,7 +270,7 @@ class _Run:
                 reader=lambda file: shape.rules(self.shape, file),
             )
             self._need(outcome)
-            checks.stopped(database, outcome)
+            self.stopping = checks.stopped(database, outcome)
             report["odd_rows"] = checks.odd_rows(database)
         self.refused = outcome.refused
         self._describe(database, outcome)
@@ -394,7 +395,7 @@ class _Run:
     def stopped(self) -> tuple[str, str] | None:
         """Return outcome and reason when this package must not be published."""
         if self.refused:
-            return "refused", "a rule is broken"
+            return "refused", self.stopping.removesuffix(".") or "a rule is broken"
         if self.found.drops:
             return "blocked", guards.headline(self.found.drops)
         return None

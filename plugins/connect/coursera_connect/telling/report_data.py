@@ -383,7 +383,7 @@ def _rows(tables: _Tables, rule: dict[str, Any], people: str, shield: Shield) ->
         person = "p.user_sourced_id"
         joins += (
             " left join connect.people as p on q.entity = 'user' and "
-            "(p.user_sourced_id = q.record_id or p.person_key in (q.record_id, 'external~' || q.record_id))"
+            "(p.user_sourced_id = q.record_id or regexp_replace(p.person_key, '^external[0-9]*~', '') = q.record_id)"
         )
     if tables.has("connect", "enrollments", ("enrollment_sourced_id", *_CONNECTED["enrollments"])):
         learner = "e.user_sourced_id"
