@@ -96,7 +96,9 @@ class Rounds:
         wrong += _bookmarks(self.places[night].state, place.state)
         files = self.nights.live(place, self.days[night + 1])
         left = [seen for seen in differences(self.plain[night + 1], files) if seen.before is not None]
-        wrong += [f"after the next night still: {seen}" for seen in left]
+        wrong += [
+            f"after the next night still: {seen} by {[str(odd) for odd in odds if may(odd, seen)]}" for seen in left
+        ]
         return wrong
 
 

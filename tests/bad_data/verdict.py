@@ -166,14 +166,11 @@ def names(odd: Odd, finding: dict[str, Any]) -> bool:
     if entity not in {odd.place.stream, LISTS.get(odd.place.stream)}:
         return False
     # Skills know their learners by e-mail address alone, which is told to nobody.
-    ids = (odd.row.learner, odd.row.program, odd.row.course, odd.row.key)
-    whose = odd.row.course if entity == "skillset_progress" else next(filter(None, ids))
+    ids = (odd.row.course,) if entity == "skillset_progress" else (odd.row.learner, odd.row.program, odd.row.course)
     record = finding["record_id"]
-    # Whose it is may be what the value changed.
+    # An id that is odd is told as it is now.
     of_row = (
-        record is None
-        or whose in record
-        or (odd.place.path[-1] in IDENTIFY and bool(odd.row.course) and odd.row.course in record)
+        record is None or odd.place.path[-1] in IDENTIFY or any(one and one in record for one in (*ids, odd.row.key))
     )
     return finding["rule"] in LEFT_OUT or (of_row and column in str(finding.get("field")).split())
 
@@ -189,6 +186,9 @@ def has_to_be_named(odd: Odd) -> bool:
         return odd.place.spec["type"] == ["string"] and not composed and odd.place.path[-1] != "programId"
     if odd.place.path[-1] == "programId" and kind(odd.place.spec) == "text":
         return False  # of another program, which was not asked for
+    is_completed = odd.row.value.get("is_completed", odd.row.value.get("isCompleted"))
+    if column == "grade" and not is_completed and _is_number(value) and float(value) > 1:
+        return False  # no grade of theirs is told before they are done
     if "rowid" in odd.row.value:
         return _raw_has_to_be_named(column, value)
     return CANNOT_BE[kind(odd.place.spec)](value, column)
@@ -235,7 +235,7 @@ def _no_object(value: str, _column: str) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\s*-?[0-9]+([.][0-9]+)?(e-?[0-9]{1,2})?\s*", text) is not None
+    return re.fullmatch(r"\s*-?[0-9]+([.][0-9]+)?(e[0-9]{1,2}|e-[0-9]+)?\s*", text) is not None
 
 
 CANNOT_BE = {
