@@ -95,7 +95,13 @@ class Rounds:
         wrong += self._told(odds, place, files, night)
         wrong += _bookmarks(self.places[night].state, place.state)
         files = self.nights.live(place, self.days[night + 1])
-        left = [seen for seen in differences(self.plain[night + 1], files) if seen.before is not None]
+        # Whose account was not known on the first night keeps the id of that night, on purpose.
+        late = [odd for odd in odds if not night and odd.place.stream == "users" and odd.place.path[-1] in IDENTIFY]
+        left = [
+            seen
+            for seen in differences(self.plain[night + 1], files)
+            if seen.before is not None and not any(may(odd, seen) for odd in late)
+        ]
         wrong += [
             f"after the next night still: {seen} by {[str(odd) for odd in odds if may(odd, seen)]}" for seen in left
         ]
