@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from coursera_sandbox.testing import RunningSandbox
+from tests.transform.warehouse import Dbt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,14 @@ def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
     yield start
     for sandbox in running:
         sandbox.stop()
+
+
+@pytest.fixture(scope="session")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
+    """dbt, which imports itself and parses the project once for all tests of a process."""
+    made = Dbt(tmp_path_factory.mktemp("dbt"))
+    yield made
+    made.close()
 
 
 @pytest.fixture

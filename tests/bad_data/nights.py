@@ -149,7 +149,7 @@ class Nights:
     def transform(self, place: Site, mode: str = "") -> Files:
         """Do what follows the load."""
         self.models[mode or self.mode].run(place.warehouse, {})
-        with duckdb.connect(str(place.warehouse), read_only=True) as connection:
+        with duckdb.connect(str(place.warehouse), read_only=True, config={"threads": 1}) as connection:
             for name, query in self.checks.items():
                 if found := connection.execute(query).fetchmany(3):
                     place.stopped.append(f"the data test {name} would stop the build: {found}")

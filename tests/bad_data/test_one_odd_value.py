@@ -24,7 +24,7 @@ from tests.bad_data.upstream import Upstream
 from tests.bad_data.values import Odd, thrown_at
 from tests.bad_data.verdict import IDENTIFY, differences, has_to_be_named, makes_new, may, names
 from tests.transform.compiled import compiled
-from tests.transform.warehouse import RAW_COLUMNS, Dbt, Warehouse
+from tests.transform.warehouse import RAW_COLUMNS, Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.bad_data.nights import Files
     from tests.bad_data.upstream import Alter
     from tests.bad_data.verdict import Difference
+    from tests.transform.warehouse import Dbt
 
     Thrown = tuple[Place, str]
 
@@ -195,9 +196,8 @@ def _tests(dbt: Dbt) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+def nights(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Nights]:
     logging.disable(logging.WARNING)
-    dbt = Dbt(tmp_path_factory.mktemp("dbt"))
     warehouse = Warehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb", dbt)
     warehouse.load("2026-03-10T06:00:00Z", **{stream: [] for stream in RAW_COLUMNS})
     mode = os.environ.get("ODD_MODE", "final_incremental")
@@ -209,7 +209,6 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     upstream = Upstream(tmp_path_factory.mktemp("batches") if os.environ.get("ODD_BATCH") else None)
     yield Nights(upstream, models, mode, _tests(dbt), warehouse.path.parent)
     upstream.stop()
-    dbt.close()
     logging.disable(logging.NOTSET)
 
 

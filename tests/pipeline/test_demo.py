@@ -34,8 +34,13 @@ def sandbox_answers(project: Project) -> bool:
         return probe.connect_ex(("127.0.0.1", project.port)) == 0
 
 
-def test_two_days_of_demo_and_a_broken_one(project: Project) -> None:
-    first = demo(project)
+@pytest.fixture(scope="module")
+def first(project: Project) -> subprocess.CompletedProcess[str]:
+    """The first day."""
+    return demo(project)
+
+
+def test_the_first_day(project: Project, first: subprocess.CompletedProcess[str]) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     for said in ("[1/4]", "[4/4]", "enrollments", "results.csv", "oneroster.zip", "Try next"):
         assert said in first.stdout
@@ -45,11 +50,20 @@ def test_two_days_of_demo_and_a_broken_one(project: Project) -> None:
     assert list(project.warehouse.with_name("batches").iterdir()) == []  # rows passed through there
     assert not sandbox_answers(project)
 
+
+@pytest.mark.slow
+def test_the_second_day(project: Project, first: subprocess.CompletedProcess[str]) -> None:
+    assert first.returncode == 0, first.stdout + first.stderr
     second = demo(project)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "2026-02-03" in second.stdout
     assert not sandbox_answers(project)
 
+
+def test_a_day_that_fails_says_why_and_keeps_the_package(
+    project: Project, first: subprocess.CompletedProcess[str]
+) -> None:
+    assert first.returncode == 0, first.stdout + first.stderr
     package = project.package.read_bytes()
     page = project.root / "meltano.yml"
     page.write_text(page.read_text().replace(ORG, "SandboxOrg-BBBBBBBBB_B"))

@@ -26,10 +26,12 @@ from coursera_connect.publishing import validate
 from coursera_connect.publishing.publish import Settings, publish
 from coursera_sandbox.testing import RunningSandbox
 from tests.connect.reader import Reader
-from tests.transform.warehouse import Dbt, Warehouse
+from tests.transform.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.transform.warehouse import Dbt
 
 pytestmark = pytest.mark.pipeline
 
@@ -84,10 +86,10 @@ class Days:
 
 
 @pytest.fixture(scope="module")
-def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+def days(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Days]:
     folder = tmp_path_factory.mktemp("days")
     made = Days(folder)
-    sandbox, dbt = RunningSandbox(folder / "sandbox"), Dbt(folder)
+    sandbox = RunningSandbox(folder / "sandbox")
     try:
         here = Warehouse(folder / "warehouse.duckdb", dbt)
         here.mapping(chosen_items=QUIZZES)
@@ -102,7 +104,6 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
             sandbox.advance(days=1)
         yield made
     finally:
-        dbt.close()
         sandbox.stop()
 
 

@@ -118,7 +118,7 @@ def test_an_unchanged_night_publishes_the_same_bytes(ran: Project) -> None:
     assert ran.package.read_bytes() == before
 
 
-def test_the_scheduled_jobs_run_on_credentials_from_the_env_file_which_the_sandbox_never_reads(ran: Project) -> None:
+def test_a_scheduled_job_runs_on_credentials_from_the_env_file_which_the_sandbox_never_reads(ran: Project) -> None:
     url = f"http://127.0.0.1:{ran.port}"
     settings = {
         "CLIENT_ID": "sandbox-client-id",
@@ -131,7 +131,7 @@ def test_the_scheduled_jobs_run_on_credentials_from_the_env_file_which_the_sandb
     env_file.write_text("".join(f"TAP_COURSERA_{name}={value}\n" for name, value in settings.items()))
     mapping = ran.root / "transform" / "mapping"
     shutil.copytree(mapping / "sandbox", mapping / "prod", dirs_exist_ok=True)
-    ran.meltano("run", "grade-sync", "roster-sync", environment="prod")
+    ran.meltano("run", "grade-sync", environment="prod")
     of_prod = ran.root / "output" / "prod" / "oneroster.zip"
     assert of_prod.read_bytes() == ran.package.read_bytes()
 

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from tests.package import postgres
-from tests.transform.warehouse import Dbt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,10 +44,3 @@ def database(server: Postgres) -> Iterator[dict[str, str]]:
             del os.environ[name]
         else:
             os.environ[name] = value
-
-
-@pytest.fixture(scope="session")
-def dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
-    made = Dbt(tmp_path_factory.mktemp("dbt"))
-    yield made
-    made.close()

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from coursera_sandbox.testing import RunningSandbox
 from tap_coursera import pace
 from tap_coursera.auth import SharedToken
 from tap_coursera.errors import TapError
 from tests.tap.conftest import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from coursera_sandbox.testing import RunningSandbox
     from tests.tap.conftest import Json, ReadTap
 
 FAULTS = [
@@ -57,6 +57,14 @@ STAYING = {
 }
 
 
+@pytest.fixture(scope="module")
+def standing_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """A small college of these tests, of which most runs read everything."""
+    running = RunningSandbox(tmp_path_factory.mktemp("sandbox"), learners=40)
+    yield running
+    running.stop()
+
+
 def rows(output: Output) -> set[str]:
     return {json.dumps([m["stream"], m["record"]], sort_keys=True) for m in output.of("RECORD")}
 
@@ -87,7 +95,7 @@ def both(
         return Runs(first, read_tap(config | {"report_lag_hours": 240}, select=INCREMENTAL, state=first.state))
 
     def compared(fault: str, parallel: int) -> tuple[Runs, Runs]:
-        config = sandbox.tap_config | {"page_size": 40, "emit_activate_version_messages": True}
+        config = sandbox.tap_config | {"page_size": 15, "emit_activate_version_messages": True}
         if not undisturbed:
             sandbox.reset_requests()
             undisturbed["runs"] = run(config)

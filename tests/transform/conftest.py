@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.transform.warehouse import RAW_COLUMNS, Dbt, Warehouse
+from tests.transform.warehouse import RAW_COLUMNS, Warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="session")
-def dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
-    """dbt, which imports itself and parses the project once."""
-    made = Dbt(tmp_path_factory.mktemp("dbt"))
-    yield made
-    made.close()
+    from tests.transform.warehouse import Dbt
 
 
 @pytest.fixture(scope="module")
