@@ -103,7 +103,7 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     before = grade_sync.published(database, wait) or grade_sync.in_use(database, wait)
     leaving = _leaving(database, wait, before, mode, choices)
     line_items, results = (sum(getattr(one, name) for one in leaving or []) for name in ("line_items", "results"))
-    command = meltano.command(f"config set dbt grade_sync {mode}")
+    command = meltano.printed(f"meltano config set dbt grade_sync {mode}")
     agreed = save and leaving is not None and before != mode
     warnings = [told] if (told := aside.caution(database, wait, mapping, transform)) else []
     if mode == grade_sync.SELECTED and not choices:

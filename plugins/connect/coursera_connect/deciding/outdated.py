@@ -41,7 +41,7 @@ def refuse(database: Warehouse, build: Build, folder: Path | None, transform: Pa
     if found := changed(database, build, folder, transform):
         raise DatabaseError(
             f"Changed since the last dbt:build, so that the tables do not follow it yet: {listed(found)}. "
-            f"Run {meltano.command('run dbt:build')}"
+            f"Run {meltano.printed('meltano run dbt:build')}"
         )
 
 

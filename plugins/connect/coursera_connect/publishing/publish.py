@@ -226,7 +226,7 @@ class _Run:
             if not self.present:
                 raise DatabaseError(
                     f"{settings.database} holds no OneRoster models in the schema {settings.schema} "
-                    f"(CONNECT_ONEROSTER_SCHEMA): run {meltano.command('run dbt:build')}"
+                    f"(CONNECT_ONEROSTER_SCHEMA): run {meltano.printed('meltano run dbt:build')}"
                 )
             build = builds.finished(database, settings.database)
             if not is_shown:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from coursera_connect import meltano
 from coursera_connect.errors import OutputError
 from coursera_connect.scheduling.cron_times import fires
 
@@ -84,20 +85,20 @@ def execute(run: Run) -> tuple[int, list[str]]:
         log.note(f"{run.name} of {run.environment} starts")
         code, last = _meltano(run, log, "schedule", "run", run.name)
         log.note(f"{run.name} ended with exit code {code} after {time.monotonic() - began:.0f} s")
-        if code:  # by Meltano, which knows the settings of .env
+        if code:  # by Meltano, which knows the settings
             _meltano(run, log, "invoke", "connect", "schedule", "failed", run.name, "--code", str(code))
         return code, last
 
 
 def _meltano(run: Run, log: _Log, *words: str) -> tuple[int, list[str]]:
-    command = [str(run.meltano), f"--environment={run.environment}", *words]
+    command = meltano.arguments(run.project, run.environment, *words, meltano=run.meltano)
     path = os.pathsep.join(filter(None, (str(run.meltano.parent), os.environ.get("PATH"), _PATH)))
     last: deque[str] = deque(maxlen=_TAIL)
     try:
         process = subprocess.Popen(  # noqa: S603 - the project's own
             command,
             cwd=run.project,
-            env={**os.environ, "PATH": path, "NO_COLOR": "1"},
+            env={**meltano.variables(run.project, run.environment), "PATH": path, "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -151,7 +151,7 @@ def _of_schools(programs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _of_the_data(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if facts["unfinished"]:
-        yield _task("Build the tables anew.", _sentence(facts["unfinished"]), meltano.command("run dbt:build"))
+        yield _task("Build the tables anew.", _sentence(facts["unfinished"]), meltano.printed("meltano run dbt:build"))
     refreshed = _age_of_data(facts)
     if refreshed is not None and refreshed > OLD_DATA:
         yield _task(
