@@ -12,8 +12,8 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
-PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/connect plugins/coursera-sandbox
-CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse orchestrate scripts tests
+PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/dbt-private plugins/connect plugins/coursera-sandbox
+CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse plugins/dbt-private/dbt_private orchestrate scripts tests
 
 .PHONY: demo test test-slow bench lint format setup chromium cron sshd clean
 .DEFAULT_GOAL := demo
@@ -75,11 +75,11 @@ $(VENV)/.meltano-ready: requirements.txt
 	@$(BIN)/python -m pip install -qq -r requirements.txt
 	@touch $@
 
-# Credentials pass through the one, people through the other: nobody else looks in, unless somebody opens them on purpose.
-.meltano output:
+# Meltano leaves the settings of a plugin here while it runs, credentials among them. All else is private by itself.
+.meltano:
 	@mkdir -m 700 $@
 
-$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
+$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS)) | .meltano
 	@echo "Setting up: Meltano installs the plugins (10 to 60 seconds, once) ..."
 	@$(BIN)/meltano --log-level=warning install
 	@touch $@
