@@ -306,7 +306,7 @@ findings as (
         'program', mapped.program_id, mapped.program_id
     from {{ ref("school_mapping") }} as mapped
     left join {{ ref("stg_coursera__programs") }} as programs on mapped.program_id = programs.program_id
-    where programs.program_id is null
+    where programs.program_id is null and mapped.school_id is not null
     union all
     select 'excluded-person-unknown', 'flag',
         'A line of excluded_people.csv matches nobody, so nobody is left out by it: connect mapping check names what is nearest.',
@@ -408,7 +408,9 @@ findings as (
         'program', programs.program_id, programs.program_id
     from {{ ref("stg_coursera__programs") }} as programs
     left join {{ ref("program_schools") }} as program_schools on programs.program_id = program_schools.program_id
-    where program_schools.program_id is null
+    where
+        program_schools.program_id is null
+        and programs.program_id not in (select program_id from {{ ref("school_mapping") }} where program_id is not null)
 )
 
 select

@@ -71,6 +71,7 @@ _STATES = {
     "unmapped-all": ("good", "synced"),
     "missing": ("look", "missing"),
     "missing-data": ("look", "gone at Coursera"),
+    "left-out": ("plain", "left out"),
 }
 _SEVERITIES = {
     "stop": ("stop", "stops the package"),

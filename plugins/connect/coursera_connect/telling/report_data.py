@@ -240,6 +240,7 @@ def _schools(tables: _Tables) -> list[dict[str, Any]]:
     if tables.has("connect", "classes", ("program_id",)):
         classes = dict(tables.database.rows("select program_id, count(*) from connect.classes group by program_id"))
     found = []
+    everything = not schools.chooses(mapped)
     for entry in schools.listed(source, mapped):
         one = entry.program_id
         in_files = sourced.get(one, {})
@@ -248,8 +249,8 @@ def _schools(tables: _Tables) -> list[dict[str, Any]]:
                 "program_id": one,
                 "program": entry.program_name,
                 "school": in_files.get("school", ""),
-                "school_name": entry.school_name if mapped else in_files.get("school_name", ""),
-                "state": entry.state if mapped else "unmapped-all",
+                "school_name": in_files.get("school_name", "") if everything else entry.school_name,
+                "state": "unmapped-all" if everything and entry.state == schools.MISSING else entry.state,
                 "renamed": entry.renamed,
                 "members": int(match.get(one, {}).get("members") or 0),
                 "matched": int(match.get(one, {}).get("matched") or 0),

@@ -135,10 +135,11 @@ def _of_schools(programs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         names = ", ".join(row["program"] for row in missing[:_NAMED])
         others = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
         yield _task(
-            f"Map {plural(len(missing), 'program')} to a school, or leave {'them' if several else 'it'} out knowingly.",
+            f"Map {plural(len(missing), 'program')} to a school, or leave {'them' if several else 'it'} out.",
             f"Not in the package: {names}{others}.",
             *(f"connect schools map {shlex.quote(row['program_id'])} --save" for row in missing[:_NAMED]),
             *(["connect schools auto --save"] if several else []),
+            f"connect schools leave-out {' '.join(shlex.quote(row['program_id']) for row in missing[:_NAMED])} --save",
         )
     for row in programs:
         if row["state"] == "missing-data":
