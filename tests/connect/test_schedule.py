@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -17,9 +18,7 @@ from coursera_connect.cli import main
 from coursera_connect.errors import UsageError
 from coursera_connect.scheduling import cron_times, meltano_schedules, schedule
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 PROJECT = """
 plugins:
@@ -285,12 +284,52 @@ def test_the_command_shows_the_times_of_both_in_both_zones_and_exits_with_the_ve
     assert "set MELTANO_PROJECT_ROOT" in CliRunner().invoke(main, arguments).output
 
 
-def test_without_a_setting_the_zone_is_the_machines_and_is_named(school: School) -> None:
-    school.schedules("name: publish, interval: '30 4 * * *', job: nightly")
-    environment = os.environ | {"TZ": "Pacific/Auckland", "MELTANO_PROJECT_ROOT": str(school.folder)}
+@pytest.mark.parametrize("machine", ["Pacific/Auckland", "America/Halifax", "UTC"])
+@pytest.mark.parametrize("lms", ["UTC", "America/New_York", "Asia/Kathmandu"])
+def test_the_shipped_times_pass_the_shipped_check_on_any_machine_in_the_zone_of_any_lms(
+    machine: str, lms: str, school: School
+) -> None:
+    environment = os.environ | {"TZ": machine, "CONNECT_LMS_TIME_ZONE": lms, "MELTANO_PROJECT_ROOT": str(ROOT)}
     command = [sys.executable, "-m", "coursera_connect", "schedule", "check", "--database", str(school.database)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert "Schedules run in Pacific/Auckland, the zone of this machine (clocks change" in done.stdout
+    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    report = json.loads(done.stdout)
+    assert {found["name"]: found["verdict"] for found in report["schedules"]} == {
+        "full-reconcile": "ok", "roster-sync": "ok", "grade-sync": "ok", "publish": "ok"
+    }  # fmt: skip
+    assert (report["schedule_time_zone"]["name"], report["schedule_time_zone"]["from"]) == (lms, "LMS")
+
+
+def test_a_setting_outranks_the_interval_of_meltano_yml(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    school.schedules("name: grade-sync, interval: '30 4 * * *', job: nightly")
+    monkeypatch.setenv("CONNECT_SCHEDULE_GRADE_SYNC", "0 1 * * *")
+    found = school.only()
+    assert (found["cron"], found["setting"], found["verdict"]) == ("0 1 * * *", "CONNECT_SCHEDULE_GRADE_SYNC", "ok")
+    monkeypatch.setenv("CONNECT_SCHEDULE_GRADE_SYNC", "@manual")
+    assert school.only()["cron"] is None
+    monkeypatch.setenv("CONNECT_SCHEDULE_GRADE_SYNC", "soon")
+    assert "Correct CONNECT_SCHEDULE_GRADE_SYNC." in school.only()["sentences"][0]
+
+
+@pytest.mark.parametrize(
+    ("cron", "remedy"),
+    [
+        ("30 4 * * *", "connect settings set CONNECT_SCHEDULE_PUBLISH '15 4 * * *'"),
+        ("50 4 * * 1-5", "connect settings set CONNECT_SCHEDULE_PUBLISH '15 4 * * 1-5'"),
+        ("30 4 1,15 * *", "change CONNECT_SCHEDULE_PUBLISH"),
+    ],
+)
+def test_what_is_too_close_is_told_with_the_setting_that_changes_it(
+    cron: str, remedy: str, school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school.schedules(f"name: publish, interval: '{cron}', job: nightly")
+    found = school.only()
+    assert found["verdict"] == "error"
+    said = [sentence for sentence in found["sentences"] if "too close" in sentence]
+    assert remedy in said[0], said
+    if value := remedy.partition("'")[2].rstrip("'"):
+        monkeypatch.setenv("CONNECT_SCHEDULE_PUBLISH", value)
+        assert school.only()["verdict"] == "ok"
 
 
 def test_a_cron_expression_takes_five_fields() -> None:

@@ -179,6 +179,7 @@ def test_an_old_look_is_no_reason_to_run_now(tmp_path: Path) -> None:
         (["--environment", "prdo"], 2, "has no environment prdo: name one of prod, trial, sandbox"),
         (["--environment", ""], 2, "No Meltano environment is named"),
         (["--umask", "800"], 2, "is no umask"),
+        (["--umask", "022"], 2, "every user of the machine"),
         (["--meltano", "/nowhere/meltano"], 8, "/nowhere/meltano cannot be executed"),
         (["--time-zone", "Europe/Berln"], 2, "perhaps Europe/Berlin?"),
         (["--logs", "/a\\b"], 2, "a backslash"),

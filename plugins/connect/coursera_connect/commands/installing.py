@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _KINDS: dict[str, Any] = {"cron": crontab, "systemd": user_timers}
 _UNMASKED = 0o777
+_OTHERS = 0o007
 
 project = options.setting(
     "--project",
@@ -32,11 +33,14 @@ project = options.setting(
     default=".",
     help="Folder of the Meltano project, which has the schedules.",
 )
-time_zone = options.setting(
-    "--time-zone",
-    env=schedules.CRON_ZONE,
-    default="",
-    help="IANA time zone of the schedules.  [default: this machine's]",
+zone = options.together(
+    options.lms_time_zone,
+    options.setting(
+        "--time-zone",
+        env=schedules.CRON_ZONE,
+        default="",
+        help="IANA time zone of the schedules.  [default: that of the LMS]",
+    ),
 )
 _whose = options.together(
     project,
@@ -57,7 +61,7 @@ _how = options.together(
         "--umask",
         env="CONNECT_SCHEDULE_UMASK",
         default="077",
-        help="umask of the runs: 077 keeps what they write from other users of the machine.",
+        help="umask of the runs: 077 keeps what they write to its owner, 027 to a group.",
     ),
 )
 
@@ -68,7 +72,11 @@ def _owner(chosen: dict[str, Any]) -> Owner:
 
 def _plan(chosen: dict[str, Any]) -> Plan:
     owner = _owner(chosen)
-    _umask(chosen["umask"])
+    if _umask(chosen["umask"]) & _OTHERS != _OTHERS:
+        raise UsageError(
+            f"CONNECT_SCHEDULE_UMASK: {chosen['umask']} would let every user of the machine read what a run writes: "
+            "027 lets those of a group."
+        )
     chosen["logs"] = chosen["logs"].absolute()
     return scheduled.plan(owner, scheduled.Settings(**chosen), datetime.now(timezone.utc))
 
@@ -94,12 +102,15 @@ def _umask(text: str) -> int:
         show_default=True,
         help="What is to run them.",
     ),
-    time_zone,
+    zone,
     _how,
     click.option("--dry-run", is_flag=True, help="Print what would be written, and write nothing."),
 )
 def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
     """Have this machine run each schedule of meltano.yml that has a time, as the user who calls this.
+
+    A setting per schedule changes its time, CONNECT_SCHEDULE_GRADE_SYNC for grade-sync and so on: a cron expression, or
+    @manual for by hand.
 
     Entries go into the user's crontab, or unit files into ~/.config/systemd/user; what others have there stays as it
     is. Calling it again brings them up to date. A run writes into a log of its own (5 MB at most) and says nothing
@@ -126,7 +137,7 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
                 f"These schedules are installed with {other}, and would run twice: `connect schedule remove` first."
             )
     _KINDS[kind].install(plan)
-    click.echo(f"Installed with {kind} for {plan.owner.environment}, in {plan.where}:")
+    click.echo(f"Installed with {kind} for {plan.owner.environment}, in {plan.zone.key}:")
     for one in plan.schedules:
         click.echo(f"  {one.name}  {one.cron}")
     for name in plan.left_out:
@@ -160,7 +171,7 @@ def remove(**chosen: Any) -> None:
 
 
 @click.command(short_help="Is it installed, and as meltano.yml has it now?")
-@options.together(_whose, time_zone, _how, options.json_flag)
+@options.together(_whose, zone, _how, options.json_flag)
 def status(*, as_json: bool, **chosen: Any) -> None:
     """Compare what is installed with what `install` would write today.
 

@@ -33,8 +33,7 @@ for _command in installing.COMMANDS:
         default="05:00",
         help="When the LMS syncs: a time, several separated by commas, or a cron expression.",
     ),
-    options.lms_time_zone,
-    installing.time_zone,
+    installing.zone,
     options.setting(
         "--minutes",
         env="CONNECT_SCHEDULE_MINUTES",
@@ -89,7 +88,7 @@ def check(as_json: bool, **chosen: Any) -> None:
 def _show(report: dict[str, Any]) -> None:
     console = tables.console()
     here, lms = report["schedule_time_zone"], report["lms_time_zone"]
-    origin = ", the zone of this machine" if here["from"] == "machine" else ""
+    origin = ", the zone of the LMS" if here["from"] == "LMS" else ""
     lines = [
         f"Schedules run in {here['name']}{origin}{_changes(here)}",
         f"The LMS syncs at {report['lms']['sync']} in {lms['name']}{_changes(lms)}",

@@ -1,7 +1,14 @@
-"""The schedules of a Meltano project, and which of them publish; every environment has the same ones."""
+"""The schedules of a Meltano project, when they run, and which of them publish.
+
+meltano.yml has the same ones for every environment. Meltano expands no variable in an interval, so a setting of connect
+outranks it: CONNECT_SCHEDULE_GRADE_SYNC is when the schedule grade-sync runs, a cron expression, or `@manual` for by
+hand.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +45,22 @@ def cron(interval: str) -> str | None:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule. `cron` is None for one that runs by hand only, `publishes` is None where its job is not defined."""
+    """A schedule. `cron` is None for one that runs by hand only, `publishes` is None where its job is not defined.
+
+    `setting` is what changes its interval.
+    """
 
     name: str
     interval: str
+    setting: str
     cron: str | None
     job: str
     publishes: bool | None
+
+
+def setting(name: str) -> str:
+    """Return the setting that has the interval of a schedule."""
+    return f"CONNECT_SCHEDULE_{re.sub(r'[^a-z0-9]+', '_', name.lower()).upper()}"
 
 
 def read(project: Path) -> list[Schedule]:
@@ -96,12 +112,13 @@ def _entries(part: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _schedule(entry: dict[str, Any], jobs: dict[str, dict[str, Any]], publishing: set[str]) -> Schedule:
-    interval = str(entry.get("interval") or "@none").strip()
+    name = str(entry.get("name", ""))
+    interval = (os.environ.get(setting(name)) or str(entry.get("interval") or "@none")).strip()
     job = entry.get("job")
     publishes: bool | None = False  # one without a job is an extractor, a loader and perhaps dbt
     if job is not None:
         publishes = bool(publishing & set(_words(jobs[job].get("tasks")))) if job in jobs else None
-    return Schedule(str(entry.get("name", "")), interval, cron(interval), str(job or ""), publishes)
+    return Schedule(name, interval, setting(name), cron(interval), str(job or ""), publishes)
 
 
 def _words(tasks: Any) -> Iterator[str]:

@@ -24,6 +24,7 @@ from coursera_connect.scheduling.cron_times import DAYS, fires, parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from zoneinfo import ZoneInfo
 
     from coursera_connect.database.warehouse import Location
     from coursera_connect.scheduling.meltano_schedules import Schedule
@@ -43,6 +44,8 @@ OK, WARNING, ERROR, NOT_RELEVANT = "ok", "warning", "error", "not relevant"
 _ORDER = (NOT_RELEVANT, OK, WARNING, ERROR)
 _NEXT = 3
 _RARE = timedelta(days=40)
+_DAY_MINUTES = 24 * 60
+_DAILY = re.compile(r"(\d+)\s+(\d+)\s+\*\s+\*\s+(\S+)", re.ASCII)
 _TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
 
 
@@ -50,7 +53,7 @@ _TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
 class Settings:
     """What a check needs to know; `minutes` and `usual_minutes` in minutes, `wait` in seconds.
 
-    A blank `time_zone` is the machine's.
+    A blank `time_zone` is the LMS's.
     """
 
     project: Path
@@ -89,7 +92,7 @@ class _Check:
         self.until = self.now + timedelta(days=DAYS)
         self.since = self.now - timedelta(days=HISTORY_DAYS)
         self.lms_zone = zones.zone(settings.lms_time_zone, LMS_ZONE)
-        self.zone = zones.zone(settings.time_zone, CRON_ZONE) if settings.time_zone else zones.local(CRON_ZONE)
+        self.zone = schedule_zone(settings.time_zone, settings.lms_time_zone)
         self.blackouts = blackout.parse(settings.blackout)
         self.slots = self._slots()
         self.ends = _ends(settings, self.now)
@@ -111,7 +114,11 @@ class _Check:
             try:
                 times = list(fires(schedule.cron, self.zone, self.since, self.until))
             except CronSimError as error:
-                plan.say(f'The interval "{schedule.interval}" is none that cron understands: {error}.', ERROR)
+                plan.say(
+                    f'The interval "{schedule.interval}" is none that cron understands: {error}. Correct '
+                    f"{schedule.setting}.",
+                    ERROR,
+                )
                 return plan
             here = bisect_right(times, self.now)
             plan.past, plan.fires = times[:here], times[here:]
@@ -140,8 +147,8 @@ class _Check:
             "checked_until": _utc(self.until),
             "minutes": self.settings.minutes,
             "schedule_time_zone": {
-                "name": self.zone.key or "local",
-                "from": "setting" if self.settings.time_zone else "machine",
+                "name": self.zone.key,
+                "from": "setting" if self.settings.time_zone else "LMS",
                 "clock_changes": [str(day) for day in zones.clock_changes(self.zone, self.now, self.until)],
             },
             "lms_time_zone": {
@@ -251,7 +258,7 @@ class _Check:
         plan.say(
             f"{often} of the next {DAYS} days {verb} too close to the LMS sync. Worst: {when}, {distance} that "
             f"of {slot.astimezone(self.zone):%H:%M}; {self.settings.minutes:g} minutes are needed. "
-            f"Start it {_length(earlier)} earlier, or after that sync.",
+            f"Start it {_length(earlier)} earlier, or after that sync: {_remedy(plan.schedule, earlier)}.",
             ERROR,
         )
 
@@ -276,7 +283,8 @@ class _Check:
             again = "itself" if other == number else second
             plan.say(
                 f"Overlaps with {again}, which starts {self._moment(times[0])['here']} before this one has usually "
-                f"ended ({len(times):,} times in {DAYS} days); one process at a time may hold the DuckDB file.",
+                f"ended ({len(times):,} times in {DAYS} days), and waits for it: move one of them with "
+                f"{' or '.join(dict.fromkeys((plan.schedule.setting, self.plans[other].schedule.setting)))}.",
                 WARNING,
             )
 
@@ -291,6 +299,7 @@ class _Check:
         return {
             "name": plan.schedule.name,
             "interval": plan.schedule.interval,
+            "setting": plan.schedule.setting,
             "cron": plan.schedule.cron,
             "job": plan.schedule.job,
             "verdict": plan.verdict,
@@ -307,6 +316,21 @@ class _Check:
 def check(settings: Settings, now: datetime) -> dict[str, Any]:
     """Return a verdict for every schedule of the project, as of `now` (with a zone of its own)."""
     return _Check(settings, now).run()
+
+
+def schedule_zone(chosen: str, lms: str) -> ZoneInfo:
+    """Return the zone in which schedules run: the chosen one, or that of the LMS, in which their times were chosen."""
+    return zones.zone(chosen, CRON_ZONE) if chosen else zones.zone(lms, LMS_ZONE)
+
+
+def _remedy(schedule: Schedule, minutes: int) -> str:
+    """Return which setting to change, with the value that is so many minutes earlier where that is easily said."""
+    found = _DAILY.fullmatch(schedule.cron or "")
+    total = int(found[2]) * 60 + int(found[1]) - minutes if found else 0
+    if not found or (total < 0 and found[3] != "*"):
+        return f"change {schedule.setting}"
+    hour, minute = divmod(total // 5 * 5 % _DAY_MINUTES, 60)
+    return f"connect settings set {schedule.setting} '{minute} {hour} * * {found[3]}'"
 
 
 def sync_crons(text: str) -> list[str]:
