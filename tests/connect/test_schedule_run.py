@@ -40,7 +40,8 @@ def test_a_run_that_fails_has_its_exit_code_and_tells_the_end_of_its_log(box: Bo
     (box.project / "fails").touch()
     done = box.connect("run", "nightly")
     assert done.exit_code == 3
-    call = f"--env-file={box.project}/.env --environment=prod invoke connect schedule failed nightly --code 3 in {box.project}"
+    started = f"--env-file={box.project}/.env --environment=prod"
+    call = f"{started} invoke connect schedule failed nightly --code 3 in {box.project}"
     assert call in (box.logs / "nightly.log").read_text().splitlines()
     assert done.output.splitlines() == [
         f"Error: nightly of prod failed (exit code 3); {box.logs / 'nightly.log'} ends:",

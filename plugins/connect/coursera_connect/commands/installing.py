@@ -42,7 +42,7 @@ zone = options.together(
         help="IANA time zone of the schedules.  [default: that of the LMS]",
     ),
 )
-_whose = options.together(
+whose = options.together(
     project,
     options.setting(
         "--environment", env=scheduled.ENVIRONMENT, default="", help="Meltano environment, as `meltano` is told it."
@@ -66,12 +66,13 @@ _how = options.together(
 )
 
 
-def _owner(chosen: dict[str, Any]) -> Owner:
+def owner_of(chosen: dict[str, Any]) -> Owner:
+    """Take the values of `whose` out of a command's parameters."""
     return scheduled.Owner(chosen.pop("project").absolute(), chosen.pop("environment"))
 
 
 def _plan(chosen: dict[str, Any]) -> Plan:
-    owner = _owner(chosen)
+    owner = owner_of(chosen)
     if _umask(chosen["umask"]) & _OTHERS != _OTHERS:
         raise UsageError(
             f"CONNECT_SCHEDULE_UMASK: {chosen['umask']} would let every user of the machine read what a run writes: "
@@ -93,7 +94,7 @@ def _umask(text: str) -> int:
 
 @click.command(short_help="Have cron or systemd run the schedules.")
 @options.together(
-    _whose,
+    whose,
     click.option(
         "--with",
         "kind",
@@ -148,7 +149,7 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
 
 
 @click.command(short_help="Take away what `install` wrote.")
-@_whose
+@whose
 def remove(**chosen: Any) -> None:
     """Take away the entries of this project and environment, and nothing else. Logs stay.
 
@@ -161,7 +162,7 @@ def remove(**chosen: Any) -> None:
                 2 an option is wrong
                 8 this machine's cron or systemd cannot be used; the sentence says what to do
     """  # noqa: D301 - the escape is what keeps the lines apart
-    owner = _owner(chosen)
+    owner = owner_of(chosen)
     kinds = [kind for kind, it in _KINDS.items() if it.found(owner)]
     for kind in kinds:
         _KINDS[kind].remove(owner)
@@ -171,7 +172,7 @@ def remove(**chosen: Any) -> None:
 
 
 @click.command(short_help="Is it installed, and as meltano.yml has it now?")
-@options.together(_whose, zone, _how, options.json_flag)
+@options.together(whose, zone, _how, options.json_flag)
 def status(*, as_json: bool, **chosen: Any) -> None:
     """Compare what is installed with what `install` would write today.
 
@@ -214,7 +215,7 @@ def _difference(found: str, wanted: str) -> list[str]:
 @click.command(short_help="Run a schedule now, as cron and systemd do.")
 @click.argument("name")
 @options.together(
-    _whose,
+    whose,
     _how,
     click.option("--interval", help="Run only if a time of this cron expression has come since the last call."),
     click.option("--time-zone", default="UTC", help="IANA time zone of --interval."),
@@ -234,7 +235,7 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
                 4 the log cannot be written
                 others: those of the job
     """  # noqa: D301 - the escape is what keeps the lines apart
-    owner = _owner(chosen)
+    owner = owner_of(chosen)
     logs: Path = chosen["logs"].absolute()
     meltano = scheduled.meltano(owner, chosen["meltano"])
     one = scheduled_run.Run(name, owner.project, owner.environment, meltano, logs, _umask(umask))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from coursera_connect.commands import attributes, connection, grades, items, schools
+from coursera_connect.commands import attributes, connection, grades, items, schools, setting_up
 
 COMMANDS = (
+    setting_up.setup,
     connection.test,
     schools.schools,
     schools.mapping_files,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RECORD = "connection.json"
 """Name of the record, beside the package."""
 TEST = "connect test"
+_ANY_ORG = "A" * 22  # a token is issued without asking for whose data
 """The command that makes it."""
 
 
@@ -41,16 +42,40 @@ def test(package: Path, show: Callable[[str], object]) -> dict[str, Any]:
     """
     record = package.with_name(RECORD)
     try:
-        outcome, programs = _tested(show)
+        outcome, programs = tried(show)
         if outcome["passed"]:
-            passed_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-            _write(record, {"passed_at": passed_at, **_chosen(), "programs": programs})
+            remember(package, programs)
     except BaseException:
         _forget(record)  # also when somebody gave up waiting: what was not tested to its end has not passed
         raise
     if not outcome["passed"]:
         _forget(record)
     return outcome
+
+
+def remember(package: Path, programs: int) -> None:
+    """Write the record: the test has passed with the settings of now, and found so many programs.
+
+    Raises:
+        ConnectError: when the record cannot be written.
+    """
+    passed_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    _write(package.with_name(RECORD), {"passed_at": passed_at, **_chosen(), "programs": programs})
+
+
+def credentials() -> str:
+    """Ask for a token alone, and return the sentence of that check.
+
+    Raises:
+        ConnectError: when the credentials are refused, or Coursera cannot be asked.
+    """
+    from tap_coursera import connection  # noqa: PLC0415 - see above
+
+    tap = _tap(org_id=_ANY_ORG)
+    check = next(connection.checks(tap.client, tap.config))
+    if check.verdict is not connection.Verdict.OK:
+        raise ConnectError(check.sentence)
+    return check.sentence
 
 
 def require(package: Path) -> None:
@@ -94,7 +119,8 @@ def programs() -> dict[str, str]:
         raise ConnectError(str(error)) from error
 
 
-def _tested(show: Callable[[str], object]) -> tuple[dict[str, Any], int]:
+def tried(show: Callable[[str], object]) -> tuple[dict[str, Any], int]:
+    """Make the five checks; return what `test` returns, and how many programs there are. Nothing is written."""
     from tap_coursera import connection  # noqa: PLC0415 - see above
     from tap_coursera.errors import TapError  # noqa: PLC0415
 
@@ -117,8 +143,8 @@ def _tested(show: Callable[[str], object]) -> tuple[dict[str, Any], int]:
     return {"passed": code is connection.ExitCode.OK, "exit_code": int(code), "checks": checks}, number
 
 
-def _tap() -> TapCoursera:
-    """The tap with the settings of the environment."""
+def _tap(**chosen: str) -> TapCoursera:
+    """The tap with the settings of the environment, and those that are chosen where it has none."""
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415 - see above
 
     from tap_coursera import settings  # noqa: PLC0415
@@ -127,7 +153,7 @@ def _tap() -> TapCoursera:
     if wrong := settings.unreadable_numbers(os.environ):
         raise ConnectError(" ".join(wrong))
     try:
-        return TapCoursera(config={}, parse_env_config=True, setup_mapper=False)
+        return TapCoursera(config=chosen, parse_env_config=True, setup_mapper=False)
     except ConfigValidationError as error:
         raise ConnectError(" ".join(error.errors)) from error
 

@@ -85,7 +85,7 @@ class Plan:
         """Programs that leave a school, with the id of the school they come to; blank for those that are left out."""
         lost = {}
         for program in sorted({*self.source, *self.before}):
-            then, now = _school_of(program, self.before), _school_of(program, self.after)
+            then, now = school_of(program, self.before), school_of(program, self.after)
             if then and then != now:
                 lost[program] = now
         return lost
@@ -104,7 +104,7 @@ class Plan:
 
     def map(self, program: str, name: str, to: str) -> None:
         """Map a program as a school of its own, called `name` or else like the program, or to an existing school."""
-        one = self._program(program)
+        one = self.program(program)
         if to:
             school = find_school(to, self.after)
             self._put(one, school, school_name(school, self.after))
@@ -116,7 +116,7 @@ class Plan:
 
     def merge(self, programs: Sequence[str], name: str, to: str) -> None:
         """Map several programs to one school: an existing one, or that of the first program, which is called `name`."""
-        chosen = list(dict.fromkeys(self._program(program) for program in programs))
+        chosen = list(dict.fromkeys(self.program(program) for program in programs))
         if to:
             school = find_school(to, self.after)
             for one in chosen:
@@ -152,7 +152,7 @@ class Plan:
                 "No program is mapped, so all programs are synced: connect schools leave-out leaves single ones out."
             )
         for program in programs:
-            one = self._program(program)
+            one = self.program(program)
             if one not in self.before:
                 raise UsageError(f"{self.name(one)} ({one}) is not mapped, so there is nothing to take out.")
             if not self.before[one].school_id:
@@ -169,11 +169,21 @@ class Plan:
             RefusedError: when that means that all other programs are synced, or none.
         """
         for program in programs:
-            one = self._program(program)
+            one = self.program(program)
             self.after[one] = School(self.name(one), "", "")
         self._refuse_all()
-        if not any(_school_of(one, self.after) for one in {*self.source, *self.after}):
+        if not any(school_of(one, self.after) for one in {*self.source, *self.after}):
             raise RefusedError("That would leave no program to be synced: leave one of them in.")
+
+    def choose(self, programs: Iterable[str]) -> None:
+        """Sync these programs of Coursera, and leave all others of it out; with all of them, also those to come."""
+        chosen = set(programs)
+        if chosen >= set(self.source) and not self.before:
+            return
+        for one in self.source:
+            if one in chosen and not self._mapped(one):
+                self._own(one, "")
+        self.leave_out(one for one in self.source if one not in chosen)
 
     def _refuse_all(self) -> None:
         if chooses(self.before) and not chooses(self.after):
@@ -185,7 +195,8 @@ class Plan:
     def _mapped(self, program: str) -> bool:
         return program in self.after and bool(self.after[program].school_id)
 
-    def _program(self, text: str) -> str:
+    def program(self, text: str) -> str:
+        """Return the id of a program, by its id or name."""
         names = {one: self.name(one) for one in (*self.source, *self.before)}
         return found(text, names, "program", "connect schools list shows all")
 
@@ -292,7 +303,8 @@ def warnings(plan: Plan) -> list[str]:
     return found_now
 
 
-def _school_of(program: str, mapped: Mapped) -> str:
+def school_of(program: str, mapped: Mapped) -> str:
+    """Return the id of the school a program is synced as; blank for one that is not."""
     if program in mapped:
         return mapped[program].school_id
     return "" if chooses(mapped) else program

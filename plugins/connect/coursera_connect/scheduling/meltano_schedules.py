@@ -18,7 +18,7 @@ from coursera_connect.errors import UsageError
 from coursera_connect.meltano import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _FILE = "meltano.yml"
@@ -47,11 +47,12 @@ def cron(interval: str) -> str | None:
 class Schedule:
     """A schedule. `cron` is None for one that runs by hand only, `publishes` is None where its job is not defined.
 
-    `setting` is what changes its interval.
+    `setting` is what changes its interval, `shipped` the one of meltano.yml.
     """
 
     name: str
     interval: str
+    shipped: str
     setting: str
     cron: str | None
     job: str
@@ -63,12 +64,16 @@ def setting(name: str) -> str:
     return f"CONNECT_SCHEDULE_{re.sub(r'[^a-z0-9]+', '_', name.lower()).upper()}"
 
 
-def read(project: Path) -> list[Schedule]:
-    """Return the schedules of the project folder, in the order of meltano.yml and the files that it includes."""
+def read(project: Path, times: Mapping[str, str] | None = None) -> list[Schedule]:
+    """Return the schedules of the project folder, in the order of meltano.yml and the files that it includes.
+
+    `times` are intervals by their setting; those of the environment where none are given.
+    """
+    chosen = os.environ if times is None else times
     parts = list(_parts(project))
     jobs = {str(job.get("name")): job for part in parts for job in _entries(part, "jobs")}
     publishing = _publishing(parts)
-    return [_schedule(entry, jobs, publishing) for part in parts for entry in _entries(part, "schedules")]
+    return [_schedule(entry, jobs, publishing, chosen) for part in parts for entry in _entries(part, "schedules")]
 
 
 def environments(project: Path) -> list[str]:
@@ -111,14 +116,17 @@ def _entries(part: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
-def _schedule(entry: dict[str, Any], jobs: dict[str, dict[str, Any]], publishing: set[str]) -> Schedule:
+def _schedule(
+    entry: dict[str, Any], jobs: dict[str, dict[str, Any]], publishing: set[str], times: Mapping[str, str]
+) -> Schedule:
     name = str(entry.get("name", ""))
-    interval = (os.environ.get(setting(name)) or str(entry.get("interval") or "@none")).strip()
+    shipped = str(entry.get("interval") or "@none").strip()
+    interval = times.get(setting(name), "").strip() or shipped
     job = entry.get("job")
     publishes: bool | None = False  # one without a job is an extractor, a loader and perhaps dbt
     if job is not None:
         publishes = bool(publishing & set(_words(jobs[job].get("tasks")))) if job in jobs else None
-    return Schedule(name, interval, setting(name), cron(interval), str(job or ""), publishes)
+    return Schedule(name, interval, shipped, setting(name), cron(interval), str(job or ""), publishes)
 
 
 def _words(tasks: Any) -> Iterator[str]:

@@ -23,6 +23,7 @@ from coursera_connect.scheduling import blackout, meltano_schedules, zones
 from coursera_connect.scheduling.cron_times import DAYS, fires, parsed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
@@ -65,6 +66,8 @@ class Settings:
     usual_minutes: float = 30.0
     blackout: str = ""
     wait: float = 5.0
+    times: Mapping[str, str] | None = None
+    """Times of schedules by their setting; those of the environment where none are given."""
 
 
 @dataclass(eq=False)
@@ -96,7 +99,7 @@ class _Check:
         self.blackouts = blackout.parse(settings.blackout)
         self.slots = self._slots()
         self.ends = _ends(settings, self.now)
-        self.plans = [self._plan(schedule) for schedule in meltano_schedules.read(settings.project)]
+        self.plans = [self._plan(schedule) for schedule in meltano_schedules.read(settings.project, settings.times)]
 
     def _slots(self) -> list[datetime]:
         found: set[datetime] = set()
