@@ -75,11 +75,11 @@ $(VENV)/.meltano-ready: requirements.txt
 	@$(BIN)/python -m pip install -qq -r requirements.txt
 	@touch $@
 
-# Meltano leaves the settings of a plugin here while it runs, credentials among them. All else is private by itself.
-.meltano:
+# Meltano itself writes with the umask of the shell: the settings of a plugin while it runs, credentials among them, and logs.
+.meltano output:
 	@mkdir -m 700 $@
 
-$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS)) | .meltano
+$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
 	@echo "Setting up: Meltano installs the plugins (10 to 60 seconds, once) ..."
 	@$(BIN)/meltano --log-level=warning install
 	@touch $@

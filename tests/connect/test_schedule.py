@@ -314,8 +314,8 @@ def test_a_setting_outranks_the_interval_of_meltano_yml(school: School, monkeypa
 @pytest.mark.parametrize(
     ("cron", "remedy"),
     [
-        ("30 4 * * *", "connect settings set CONNECT_SCHEDULE_PUBLISH '15 4 * * *'"),
-        ("50 4 * * 1-5", "connect settings set CONNECT_SCHEDULE_PUBLISH '15 4 * * 1-5'"),
+        ("30 4 * * *", "set CONNECT_SCHEDULE_PUBLISH to '15 4 * * *'"),
+        ("50 4 * * 1-5", "set CONNECT_SCHEDULE_PUBLISH to '15 4 * * 1-5'"),
         ("30 4 1,15 * *", "change CONNECT_SCHEDULE_PUBLISH"),
     ],
 )

@@ -53,6 +53,7 @@ def test_a_whole_run_makes_no_file_that_others_can_read_and_closes_those_that_ar
         path.chmod(0o644)
     there = {name for name, _ in files(root)}
     seen: dict[str, int] = {}
+    exposed: set[str] = set()  # settings of a plugin, the secret among them
     ended = threading.Event()
 
     def watch() -> None:
@@ -60,6 +61,8 @@ def test_a_whole_run_makes_no_file_that_others_can_read_and_closes_those_that_ar
             for name, mode in files(root):
                 if name not in there:
                     seen[name] = seen.get(name, 0) | mode
+                if name.endswith(".config.json") and (root / ".meltano").stat().st_mode & OPEN:
+                    exposed.add(name)
             time.sleep(0.02)
 
     watcher = threading.Thread(target=watch)
@@ -88,6 +91,8 @@ def test_a_whole_run_makes_no_file_that_others_can_read_and_closes_those_that_ar
     assert any(name.startswith("transform/logs/dbt") for name in ours)
     assert any(name.startswith("transform/target/") for name in ours)
     assert sandbox
+    assert any(name.endswith(".config.json") for name in seen)
+    assert not exposed
     open_files = {name: oct(mode) for name, mode in (ours | sandbox).items() if mode & OPEN}
     assert not open_files
 

@@ -131,10 +131,11 @@ def test_a_profile_is_added_by_a_file_and_followed_by_a_publish(
     assert [problem["rule"] for problem in refused["problems"]] == ["reader-code"]
 
 
-def test_the_folder_that_secrets_pass_through_is_made_for_its_owner_only(tmp_path: Path) -> None:
+def test_folders_that_secrets_and_people_pass_through_are_made_for_their_owner_only(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
-    run("make", ".meltano", cwd=tmp_path)
-    assert stat.S_IMODE((tmp_path / ".meltano").stat().st_mode) == 0o700
+    run("make", ".meltano", "output", cwd=tmp_path)
+    for name in (".meltano", "output"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
     (tmp_path / ".meltano").rmdir()
     for name in ("requirements.txt", "meltano.yml", "requirements-dev.txt"):
         (tmp_path / name).touch()

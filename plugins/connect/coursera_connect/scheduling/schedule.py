@@ -333,7 +333,7 @@ def _remedy(schedule: Schedule, minutes: int) -> str:
     if not found or (total < 0 and found[3] != "*"):
         return f"change {schedule.setting}"
     hour, minute = divmod(total // 5 * 5 % _DAY_MINUTES, 60)
-    return f"connect settings set {schedule.setting} '{minute} {hour} * * {found[3]}'"
+    return f"set {schedule.setting} to '{minute} {hour} * * {found[3]}'"
 
 
 def sync_crons(text: str) -> list[str]:
