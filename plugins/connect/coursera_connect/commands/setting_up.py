@@ -68,6 +68,15 @@ class _Walk:
                 self.values[name] = value
             os.environ[name] = value
 
+    @property
+    def of_the_tap(self) -> dict[str, str]:
+        """Answers that are settings of the tap, by their names there."""
+        return {
+            name: self.values[variable]
+            for name, variable in (("client_id", _ID), ("client_secret", _SECRET), ("org_id", _ORG))
+            if variable in self.values
+        }
+
     # The steps
 
     def credentials(self) -> None:
@@ -86,11 +95,11 @@ class _Walk:
         name = self._answer("client_id", "Client ID", os.environ.get(_ID, ""))
         secret = self._secret("client_secret_file", "Secret Key", _SECRET)
         self.set_(**{_ID: name, _SECRET: secret})
-        click.echo(f"OK: {connection.credentials()}")
+        click.echo(f"OK: {connection.credentials(self.of_the_tap)}")
 
     def _organisation(self) -> None:
         self.set_(**{_ORG: self._answer("org_id", "Organisation ID", os.environ.get(_ORG, ""))})
-        outcome, programs = connection.tried(click.echo)
+        outcome, programs = connection.tried(click.echo, self.of_the_tap)
         if not outcome["passed"]:
             raise ConnectError("The connection test did not pass: correct what it says.")
         self.programs = programs
@@ -99,7 +108,7 @@ class _Walk:
         """Show the programs, and take which of them are synced; the others are left out on purpose."""
         content = files.sound(self.mapping, files.SCHOOLS)
         mapped = mapped_schools.from_file(content)
-        source = connection.programs()
+        source = connection.programs(self.of_the_tap)
         plan = mapped_schools.Plan(source, mapped)
         listed = [entry for entry in mapped_schools.listed(source, mapped) if entry.program_id in source]
         states = mapped_schools.STATES if mapped_schools.chooses(mapped) else {**mapped_schools.STATES, "missing": ""}
@@ -187,7 +196,7 @@ class _Walk:
             env_file.write(place, self.values)
             click.echo(f"Wrote {place}.")
         if self.programs is not None:
-            connection.remember(self.package, self.programs)
+            connection.remember(self.package, self.programs, self.of_the_tap)
         if self.plan is not None and self.plan.changes:
             gone = leaving(self.database, self.wait, self.plan.lost) if self.plan.lost else None
             schools = dict(gone.schools) if gone else {}
@@ -198,7 +207,6 @@ class _Walk:
 
             files.save(self._content, mapped_schools.rows(self.plan.after), self.wait, agree)
             click.echo(f"Wrote {self._content.path}.")
-        self.values, self.plan = {}, None
 
     def preview(self) -> None:
         """Load once, and show what a publish would make of it."""
@@ -421,7 +429,7 @@ def _show(walk: _Walk) -> None:
 
 
 def _finish(walk: _Walk) -> None:
-    missing = setting_up.missing(walk.project, walk.environment, walk.package, walk.mapping)
+    missing = setting_up.missing(walk.project, walk.environment, walk.package, walk.mapping, walk.of_the_tap)
     if not missing:
         click.echo("The set-up is finished: nothing is missing.")
         return

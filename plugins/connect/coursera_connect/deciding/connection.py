@@ -19,7 +19,7 @@ from coursera_connect.errors import ConnectError, OutputError, RefusedError
 from coursera_connect.publishing import package as packages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tap_coursera.tap import TapCoursera
@@ -53,33 +53,33 @@ def test(package: Path, show: Callable[[str], object]) -> dict[str, Any]:
     return outcome
 
 
-def remember(package: Path, programs: int) -> None:
-    """Write the record: the test has passed with the settings of now, and found so many programs.
+def remember(package: Path, programs: int, answers: Mapping[str, str] | None = None) -> None:
+    """Write the record: the test has passed, and found so many programs; `answers` as in `tried`.
 
     Raises:
         ConnectError: when the record cannot be written.
     """
     passed_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-    _write(package.with_name(RECORD), {"passed_at": passed_at, **_chosen(), "programs": programs})
+    _write(package.with_name(RECORD), {"passed_at": passed_at, **_chosen(answers), "programs": programs})
 
 
-def credentials() -> str:
-    """Ask for a token alone, and return the sentence of that check.
+def credentials(answers: Mapping[str, str]) -> str:
+    """Ask for a token alone, and return the sentence of that check; `answers` as in `tried`.
 
     Raises:
         ConnectError: when the credentials are refused, or Coursera cannot be asked.
     """
     from tap_coursera import connection  # noqa: PLC0415 - see above
 
-    tap = _tap(org_id=_ANY_ORG)
+    tap = _tap({**answers, "org_id": _ANY_ORG})
     check = next(connection.checks(tap.client, tap.config))
     if check.verdict is not connection.Verdict.OK:
         raise ConnectError(check.sentence)
     return check.sentence
 
 
-def require(package: Path) -> None:
-    """Do nothing when the test has passed for the organisation and address that are set now.
+def require(package: Path, answers: Mapping[str, str] | None = None) -> None:
+    """Do nothing when the test has passed for the organisation and address that are set now; `answers` as in `tried`.
 
     Raises:
         RefusedError: saying which command to run.
@@ -87,7 +87,7 @@ def require(package: Path) -> None:
     tested = _tested_before(package.with_name(RECORD))
     if tested is None:
         raise RefusedError(f"Mapping starts when the connection test has passed, and none has yet: run {TEST} first.")
-    chosen = _chosen()
+    chosen = _chosen(answers)
     for name, what in (("org_id", "organisation"), ("api_url", "address of the API")):
         if tested[name] != chosen[name]:
             raise RefusedError(
@@ -105,8 +105,8 @@ def _tested_before(record: Path) -> dict[str, str] | None:
         return None
 
 
-def programs() -> dict[str, str]:
-    """Return the programs that Coursera has now: names by id, in the order of the ids.
+def programs(answers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the programs that Coursera has now: names by id, in the order of the ids; `answers` as in `tried`.
 
     Raises:
         ConnectError: when a setting is missing or wrong, or Coursera cannot be asked.
@@ -114,17 +114,20 @@ def programs() -> dict[str, str]:
     from tap_coursera.errors import TapError  # noqa: PLC0415 - see above
 
     try:
-        return _programs(_tap())
+        return _programs(_tap(answers))
     except TapError as error:
         raise ConnectError(str(error)) from error
 
 
-def tried(show: Callable[[str], object]) -> tuple[dict[str, Any], int]:
-    """Make the five checks; return what `test` returns, and how many programs there are. Nothing is written."""
+def tried(show: Callable[[str], object], answers: Mapping[str, str] | None = None) -> tuple[dict[str, Any], int]:
+    """Make the five checks; return what `test` returns, and how many programs there are. Nothing is written.
+
+    `answers` are settings of the tap that are not stored yet, and outrank those that are.
+    """
     from tap_coursera import connection  # noqa: PLC0415 - see above
     from tap_coursera.errors import TapError  # noqa: PLC0415
 
-    tap = _tap()
+    tap = _tap(answers)
     made: list[connection.Check] = []
 
     def noted(check: connection.Check) -> connection.Check:
@@ -143,8 +146,8 @@ def tried(show: Callable[[str], object]) -> tuple[dict[str, Any], int]:
     return {"passed": code is connection.ExitCode.OK, "exit_code": int(code), "checks": checks}, number
 
 
-def _tap(**chosen: str) -> TapCoursera:
-    """The tap with the settings of the environment, and those that are chosen where it has none."""
+def _tap(answers: Mapping[str, str] | None = None) -> TapCoursera:
+    """The tap with the settings of the environment, and with answers that outrank them."""
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415 - see above
 
     from tap_coursera import settings  # noqa: PLC0415
@@ -152,10 +155,15 @@ def _tap(**chosen: str) -> TapCoursera:
 
     if wrong := settings.unreadable_numbers(os.environ):
         raise ConnectError(" ".join(wrong))
+    before = dict(os.environ)
+    os.environ.update({f"TAP_COURSERA_{name.upper()}": value for name, value in (answers or {}).items()})
     try:
-        return TapCoursera(config=chosen, parse_env_config=True, setup_mapper=False)
+        return TapCoursera(config={}, parse_env_config=True, setup_mapper=False)
     except ConfigValidationError as error:
         raise ConnectError(" ".join(error.errors)) from error
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _programs(tap: TapCoursera) -> dict[str, str]:
@@ -164,14 +172,13 @@ def _programs(tap: TapCoursera) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _chosen() -> dict[str, str]:
-    """Whose data the settings of now would read."""
+def _chosen(answers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Whose data the settings of now would read, with answers that outrank them."""
     from tap_coursera.errors import USUAL  # noqa: PLC0415 - see above
 
-    return {
-        "org_id": os.environ.get("TAP_COURSERA_ORG_ID", ""),
-        "api_url": os.environ.get("TAP_COURSERA_API_URL", "") or USUAL["api_url"],
-    }
+    told = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}", "") for name in ("org_id", "api_url")}
+    told |= answers or {}
+    return {"org_id": told["org_id"], "api_url": told["api_url"] or USUAL["api_url"]}
 
 
 def _write(record: Path, passed: dict[str, Any]) -> None:

@@ -36,15 +36,20 @@ def times(project: Path, lms_sync_time: str, lms_time_zone: str) -> dict[str, st
     return {}
 
 
-def missing(project: Path, environment: str, package: Path, mapping: Path) -> list[tuple[str, str]]:
-    """Return what is still to be done, each as a sentence and the command that does it."""
+def missing(
+    project: Path, environment: str, package: Path, mapping: Path, answers: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Return what is still to be done, each as a sentence and the command that does it.
+
+    `answers` are settings of the tap that were given just now.
+    """
     found: list[tuple[str, str]] = []
     try:
-        connection.require(package)
+        connection.require(package, answers)
     except RefusedError:
         found.append(("The connection test has not passed.", "connect test"))
     else:
-        if number := _undecided(mapping):
+        if number := _undecided(mapping, answers):
             are = "programs are" if number > 1 else "program is"
             found.append((f"{number} {are} neither mapped nor left out.", "connect schools list --filter missing"))
     sync, zone = os.environ.get(schedule.SYNC_TIME, ""), os.environ.get(schedule.LMS_ZONE, "")
@@ -62,11 +67,11 @@ def missing(project: Path, environment: str, package: Path, mapping: Path) -> li
     return found
 
 
-def _undecided(mapping: Path) -> int:
+def _undecided(mapping: Path, answers: Mapping[str, str]) -> int:
     mapped = schools.from_file(files.sound(mapping, files.SCHOOLS))
     if not schools.chooses(mapped):
         return 0
-    return sum(entry.state == schools.MISSING for entry in schools.listed(connection.programs(), mapped))
+    return sum(entry.state == schools.MISSING for entry in schools.listed(connection.programs(answers), mapped))
 
 
 def _late(project: Path, lms_sync_time: str, lms_time_zone: str, times: Mapping[str, str] | None = None) -> bool:
