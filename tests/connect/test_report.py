@@ -59,7 +59,8 @@ def test_a_publish_leaves_a_page_that_says_how_it_is_and_names_nobody(published:
     assert page.headline == "The sync is healthy: the package is new, and nothing was blocked."
     for said in (
         "District", "40 people", "3 classes, 60 enrollments, 60 grades", "oneroster.zip",
-        "Map 1 program to a school, or leave it out knowingly.", "connect schools map '-p; rm' --save",
+        "Map 1 program to a school, or leave it out.", "connect schools map '-p; rm' --save",
+        "connect schools leave-out '-p; rm' --save",
         "Take out Old: Coursera does not have the program any more.", "connect schools unmap gone --save",
         "44 of 60 enrollments of current members are completed", "renamed at Coursera",
         "60 enrollments added", "7 not-a-member", "e.ka1.3",
