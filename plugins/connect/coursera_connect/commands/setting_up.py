@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from coursera_connect.database.warehouse import Location
 
-_ID, _SECRET, _ORG = (f"TAP_COURSERA_{name}" for name in ("CLIENT_ID", "CLIENT_SECRET", "ORG_ID"))
+_OF_THE_TAP = "TAP_COURSERA_"
 _PROFILE, _DELIVERY = "CONNECT_PROFILE", "CONNECT_DELIVERY"
 _KEY_FILE, _PASSWORD = "CONNECT_DELIVERY_KEY_FILE", "CONNECT_DELIVERY_PASSWORD"
-_HIDDEN = {_SECRET, _DELIVERY, _PASSWORD}
+_HIDDEN = {f"{_OF_THE_TAP}CLIENT_SECRET", _DELIVERY, _PASSWORD}
 _NUMBERS = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 _PREVIEW = (
     ("run", "connect:lock", "tap-coursera", "target-warehouse", "dbt:build"),
@@ -57,6 +57,9 @@ class _Walk:
     """Options that were typed."""
     asks: bool
     values: dict[str, str] = field(default_factory=dict)
+    """Answers to be written, by environment variable."""
+    credentials: dict[str, str] = field(default_factory=dict)
+    """Answers that have passed, by their names in the tap."""
     plan: mapped_schools.Plan | None = None
     programs: int | None = None
     """Programs that the connection test found, when it has passed."""
@@ -68,47 +71,35 @@ class _Walk:
                 self.values[name] = value
             os.environ[name] = value
 
-    @property
-    def of_the_tap(self) -> dict[str, str]:
-        """Answers that are settings of the tap, by their names there."""
-        return {
-            name: self.values[variable]
-            for name, variable in (("client_id", _ID), ("client_secret", _SECRET), ("org_id", _ORG))
-            if variable in self.values
-        }
-
     # The steps
 
-    def credentials(self) -> None:
+    def connection(self) -> None:
         """Ask for the three values, and try each as soon as it can be tried."""
-        before = {name: os.environ.get(name, "") for name in (_ID, _SECRET, _ORG)}
-        try:
-            self._repeated(self._token)
-            self._repeated(self._organisation)
-        except BaseException:
-            self.set_(**before)
-            for name in before:
-                self.values.pop(name, None)
-            raise
+        now = connection.known()
+        found: dict[str, str] = {}
 
-    def _token(self) -> None:
-        name = self._answer("client_id", "Client ID", os.environ.get(_ID, ""))
-        secret = self._secret("client_secret_file", "Secret Key", _SECRET)
-        self.set_(**{_ID: name, _SECRET: secret})
-        click.echo(f"OK: {connection.credentials(self.of_the_tap)}")
+        def token() -> None:
+            found["client_id"] = self._answer("client_id", "Client ID", found.get("client_id") or now["client_id"])
+            found["client_secret"] = self._secret("client_secret_file", "Secret Key", now["client_secret"])
+            click.echo(f"OK: {connection.credentials(found)}")
 
-    def _organisation(self) -> None:
-        self.set_(**{_ORG: self._answer("org_id", "Organisation ID", os.environ.get(_ORG, ""))})
-        outcome, programs = connection.tried(click.echo, self.of_the_tap)
-        if not outcome["passed"]:
-            raise ConnectError("The connection test did not pass: correct what it says.")
-        self.programs = programs
+        def organisation() -> None:
+            found["org_id"] = self._answer("org_id", "Organisation ID", now["org_id"])
+            outcome, programs = connection.tried(click.echo, found)
+            if not outcome["passed"]:
+                raise ConnectError("The connection test did not pass: correct what it says.")
+            self.programs = programs
+
+        self._repeated(token)
+        self._repeated(organisation)
+        self.credentials = found
+        self.values |= {f"{_OF_THE_TAP}{name.upper()}": value for name, value in found.items() if value != now[name]}
 
     def schools(self) -> None:
         """Show the programs, and take which of them are synced; the others are left out on purpose."""
         content = files.sound(self.mapping, files.SCHOOLS)
         mapped = mapped_schools.from_file(content)
-        source = connection.programs(self.of_the_tap)
+        source = connection.programs(self.credentials)
         plan = mapped_schools.Plan(source, mapped)
         listed = [entry for entry in mapped_schools.listed(source, mapped) if entry.program_id in source]
         states = mapped_schools.STATES if mapped_schools.chooses(mapped) else {**mapped_schools.STATES, "missing": ""}
@@ -180,7 +171,7 @@ class _Walk:
         driver: dict[str, Any] = {}
         if addresses.parse(target).scheme in addresses.SFTP:
             key = click.prompt("Key file (blank for a password)", os.environ.get(_KEY_FILE, ""), show_default=True)
-            password = "" if key else self._secret("", "Password", _PASSWORD)
+            password = "" if key else self._secret("", "Password", os.environ.get(_PASSWORD, ""))
             self.set_(**{_KEY_FILE: key, _PASSWORD: password})
             driver = {"key_file": key, "password": password}
         if click.confirm("Try it now? That writes a tiny file there and removes it", default=True):
@@ -196,7 +187,7 @@ class _Walk:
             env_file.write(place, self.values)
             click.echo(f"Wrote {place}.")
         if self.programs is not None:
-            connection.remember(self.package, self.programs, self.of_the_tap)
+            connection.remember(self.package, self.programs, self.credentials)
         if self.plan is not None and self.plan.changes:
             gone = leaving(self.database, self.wait, self.plan.lost) if self.plan.lost else None
             schools = dict(gone.schools) if gone else {}
@@ -240,8 +231,7 @@ class _Walk:
 
         return click.prompt(question, default=now or None, value_proc=value)
 
-    def _secret(self, option: str, question: str, name: str) -> str:
-        now = os.environ.get(name, "")
+    def _secret(self, option: str, question: str, now: str) -> str:
         if file := self.given.get(option):
             return one_line(file.read())
         if not self.asks:
@@ -286,7 +276,7 @@ def _choice(programs: list[str]) -> Callable[[str], list[str]]:
 
 
 _STEPS: tuple[tuple[str, str, Callable[[_Walk], None], tuple[str, ...]], ...] = (
-    ("credentials", "Credentials of Coursera", _Walk.credentials, ("client_id", "client_secret_file", "org_id")),
+    ("credentials", "Credentials of Coursera", _Walk.connection, ("client_id", "client_secret_file", "org_id")),
     ("programs", "Programs and schools", _Walk.schools, ("all_programs", "programs")),
     ("lms", "When the LMS syncs", _Walk.lms, ("lms_sync_time", "lms_time_zone")),
     ("profile", "What the LMS reads", _Walk.profile, ("profile",)),
@@ -429,7 +419,7 @@ def _show(walk: _Walk) -> None:
 
 
 def _finish(walk: _Walk) -> None:
-    missing = setting_up.missing(walk.project, walk.environment, walk.package, walk.mapping, walk.of_the_tap)
+    missing = setting_up.missing(walk.project, walk.environment, walk.package, walk.mapping, walk.credentials)
     if not missing:
         click.echo("The set-up is finished: nothing is missing.")
         return

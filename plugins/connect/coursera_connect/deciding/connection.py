@@ -63,6 +63,13 @@ def remember(package: Path, programs: int, answers: Mapping[str, str] | None = N
     _write(package.with_name(RECORD), {"passed_at": passed_at, **_chosen(answers), "programs": programs})
 
 
+def known() -> dict[str, str]:
+    """Return the credentials that are set now, by their names in the tap; blank where one is not."""
+    return {
+        name: os.environ.get(f"TAP_COURSERA_{name.upper()}", "") for name in ("client_id", "client_secret", "org_id")
+    }
+
+
 def credentials(answers: Mapping[str, str]) -> str:
     """Ask for a token alone, and return the sentence of that check; `answers` as in `tried`.
 
