@@ -93,6 +93,8 @@ for name, cron in LISTED["crons"].items():
             task_id="meltano",
             bash_command=command,
             cwd=str(PROJECT),
+            env={"MELTANO_JOB_TRIGGER": f"schedule:{name}"},  # the journal credits the run to its schedule
+            append_env=True,
             pool=POOL,
             do_xcom_push=False,
             execution_timeout=LONGEST_TRY,

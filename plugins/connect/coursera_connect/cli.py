@@ -14,6 +14,7 @@ from coursera_connect.commands import (
     publishing,
     quality,
     report,
+    running,
     scheduling,
     serve,
     setup,
@@ -64,6 +65,7 @@ def main(debug: bool) -> None:
 
 for _command in (
     *setup.COMMANDS,
+    *running.COMMANDS,
     scheduling.schedule,
     locking.lock,
     publishing.preview,

@@ -12,10 +12,10 @@ import click
 
 from coursera_connect.commands import options
 from coursera_connect.errors import RefusedError, UsageError
+from coursera_connect.jobs import health
 from coursera_connect.meltano import PROJECT
 from coursera_connect.scheduling import crontab, scheduled, scheduled_run, user_timers, zones
 from coursera_connect.scheduling import schedule as schedules
-from coursera_connect.telling import notices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,9 +54,7 @@ _how = options.together(
         type=options.PATH,
         help="Meltano's executable.  [default: the one that the project was last used with]",
     ),
-    options.setting(
-        "--logs", env="CONNECT_SCHEDULE_LOGS", type=options.PATH, default="output/logs", help="Folder of the logs."
-    ),
+    options.logs,
     options.setting(
         "--umask",
         env="CONNECT_SCHEDULE_UMASK",
@@ -223,7 +221,7 @@ def _difference(found: str, wanted: str) -> list[str]:
 def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen: Any) -> None:
     """Run a schedule of meltano.yml into its log; this is what the installed entries call.
 
-    If it fails, the last lines of the log are repeated, and the webhook is told.
+    If it fails, the cause and the last lines of the log are repeated, and whoever is to be told is.
 
     \b
     Example:
@@ -238,28 +236,20 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
     owner = owner_of(chosen)
     logs: Path = chosen["logs"].absolute()
     meltano = scheduled.meltano(owner, chosen["meltano"])
-    one = scheduled_run.Run(name, owner.project, owner.environment, meltano, logs, _umask(umask))
+    one = scheduled_run.Scheduled(name, owner.project, owner.environment, meltano, logs, _umask(umask))
     if interval and not scheduled_run.due(
         one, interval, zones.zone(time_zone, "--time-zone"), datetime.now(timezone.utc)
     ):
         return
-    code, last = scheduled_run.execute(one)
+    watched = scheduled_run.execute(one)
+    code = watched.run.exit_code
     if code:
-        click.echo(f"Error: {name} of {owner.environment} failed (exit code {code}); {one.log} ends:", err=True)
-        click.echo("\n".join(last), err=True)
+        words = health.told(watched.run)
+        click.echo(f"Error: {name} of {owner.environment} failed (exit code {code}).", err=True)
+        click.echo(f"{words['sentence']} {words['more']}".strip(), err=True)
+        click.echo(f"{one.log} ends:", err=True)
+        click.echo("\n".join(watched.last), err=True)
         sys.exit(code)
 
 
-@click.command(hidden=True)
-@click.argument("name")
-@click.option("--code", type=int, required=True, help="Its exit code.")
-@options.webhook
-def failed(name: str, code: int, webhook: str) -> None:
-    """Tell the webhook, if there is one, that a run of a schedule failed; `run` calls it through Meltano."""
-    if webhook:
-        why = f"The schedule {name} ended with exit code {code}; the end of its log says why."
-        if warning := notices.post(webhook, {"outcome": "failed", "why": why}):
-            click.echo(f"Warning: {warning}", err=True)
-
-
-COMMANDS = (install, remove, status, run, failed)
+COMMANDS = (install, remove, status, run)

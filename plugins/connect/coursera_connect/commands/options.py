@@ -63,7 +63,19 @@ database = together(
     ),
 )
 package = setting("--package", env="CONNECT_PACKAGE", type=PATH, default="output/oneroster.zip", help="The package.")
-webhook = setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended.")
+raw_schema = setting("--raw-schema", env="CONNECT_RAW_SCHEMA", default="coursera", help="Schema of the streams.")
+logs = setting(
+    "--logs", env="CONNECT_SCHEDULE_LOGS", type=PATH, default="output/logs", help="Folder of the logs of runs."
+)
+notified = together(
+    setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended, as JSON."),
+    setting(
+        "--notify",
+        env="CONNECT_NOTIFY",
+        default="",
+        help="Addresses of people and chats that are told, as apprise writes them: mailto://, msteams://, slack://.",
+    ),
+)
 wait = setting(
     "--wait",
     env="CONNECT_WAIT",
@@ -105,6 +117,12 @@ lms_time_zone = setting(
     env="CONNECT_LMS_TIME_ZONE",
     default="UTC",
     help="IANA time zone of the LMS, in which it syncs and in which a black-out's days begin.",
+)
+schedule_time_zone = setting(
+    "--schedule-time-zone",
+    env="CONNECT_SCHEDULE_TIME_ZONE",
+    default="",
+    help="IANA time zone of the schedules.  [default: that of the LMS]",
 )
 consent_until = setting(
     "--consent-until",

@@ -389,6 +389,18 @@ def _of_setting(database: Warehouse, files: list[str], reason: str) -> list[Drop
     return drops or [Drop("", "", 0, 0, reason, (), reason)]
 
 
+def totals(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield per file: rows, and what was added, changed, removed and held; a row of several schools counts once."""
+    names = ("total", "added", "changed", "removed", "held")
+    for file in files:
+        moved = ", ".join(
+            f"(select count(*) from {at('changes', file)} where what = {literal(what)})" for what in names[1:4]
+        )
+        held = f"(select count(distinct sourced_id) from held where file = {literal(file)})"
+        row = database.row(f"select (select count(*) from {at('now', file)}), {moved}, {held}")
+        yield {"file": file, **dict(zip(names, map(int, row), strict=True))}
+
+
 def counts(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield per file and school: total, and what was added, changed, removed and held."""
     for file in files:

@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from cronsim import CronSimError
 
 from coursera_connect.errors import UsageError
 from coursera_connect.meltano import PROJECT
+from coursera_connect.scheduling.cron_times import fires
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
+    from zoneinfo import ZoneInfo
 
+DAYS_AHEAD = 15
 _FILE = "meltano.yml"
 _CONNECT = "connect"
 _PUBLISH = "publish"
@@ -74,6 +81,40 @@ def read(project: Path, times: Mapping[str, str] | None = None) -> list[Schedule
     jobs = {str(job.get("name")): job for part in parts for job in _entries(part, "jobs")}
     publishing = _publishing(parts)
     return [_schedule(entry, jobs, publishing, chosen) for part in parts for entry in _entries(part, "schedules")]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A time at which a schedule starts its job; `loads` is whether that reads from Coursera."""
+
+    at: datetime
+    schedule: str
+    loads: bool
+
+
+def starts(project: Path, zone: ZoneInfo, now: datetime) -> list[Start]:
+    """Return when the schedules of the project folder start within the next DAYS_AHEAD days, the next one first."""
+    found = []
+    for one in read(project):
+        loads = any(word.startswith("tap-") for word in steps(project, one.job))
+        with suppress(CronSimError):
+            times = fires(one.cron, zone, now, now + timedelta(days=DAYS_AHEAD)) if one.cron else ()
+            found += [Start(moment, one.name, loads) for moment in times]
+    return sorted(found, key=lambda start: start.at)
+
+
+def jobs(project: Path) -> list[str]:
+    """Return the names of the jobs of the project folder."""
+    return [str(entry.get("name")) for part in _parts(project) for entry in _entries(part, "jobs")]
+
+
+def steps(project: Path, job: str) -> list[str]:
+    """Return the words of a job's tasks, such as `connect:lock` and `tap-coursera`; none where it is not defined."""
+    for part in _parts(project):
+        for entry in _entries(part, "jobs"):
+            if entry.get("name") == job:
+                return list(_words(entry.get("tasks")))
+    return []
 
 
 def environments(project: Path) -> list[str]:
