@@ -37,7 +37,8 @@ def sandbox_answers(project: Project) -> bool:
 def test_two_days_of_demo_and_a_broken_one(project: Project) -> None:
     first = demo(project)
     assert first.returncode == 0, first.stdout + first.stderr
-    for said in ("[1/4]", "[4/4]", "enrollments", "results.csv", "oneroster.zip", "Try next"):
+    for said in ("demo of sandbox ended well", "This is the sandbox", "enrollments", "results.csv", "oneroster.zip",
+                 "Page: output/sandbox/report.html", "Log: output/sandbox/logs/demo.log", "Try next"):  # fmt: skip
         assert said in first.stdout
     assert len(first.stdout.splitlines()) <= 80
     assert project.warehouse.is_file()
@@ -55,6 +56,7 @@ def test_two_days_of_demo_and_a_broken_one(project: Project) -> None:
     page.write_text(page.read_text().replace(ORG, "SandboxOrg-BBBBBBBBB_B"))
     broken = demo(project)
     assert broken.returncode != 0
+    assert "The last load failed (demo). tap-coursera: " in broken.stdout
     assert "org_id" in broken.stdout
     assert not sandbox_answers(project)
     assert project.package.read_bytes() == package

@@ -160,7 +160,9 @@ def guard(database: Warehouse, columns: dict[str, list[str]], settings: Settings
             found.warnings += _added(database, file, steps)
         # Looked at in any case: a row that stays as it is leaves a school with what it belongs to.
         for drop in _removed(database, file, Threshold(0, 1) if steps.remakes(file) else removal):
-            reasoned = replace(drop, reason=drop.reason + steps.other_settings)
+            cause = steps.other_settings.removeprefix("; ")
+            words = cause if steps.remakes(file) else "; ".join(filter(None, (drop.headline, cause)))
+            reasoned = replace(drop, reason=drop.reason + steps.other_settings, headline=words or drop.headline)
             found.decide(reasoned, removals, steps.covering(drop, found.used))
         if "changed" in moved:
             _look_at_changes(database, file, names, settings, steps, found)
