@@ -17,6 +17,8 @@ from coursera_connect.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
 _ROWS_SHOWN = 3
 _PROBLEMS_SHOWN = 20
 _ENDED = {"refused": "was refused", "blocked": "was blocked by a guard", "skipped": "was skipped"}
@@ -60,7 +62,8 @@ def published(report: dict[str, Any]) -> str:
         lines.append(f"Since the last publish: {_moved(report['totals'])}.")
     if report["delivery"]:
         lines.append(f"Delivered to {report['delivery']['target_shown']}.")
-    return "\n".join([*report["not_excluded"], *lines, *_held(report), *report["warnings"], *_warnings(report)])
+    lines = [*report["not_excluded"], *lines, *_held(report), *report["warnings"], *_warnings(report), *_sandbox()]
+    return "\n".join(lines)
 
 
 def refused(report: dict[str, Any], where: Path) -> str:
@@ -69,10 +72,11 @@ def refused(report: dict[str, Any], where: Path) -> str:
     lines += [f"{guards.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
     commands = guards.commands(report["blocked"])
     if commands:
-        lines.append(f"If that is right, once: {', '.join(commands)}")
+        lines.append(f"If that is right, once: {', '.join(map(meltano.printed, commands))}")
     lines += _held(report) + _warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
-    return "\n".join([*report["not_excluded"], *lines, f"Not published, {stays}. All findings: {near(where)}"])
+    lines += [f"Not published, {stays}. All findings: {near(where)}", *_sandbox()]
+    return "\n".join([*report["not_excluded"], *lines])
 
 
 def checked(report: dict[str, Any]) -> str:
@@ -93,7 +97,7 @@ def preview(report: dict[str, Any]) -> None:
     lines = report["not_excluded"] + _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
     lines += [f"Would be blocked: {guards.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
-    lines.append(told or f"It would be published. The package to look at: {near(report['package'])}")
+    lines += [*_sandbox(), told or f"It would be published. The package to look at: {near(report['package'])}"]
     console.print("\n".join(lines), soft_wrap=True)
 
 
@@ -129,12 +133,23 @@ def _held(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-SANDBOX = "This is the sandbox: a made-up college on this machine, and nothing of it leaves it."
-"""What every screen of the sandbox says."""
+_SANDBOX = "This is the sandbox: a made-up college on this machine, and nothing of it leaves it."
 
 
-def failed(told: dict[str, Any]) -> None:
-    """Print what failed, why, and what to type."""
+def _sandbox() -> list[str]:
+    """Return the line that every screen of the sandbox has."""
+    return [_SANDBOX] if meltano.environment_of_now() == meltano.SANDBOX else []
+
+
+def _print_sandbox(console: Console) -> None:
+    for line in _sandbox():
+        console.print(f"{line}\n", soft_wrap=True)
+
+
+def failed(told: dict[str, Any], *, where: bool = False) -> None:
+    """Print what failed, why, and what to type; `where` is whether the screen begins with it."""
+    if where:
+        _print_sandbox(tables.console())
     lines = [f"{told['sentence']} {told['more']}".strip(), *(f"  {command}" for command in told["commands"])]
     tables.console().print("\n".join(lines), soft_wrap=True)
 
@@ -142,8 +157,7 @@ def failed(told: dict[str, Any]) -> None:
 def summary(facts: dict[str, Any]) -> None:
     """Print the summary of a run."""
     console = tables.console()
-    if facts["environment"] == meltano.SANDBOX:
-        console.print(f"{SANDBOX}\n", soft_wrap=True)
+    _print_sandbox(console)
     if facts["failed"]:
         failed(facts["failed"])
         if facts["last_load"]:
@@ -235,6 +249,7 @@ def _problems(report: dict[str, Any], severity: str) -> list[str]:
 def runs(found: dict[str, Any]) -> None:
     """Print the runs of jobs and the publishes, those that are one in one line."""
     console = tables.console()
+    _print_sandbox(console)
     rows = sorted([*_job_rows(found), *_other_rows(found)], key=lambda row: row["at"], reverse=True)
     if not rows:
         console.print(f"Nothing has run yet: {meltano.printed('connect run roster-sync')}")
@@ -293,6 +308,7 @@ def _other_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def run(found: dict[str, Any]) -> None:
     """Print one run."""
     console = tables.console()
+    _print_sandbox(console)
     lines = [
         f"run {found['run']}: {found['outcome']}" + (f", {found['why']}" if found["why"] else ""),
         f"from {found['started_at']} to {found['finished_at']}; data as of {found['data_as_of'] or 'an unknown time'}",

@@ -157,7 +157,7 @@ def _show(  # noqa: PLR0913 - what is known of the run, and where
             click.echo(f"Page: {screen.near(page)}")
     else:
         told = health.told(run)
-        screen.failed(told)
+        screen.failed(told, where=True)
     click.echo(f"Log: {place}")
 
 

@@ -205,9 +205,11 @@ def _blocked(report: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     if not rows:
         return []
-    commands = ", then ".join(f"`{one}`" for one in guards.commands(_of(report, "blocked")))
+    environment = report.get("environment") or None
+    commands = guards.commands(_of(report, "blocked"))
+    typed = ", then ".join(f"`{meltano.printed(one, environment)}`" for one in commands)
     remedy = (
-        f"If that is right, agree to it and publish again: {commands}. If not, look in Coursera for what is wrong "
+        f"If that is right, agree to it and publish again: {typed}. If not, look in Coursera for what is wrong "
         "there. `connect history show` tells which rows."
     )
     return [*_table(("file", "school", "before", "rows", "reason"), rows, "llrrl"), "", remedy]
