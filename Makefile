@@ -1,4 +1,4 @@
-# Everything else is `meltano …`; see README.md.
+# Everything else is `connect …` and `meltano …`; see README.md.
 PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -79,16 +79,19 @@ $(VENV)/.meltano-ready: requirements.txt
 .meltano output:
 	@mkdir -m 700 $@
 
-$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
+$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml scripts/launch.py $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
 	@echo "Setting up: Meltano installs the plugins (10 to 60 seconds, once) ..."
+	@$(BIN)/python scripts/launch.py install
 	@$(BIN)/meltano --log-level=warning install
+	@[ -e environments/prod/settings.yml ] || $(BIN)/connect --environment=sandbox environment add prod
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.meltano-ready requirements-dev.txt $(addsuffix /pyproject.toml,$(PARTS))
 	@echo "Setting up: test and lint tools ..."
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt
+	@$(BIN)/python scripts/launch.py install
 	@touch $@
 
 # What can be made anew. The data, the ledger and the bookmarks of your organisation cannot.
 clean:
-	rm -rf $(VENV) .bench $(addprefix .meltano/,extractors loaders utilities run) output/sandbox transform/target transform/logs
+	rm -rf $(VENV) .bench $(addprefix .meltano/,extractors loaders utilities run coursera-sandbox) output/sandbox transform/target transform/logs

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coursera_connect.deciding import items, mapping
+from coursera_connect.deciding import environments, items, mapping
 from coursera_connect.errors import OutputError, RefusedError, UsageError
 from tests.connect.desk import HEADERS, Desk
 
@@ -236,9 +236,9 @@ def test_no_sentence_about_a_file_names_a_person(desk: Desk) -> None:
     assert not [word for word in ("ann", "Bea", "bea", "cy@", "@") if word in said]
 
 
-def test_the_committed_mapping_files_are_in_order() -> None:
-    folders = [folder for folder in (REPOSITORY / "transform" / "mapping").glob("*") if folder.is_dir()]
-    assert [mapping.problems(folder) for folder in folders] == [[]] * len(folders)
+def test_the_mapping_files_of_a_new_environment_are_in_order(tmp_path: Path) -> None:
+    environments.make_mapping(tmp_path, "prod")
+    assert mapping.problems(tmp_path / "environments" / "prod" / "mapping") == []
 
 
 # Writing

@@ -13,6 +13,7 @@ from coursera_connect import meltano, tables
 from coursera_connect.jobs import journal
 from coursera_connect.publishing import guards
 from coursera_connect.text import one_line
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ def published(report: dict[str, Any]) -> str:
     if report["delivery"]:
         lines.append(f"Delivered to {report['delivery']['target_shown']}.")
     lines = [*report["not_excluded"], *lines, *_held(report), *report["warnings"], *_warnings(report), *_sandbox()]
-    return "\n".join(lines)
+    return carried("\n".join(lines))
 
 
 def refused(report: dict[str, Any], where: Path) -> str:
@@ -76,7 +77,7 @@ def refused(report: dict[str, Any], where: Path) -> str:
     lines += _held(report) + _warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
     lines += [f"Not published, {stays}. All findings: {near(where)}", *_sandbox()]
-    return "\n".join([*report["not_excluded"], *lines])
+    return carried("\n".join([*report["not_excluded"], *lines]))
 
 
 def checked(report: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from coursera_connect.jobs import health
 from coursera_connect.meltano import PROJECT
 from coursera_connect.scheduling import crontab, scheduled, scheduled_run, user_timers, zones
 from coursera_connect.scheduling import schedule as schedules
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,8 +118,8 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
 
     \b
     Examples:
-      meltano --environment=prod invoke connect schedule install --dry-run
-      meltano --environment=prod invoke connect schedule install --with systemd
+      connect --environment=prod schedule install --dry-run
+      connect --environment=prod schedule install --with systemd
 
     \b
     Exit codes: 0 installed
@@ -141,9 +142,9 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
         click.echo(f"  {one.name}  {one.cron}")
     for name in plan.left_out:
         click.echo(f"  {name}  by hand only")
-    click.echo(f"Logs: {plan.settings.logs}. Next: connect schedule check")
+    click.echo(carried(f"Logs: {plan.settings.logs}. Next: connect schedule check"))
     for sentence in _KINDS[kind].warnings(plan):
-        click.echo(f"Warning: {sentence}", err=True)
+        click.echo(carried(f"Warning: {sentence}"), err=True)
 
 
 @click.command(short_help="Take away what `install` wrote.")
@@ -153,7 +154,7 @@ def remove(**chosen: Any) -> None:
 
     \b
     Example:
-      meltano --environment=prod invoke connect schedule remove
+      connect --environment=prod schedule remove
 
     \b
     Exit codes: 0 removed, or there were none
@@ -176,7 +177,7 @@ def status(*, as_json: bool, **chosen: Any) -> None:
 
     \b
     Example:
-      meltano --environment=prod invoke connect schedule status
+      connect --environment=prod schedule status
 
     \b
     Exit codes: 0 installed, and up to date
@@ -194,13 +195,13 @@ def status(*, as_json: bool, **chosen: Any) -> None:
         click.echo(json.dumps(told))
     else:
         if not there:
-            click.echo(f"Not installed for {plan.owner.environment}: `connect schedule install` does it.")
+            click.echo(carried(f"Not installed for {plan.owner.environment}: `connect schedule install` does it."))
         for kind, lines in differences.items():
             state = "but not as meltano.yml and the settings are now:" if lines else "and up to date."
             click.echo(f"Installed with {kind} for {plan.owner.environment}, {state}")
             click.echo("".join(f"{line}\n" for line in lines), nl=False)
         for sentence in warnings:
-            click.echo(f"Warning: {sentence}", err=True)
+            click.echo(carried(f"Warning: {sentence}"), err=True)
     if not current:
         sys.exit(1)
 
@@ -225,7 +226,7 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
 
     \b
     Example:
-      meltano --environment=prod invoke connect schedule run grade-sync
+      connect --environment=prod schedule run grade-sync
 
     \b
     Exit codes: 0 done, or its time has not come

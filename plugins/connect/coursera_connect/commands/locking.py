@@ -12,6 +12,7 @@ import click
 from coursera_connect import meltano
 from coursera_connect.commands import options
 from coursera_connect.commands.running import ended, refuse_demo
+from coursera_connect.deciding import old_places
 from coursera_connect.errors import ConnectError
 from coursera_connect.jobs import ending, journal, watching
 from coursera_connect.jobs.journal import Run
@@ -50,6 +51,7 @@ def lock(package: Path, lock_wait: float) -> None:
                 2 an option is wrong
                 3 another job had it all the time; who, stands in the message
                 4 the file beside the package cannot be written
+                7 choices of this environment are still where an earlier release kept them
     """  # noqa: D301 - the escape is what keeps the lines apart
 
     def say(sentence: str) -> None:
@@ -60,6 +62,7 @@ def lock(package: Path, lock_wait: float) -> None:
     run = _begin(journal.place(package), me, say)
     try:
         entry = (str(journal.place(package)), run) if run else ()
+        old_places.refuse_now()
         job_lock.take(package.with_name(job_lock.LOCK), me, lock_wait, say, entry)
     except ConnectError as error:
         if run and not watching.watcher()[0]:

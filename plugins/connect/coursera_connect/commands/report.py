@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from coursera_connect.database.warehouse import Location
 
-page = options.setting(
+page = options.outward(
     "--page",
     env="CONNECT_REPORT",
     type=options.PATH,

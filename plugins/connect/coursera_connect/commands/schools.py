@@ -21,6 +21,7 @@ from coursera_connect.deciding import schools as mapped_schools
 from coursera_connect.deciding.leaving import leaving
 from coursera_connect.errors import UsageError
 from coursera_connect.text import plural
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +176,7 @@ def list_(where: Where, only: str | None) -> None:
         but = " that are not left out" if counts[mapped_schools.LEFT_OUT] else ""
         click.echo(f"No program is mapped: all programs{but} are synced, each as a school of its own.")
     elif counts[mapped_schools.MISSING]:
-        click.echo("What is missing is not synced. To add all of it: connect schools auto --save")
+        click.echo(carried("What is missing is not synced. To add all of it: connect schools auto --save"))
 
 
 @schools.command(short_help="Map every missing program as a school of its own.")

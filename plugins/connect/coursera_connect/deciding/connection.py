@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import os
 from datetime import datetime, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import meltano
 from coursera_connect.errors import ConnectError, OutputError, RefusedError
 from coursera_connect.publishing import package as packages
 
@@ -154,23 +156,32 @@ def tried(show: Callable[[str], object], answers: Mapping[str, str] | None = Non
 
 
 def _tap(answers: Mapping[str, str] | None = None) -> TapCoursera:
-    """The tap with the settings of the environment, and with answers that outrank them."""
+    """The tap with its settings of now, and with answers that outrank them."""
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415 - see above
 
     from tap_coursera import settings  # noqa: PLC0415
     from tap_coursera.tap import TapCoursera  # noqa: PLC0415
 
-    if wrong := settings.unreadable_numbers(os.environ):
+    told = _told()
+    if wrong := settings.unreadable_numbers(os.environ if told is None else {}):
         raise ConnectError(" ".join(wrong))
-    before = dict(os.environ)
-    os.environ.update({f"TAP_COURSERA_{name.upper()}": value for name, value in (answers or {}).items()})
+    config = {**(told or {}), **(answers or {})}
     try:
-        return TapCoursera(config={}, parse_env_config=True, setup_mapper=False)
+        return TapCoursera(config=config, parse_env_config=told is None, setup_mapper=False)
     except ConfigValidationError as error:
         raise ConnectError(" ".join(error.errors)) from error
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+
+
+def _told() -> dict[str, Any] | None:
+    """What Meltano would tell the tap; None outside of a project, where the tap reads its own variables."""
+    project, environment = meltano.project_of_now(), meltano.environment_of_now()
+    return _told_in(str(project), environment) if project and environment and meltano.executable(project) else None
+
+
+@cache
+def _told_in(_project: str, _environment: str) -> dict[str, Any]:
+    found = meltano.settings("tap-coursera")
+    return {name: value for name, value in found.items() if value is not None and "." not in name}
 
 
 def _programs(tap: TapCoursera) -> dict[str, str]:
@@ -183,9 +194,11 @@ def _chosen(answers: Mapping[str, str] | None = None) -> dict[str, str]:
     """Whose data the settings of now would read, with answers that outrank them."""
     from tap_coursera.errors import USUAL  # noqa: PLC0415 - see above
 
-    told = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}", "") for name in ("org_id", "api_url")}
-    told |= answers or {}
-    return {"org_id": told["org_id"], "api_url": told["api_url"] or USUAL["api_url"]}
+    told = _told()
+    if told is None:
+        told = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}") for name in ("org_id", "api_url")}
+    told = {**told, **(answers or {})}
+    return {"org_id": told.get("org_id") or "", "api_url": told.get("api_url") or USUAL["api_url"]}
 
 
 def _write(record: Path, passed: dict[str, Any]) -> None:

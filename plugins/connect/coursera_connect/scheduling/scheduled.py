@@ -45,7 +45,7 @@ class Owner:
         """Refuse to be nobody."""
         if not self.environment:
             raise UsageError(
-                f"No Meltano environment is named: use `meltano --environment=prod`, or set {ENVIRONMENT}."
+                f"No Meltano environment is named: use `connect --environment=prod`, or set {ENVIRONMENT}."
             )
 
     def __str__(self) -> str:
@@ -116,7 +116,7 @@ def plan(owner: Owner, settings: Settings, now: datetime) -> Plan:
     if owner.environment == _SANDBOX:
         raise RefusedError(
             "The environment sandbox is a made-up college, which nobody needs every night: "
-            "use `meltano --environment=prod`, or another environment of yours."
+            "use `connect --environment=prod`, or another environment of yours."
         )
     if owner.environment not in known:
         raise UsageError(f"meltano.yml has no environment {owner.environment}: name one of {', '.join(known)}.")

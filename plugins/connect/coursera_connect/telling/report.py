@@ -167,6 +167,7 @@ def render(facts: dict[str, Any], words: dict[str, Any], library: str, link: str
         install=meltano.printed("connect schedule install"),
         outcomes_of_jobs=_OUTCOMES_OF_JOBS,
         release=version("coursera-connect"),
+        connect=f"connect --environment={name}" if (name := meltano.environment_of_now()) else "connect",
     )
 
 

@@ -209,7 +209,7 @@ def _of_the_data(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _task(what: str, why: str, *commands: str) -> dict[str, Any]:
     """Return something to do; the last of its commands ends it. Each is as one types it, environment included."""
     named = (one if _IS_NAMED in one else meltano.printed(one) for one in commands)
-    return {"what": what, "why": why, "commands": list(dict.fromkeys(named))}
+    return {"what": what, "why": meltano.carried(why), "commands": list(dict.fromkeys(named))}
 
 
 def _first_job(facts: dict[str, Any]) -> str:
