@@ -20,11 +20,14 @@ NEXT = """
 Try next:
   make demo
       the next simulated day: only what changed is fetched
-  .venv/bin/meltano invoke connect grades change granular_all --save
-  CONNECT_GRADE_SYNC=granular_all .venv/bin/meltano run publish
+  . .venv/bin/activate
+      which puts `connect` and `meltano` on the path
+  connect --environment=sandbox grades change granular_all --save
+  connect --environment=sandbox settings set grade_sync granular_all
+  connect --environment=sandbox run publish
       the same day with every graded item in the gradebook; the first command agrees that final grades leave (and
       `grades change final --save` that they come back: without it the next publish is blocked)
-  .venv/bin/meltano --environment=prod invoke connect test
+  connect --environment=prod setup
       your own organisation (README, "Real credentials")
 """
 

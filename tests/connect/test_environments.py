@@ -229,7 +229,7 @@ def _var(project: Path) -> str:
 def _config(project: Path) -> str:
     file = project / "meltano.yml"
     file.write_text(
-        file.read_text().replace("      executable: dbt\n", "      executable: dbt\n      config: {calendar: terms}\n")
+        file.read_text().replace("      namespace: dbt\n", "      namespace: dbt\n      config: {calendar: terms}\n")
     )
     return "calendar of dbt in meltano.yml"
 

@@ -117,7 +117,7 @@ def test_a_run_of_the_sandbox_is_the_same_with_and_without_everything_in_the_env
 
 def test_the_shell_chooses_port_and_size_of_the_sandbox(project: Project) -> None:
     chosen = {"COURSERA_SANDBOX_PORT": "9123", "COURSERA_SANDBOX_LEARNERS": "7"}
-    found = json.loads(project.meltano("--log-level=error", "invoke", "connect:variables", **chosen).stdout)
+    found = json.loads(project.meltano("--log-level=error", "invoke", "connect:variables", check=True, **chosen).stdout)
     assert found["TAP_COURSERA_API_URL"] == "http://127.0.0.1:9123/ent/api"
     assert found["COURSERA_SANDBOX_LEARNERS"] == "7"
 

@@ -60,14 +60,6 @@ def _moment(_context: click.Context, _parameter: click.Parameter, text: str | No
         raise click.BadParameter(str(error)) from None
 
 
-def _only_in_the_sandbox(_context: click.Context, _parameter: click.Parameter, environment: str) -> None:
-    if environment not in {"", "sandbox"}:
-        raise _Sentence(
-            f"The made-up college is for the environment sandbox, and this is {environment}: its rows would be taken "
-            "for those of your organisation. Call it without --environment, or with --environment=sandbox."
-        )
-
-
 def _days(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str:
     try:
         days(text or "")
@@ -129,14 +121,6 @@ def main() -> None:
 
 @main.command(epilog=_FAULT_HELP)
 @_server_options
-@click.option(
-    "--environment",
-    envvar="MELTANO_ENVIRONMENT",
-    default="",
-    hidden=True,
-    expose_value=False,
-    callback=_only_in_the_sandbox,
-)
 def start(**values: Any) -> None:
     """Start the server in the background and wait until it answers; does nothing when it already runs."""
     home = values["home"].resolve()

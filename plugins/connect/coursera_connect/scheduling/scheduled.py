@@ -148,7 +148,7 @@ def meltano(owner: Owner, told: Path | None) -> Path:
     found = told or executable(owner.project)
     if found is None or not os.access(found, os.X_OK) or found.is_dir():
         raise SchedulerError(
-            "Meltano's executable is not found: call this through `meltano invoke connect`, or name it with --meltano."
+            "Meltano's executable is not found: run `make setup`, or name it with --meltano."
             if found is None
             else f"{found} cannot be executed: name Meltano's executable with --meltano."
         )
