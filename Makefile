@@ -1,4 +1,4 @@
-# Everything else is `meltano …`; see README.md.
+# Everything else is `connect …` and `meltano …`; see README.md.
 PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -12,8 +12,8 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
-PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/connect plugins/coursera-sandbox
-CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse orchestrate scripts tests
+PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/dbt-private plugins/connect plugins/coursera-sandbox
+CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse plugins/dbt-private/dbt_private orchestrate scripts tests
 
 .PHONY: demo test test-slow bench lint format setup chromium cron sshd faketime clean
 .DEFAULT_GOAL := demo
@@ -83,20 +83,23 @@ $(VENV)/.meltano-ready: requirements.txt
 	@$(BIN)/python -m pip install -qq -r requirements.txt
 	@touch $@
 
-# Credentials pass through the one, people through the other: nobody else looks in, unless somebody opens them on purpose.
+# Meltano itself writes with the umask of the shell: the settings of a plugin while it runs, credentials among them, and logs.
 .meltano output:
 	@mkdir -m 700 $@
 
-$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
+$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml scripts/launch.py $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
 	@echo "Setting up: Meltano installs the plugins (10 to 60 seconds, once) ..."
+	@$(BIN)/python scripts/launch.py install
 	@$(BIN)/meltano --log-level=warning install
+	@[ -e environments/prod/settings.yml ] || $(BIN)/connect --environment=sandbox environment add prod
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.meltano-ready requirements-dev.txt $(addsuffix /pyproject.toml,$(PARTS))
 	@echo "Setting up: test and lint tools ..."
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt
+	@$(BIN)/python scripts/launch.py install
 	@touch $@
 
 # What can be made anew. The data, the ledger and the bookmarks of your organisation cannot.
 clean:
-	rm -rf $(VENV) .bench $(addprefix .meltano/,extractors loaders utilities run) output/sandbox transform/target transform/logs
+	rm -rf $(VENV) .bench $(addprefix .meltano/,extractors loaders utilities run coursera-sandbox) output/sandbox transform/target transform/logs

@@ -122,8 +122,8 @@ def test_a_build_that_did_not_end_is_not_published(place: Place, statement: str,
 
 def test_what_changed_after_the_build_stops_a_publish_and_is_named(place: Place) -> None:
     place.decide("excluded_people", "ana@example.org,withdrew")
-    place.set(**VARS | {"calendar": "terms", "attributes": {"users.sms": "learner.email"}})
-    place.monkeypatch.setenv("CONNECT_GRADE_SYNC", "granular_all")
+    changed = {"grade_sync": "granular_all", "calendar": "terms", "attributes": {"users.sms": "learner.email"}}
+    place.set(**VARS | changed)
     told = place.refusal("publish")
     assert told == (
         "Changed since the last dbt:build, so that the tables do not follow it yet: excluded_people.csv, grade_sync "
@@ -131,7 +131,6 @@ def test_what_changed_after_the_build_stops_a_publish_and_is_named(place: Place)
     )
     assert not place.package.exists()
     # What is decided as it was built is published: the same words, as a spreadsheet saves them.
-    place.monkeypatch.delenv("CONNECT_GRADE_SYNC")
     place.set(**VARS)
     place.sql("insert into mapping.excluded_people values ('ana@example.org', 'withdrew  twice')")
     (place.mapping / "excluded_people.csv").write_bytes(
@@ -169,7 +168,7 @@ def test_a_preview_shows_what_a_build_of_now_makes_and_changes_nothing(place: Pl
 
 
 def test_a_mapping_that_is_wrong_is_told_before_anything_is_built(place: Place) -> None:
-    place.decide("school_mapping", "p,P,,")
+    place.decide("school_mapping", "p,P,p,")
     for verb in ("publish", "preview"):
         done = place.call(verb)
         assert (done.returncode, "school_mapping.csv, line 2" in done.stderr) == (2, True)

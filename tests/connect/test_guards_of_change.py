@@ -187,8 +187,10 @@ def test_other_ids_for_few_people_leave_by_an_option_alone_and_the_setting_is_na
     assert college.publish(allow_removals=True)["outcome"] == "published"
     college.say(**SETTINGS, identity="external_id")
     college.sql('update users set "sourcedId" = \'x\' || "sourcedId" where "sourcedId" = \'b0\'')
-    (row,) = college.publish()["blocked"]
+    report = college.publish()
+    (row,) = report["blocked"]
     assert row["reason"].endswith("identity was changed from coursera_id to external_id")
+    assert report["why"] == "identity was changed from coursera_id to external_id"  # no threshold: the real cause
     assert college.publish(allow_removals=True)["outcome"] == "published"
 
 

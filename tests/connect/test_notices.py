@@ -13,15 +13,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.telling import notices
+from coursera_connect.jobs import health, journal
+from coursera_connect.telling import announcing, notices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.connect.warehouse import Place
+
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # apprise imports it for an old library
 
 REPORT: dict[str, Any] = {
     "run": 12,
@@ -298,7 +299,7 @@ def test_a_hook_whose_name_is_looked_up_without_end_is_given_up(monkeypatch: pyt
 def test_a_publish_and_its_lock_wait_no_longer_for_a_hook_than_the_deadline(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notices.post, "__kwdefaults__", {**(notices.post.__kwdefaults__ or {}), "deadline": 1.0})
+    monkeypatch.setattr(notices, "DEADLINE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:  # which takes the line, and never answers
         hook = f"http://127.0.0.1:{listening.getsockname()[1]}/TOKEN"
         began = time.monotonic()
@@ -328,8 +329,72 @@ def test_only_https_leaves_this_machine_unless_it_is_allowed(hook: Hook) -> None
     assert "could not be told" in str(post(elsewhere, allow_http=True, attempts=1))
 
 
-def test_a_schedule_that_failed_before_it_came_to_publish_is_told(hook: Hook) -> None:
-    hook.answers = [200]
-    told = CliRunner().invoke(main, ["schedule", "failed", "nightly", "--code", "3"], env={"CONNECT_WEBHOOK": hook.url})
-    assert (told.exit_code, told.output) == (0, "")
-    assert hook.bodies[0]["text"].endswith("The schedule nightly ended with exit code 3; the end of its log says why.")
+def test_a_run_that_failed_before_it_came_to_publish_is_told_once(hook: Hook, place: Place) -> None:
+    hook.answers = [200, 200]
+    told = {"id": "r1", "environment": "prod", "job": "grade-sync", "started_by": "schedule:grade-sync",
+            "started_at": "2026-11-30T01:00:00Z", "ended_at": "2026-11-30T01:00:09Z", "outcome": "failed",
+            "step": "tap-coursera", "sentence": "Coursera refused the credentials (HTTP 401): check client_secret.",
+            "exit_code": 1, "extractor": "tap-coursera", "loaded": "failed"}  # fmt: skip
+    for _ in range(2):
+        done = place.call("ended", "r1", "--told", json.dumps(told), "--webhook", hook.url)
+        assert (done.returncode, done.stderr) == (0, "")
+    (body,) = hook.bodies
+    assert body["text"].splitlines() == [
+        "grade-sync of prod: failed",
+        f"Failed: the last package stays as it is. The last load failed (grade-sync). tap-coursera: {told['sentence']}",
+        "To do: connect --environment=prod test",
+        "To do: connect --environment=prod run grade-sync",
+    ]
+    assert (body["report"]["step"], body["report"]["started_by"]) == ("tap-coursera", "schedule:grade-sync")
+
+
+def people(hook: Hook, *, more: str = "") -> str:
+    return f"json{hook.url.removeprefix('http')}{more}"
+
+
+def test_people_are_told_of_a_failure_once_and_once_that_it_is_over(hook: Hook, place: Place) -> None:
+    hook.answers = [200] * 9
+    file = journal.place(place.package)
+
+    def night(number: int, outcome: str, sentence: str = "") -> None:
+        run = journal.Run(
+            f"r{number}", job="grade-sync", started_at=f"2026-11-0{number}T01:00:00Z", extractor="tap-coursera"
+        )
+        journal.begin(file, run)
+        loaded = "done" if outcome == "done" else "failed"
+        journal.end(file, run.id, outcome=outcome, step="tap-coursera", sentence=sentence, loaded=loaded)
+        (ended,) = journal.read(file, "id = ?", [run.id])
+        report = {"outcome": "published"} if outcome == "done" else health.report(ended)
+        assert announcing.announce(file, ended, report, "", people(hook)) == []
+        assert announcing.announce(file, ended, report, "", people(hook)) == []
+
+    night(1, "done")
+    night(2, "failed", "The secret was refused.")
+    night(3, "failed", "The secret was refused.")
+    night(4, "failed", "The disk is full.")
+    night(5, "done")
+    night(6, "done")
+    told = [body["message"] for body in hook.bodies]
+    assert ["refused" in text for text in told] == [True, False, False]
+    assert "The disk is full." in told[1]
+    assert "This is over: The last load failed (grade-sync). tap-coursera: The disk is full." in told[2]
+
+
+def test_an_address_of_people_that_is_wrong_is_a_warning_without_its_secret(hook: Hook) -> None:
+    hook.answers = [404, 404, 404]
+    warnings = notices.tell(report(), "", f"nonsense://TOKEN-1, {people(hook)}")
+    assert warnings == [
+        "CONNECT_NOTIFY: the address (nonsense) is none that apprise knows: correct it.",
+        "CONNECT_NOTIFY: the notice to json was not taken: check the address.",
+    ]
+
+
+def test_webhook_and_people_together_take_no_longer_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "DEADLINE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # which takes the line, and never answers
+        address = f"127.0.0.1:{listening.getsockname()[1]}/TOKEN"
+        began = time.monotonic()
+        warnings = notices.tell(report(), f"http://{address}", f"json://{address}")
+        assert time.monotonic() - began < 20
+    assert [warning.partition(" ")[0] for warning in warnings] == ["The", "CONNECT_NOTIFY:"]
+    assert all("within 1 seconds in all" in warning and "TOKEN" not in warning for warning in warnings)

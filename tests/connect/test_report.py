@@ -7,6 +7,7 @@ import hashlib
 import json
 import stat
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -14,6 +15,7 @@ import pytest
 
 from coursera_connect.database import warehouse
 from coursera_connect.telling import report, report_data, report_words
+from coursera_connect.telling.around import Around
 from tests.connect.looked import BITE, NAMES, Looked, Page, script
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def test_a_publish_leaves_a_page_that_says_how_it_is_and_names_nobody(published:
     assert page.headline == "The sync is healthy: the package is new, and nothing was blocked."
     for said in (
         "District", "40 people", "3 classes, 60 enrollments, 60 grades", "oneroster.zip",
-        "Map 1 program to a school, or leave it out knowingly.", "connect schools map '-p; rm' --save",
+        "Map 1 program to a school, or leave it out.", "connect schools map '-p; rm' --save",
+        "connect schools leave-out '-p; rm' --save",
         "Take out Old: Coursera does not have the program any more.", "connect schools unmap gone --save",
         "44 of 60 enrollments of current members are completed", "renamed at Coursera",
         "60 enrollments added", "7 not-a-member", "e.ka1.3",
@@ -96,9 +99,9 @@ def test_nothing_was_published_and_nothing_was_loaded(tmp_path: Path, college: L
     page = college.seen()
     assert page.headline == "Nothing has been published yet."
     for said in (
-        "meltano run roster-sync",
+        "connect run roster-sync",
         "No programs were loaded yet.",
-        "There was no run yet.",
+        "There was no publish yet.",
         "Nothing was found",
     ):
         assert said in page.text
@@ -176,7 +179,7 @@ def test_ids_of_blocked_and_held_rows_that_are_addresses_are_left_out(published:
 def test_grades_of_fewer_than_five_learners_are_not_summed_up(college: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytz", None)  # it is not installed beside connect
     with warehouse.opened(college.database) as opened:
-        facts = report_data.gather(opened, report_data.Shield())
+        facts = report_data.gather(opened, report_data.Shield(), Around())
     a, b = facts["programs"]
     assert (a["learners"], a["enrollments"], a["completed"], a["lower"], a["median"], a["upper"]) == (
         20,
@@ -212,9 +215,13 @@ def test_what_changed_is_counted_from_the_last_publish_of_an_earlier_day(publish
         ({}, "good", "The sync is healthy: the package is new, and nothing was blocked."),
         ({"outcome": "unchanged"}, "good", "The sync is healthy: the package did not change, as nothing had to, and nothing was blocked."),
         ({"outcome": "undelivered", "why": "the server does not answer"}, "stop", "The package was made, but did not reach its receiver."),
-        ({"outcome": "failed", "why": "no database"}, "stop", "The last run failed."),
+        ({"outcome": "failed", "why": "no database"}, "stop", "The last publish failed."),
         ({"outcome": "skipped"}, "look", "The last publish was skipped."),
-        ({"started_at": "2026-02-01T04:00:00Z"}, "look", "The sync has not run for 45 hours."),
+        ({"last_load": "2026-02-01T04:00:00Z"}, "look", "No load has succeeded for 45 hours."),
+        ({"last_load": None}, "look", "It is not known when Coursera's data was last loaded."),
+        ({"last_load": "2026-02-01T04:00:00Z", "is_sandbox": True}, "good", "The sync is healthy: the package is new, and nothing was blocked."),
+        ({"refreshed_at": "2025-01-20T04:00:00Z", "is_sandbox": True}, "good", "The sync is healthy: the package is new, and nothing was blocked."),
+        ({"failed": {"sentence": "The last load failed (grade-sync).", "more": "Why.", "commands": ["connect test"]}}, "stop", "The last load failed (grade-sync)."),
         ({"refreshed_at": "2026-01-20T04:00:00Z"}, "look", "The sync runs, but the data from Coursera is 13 days old."),
         ({"severity": "stop"}, "look", "The sync runs, but something in the data would stop the next package."),
     ],
@@ -223,6 +230,12 @@ def test_one_sentence_says_whether_it_is_healthy(change: dict[str, Any], verdict
     run = {"outcome": "published", "why": "", "started_at": "2026-02-03T00:30:00Z"}
     facts: dict[str, Any] = {
         "now": "2026-02-03T01:00:00Z",
+        "is_sandbox": change.get("is_sandbox", False),
+        "failed": change.get("failed"),
+        "unread": "",
+        "last_load": change.get("last_load", "2026-02-03T00:20:00Z"),
+        "missed_after": timedelta(hours=36),
+        "published": None,
         "unfinished": "",
         "runs": [run | {name: value for name, value in change.items() if name in run}],
         "data": {"refreshed_at": change.get("refreshed_at", "2026-02-02T04:00:00Z")},
@@ -234,9 +247,8 @@ def test_one_sentence_says_whether_it_is_healthy(change: dict[str, Any], verdict
     }
     words = report_words.words(facts)
     assert (words["verdict"], words["sentence"]) == (verdict, said)
-    assert bool(words["to_do"]) == (
-        change not in ({}, {"outcome": "unchanged"}, {"outcome": "skipped"}, {"started_at": "2026-02-01T04:00:00Z"})
-    )
+    nothing_to_do = verdict == "good" or change in ({"outcome": "skipped"}, {"last_load": None})
+    assert bool(words["to_do"]) != nothing_to_do
 
 
 def test_no_page_that_fails_is_a_publish_that_fails(
@@ -265,7 +277,7 @@ def test_no_page_that_fails_is_a_publish_that_fails(
 
 def test_a_failed_publish_is_on_the_page_too_and_off_writes_none(published: Looked) -> None:
     assert published.connect("publish", "--consent-until", "2020-01-01").exit_code == 7
-    assert published.seen().headline == "The last run failed."
+    assert published.seen().headline == "The last publish failed."
     published.page.unlink()
     published.connect("publish", "--page", "off")
     assert not published.page.exists()

@@ -4,22 +4,23 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pytest
 from click.testing import CliRunner
 from cronsim import CronSimError
 
+from coursera_connect import moments
 from coursera_connect.cli import main
 from coursera_connect.errors import UsageError
+from coursera_connect.jobs import journal
 from coursera_connect.scheduling import cron_times, meltano_schedules, schedule
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 PROJECT = """
 plugins:
@@ -35,7 +36,7 @@ schedules:
 
 
 class School:
-    """A Meltano project and a warehouse with a ledger."""
+    """A Meltano project, a warehouse and a journal."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,18 +46,18 @@ class School:
         entries = "".join(f"  - {{{line}}}\n" for line in lines)
         (self.folder / "meltano.yml").write_text(PROJECT + entries)
 
-    def runs(self, *ends: datetime) -> None:
-        with duckdb.connect(str(self.database)) as connection:
-            connection.execute("create schema ledger")
-            connection.execute(
-                "create table ledger.runs (run integer, started_at text, finished_at text, outcome text)"
-            )
-            rows = [(i, f"{e:%Y-%m-%dT%H:%M:%SZ}", f"{e:%Y-%m-%dT%H:%M:%SZ}", "published") for i, e in enumerate(ends)]
-            connection.executemany("insert into ledger.runs values (?, ?, ?, ?)", rows)
+    def runs(self, schedule: str, *times: tuple[datetime, datetime], outcome: str = "done", by: str = "") -> None:
+        """Runs that a schedule has started, each from a time to another."""
+        for began, ended in times:
+            started_by = by or f"{journal.SCHEDULE}{schedule}"
+            run = journal.Run(f"{schedule} {began} {by}", job="nightly", started_by=started_by, outcome=outcome)
+            run = replace(run, started_at=moments.written(began), ended_at=moments.written(ended))
+            journal.adopt(self.folder / journal.NAME, [run])
 
     def check(self, now: datetime = NOW, **settings: Any) -> dict[str, Any]:
         chosen = {"time_zone": "UTC"} | settings
-        return schedule.check(schedule.Settings(self.folder, self.database, **chosen), now)
+        file = self.folder / journal.NAME
+        return schedule.check(schedule.Settings(self.folder, self.database, **chosen, journal=file), now)
 
     def only(self, now: datetime = NOW, **settings: Any) -> dict[str, Any]:
         (found,) = self.check(now, **settings)["schedules"]
@@ -136,54 +137,61 @@ def test_the_skipped_hour_makes_a_run_late_that_is_in_time_on_all_other_days(sch
 def test_the_usual_run_is_the_one_that_nine_of_ten_past_runs_do_not_exceed(school: School) -> None:
     school.schedules("name: publish, interval: '30 3 * * *', job: nightly")
     lengths = [10, 11, 12, 13, 14, 15, 16, 17, 40, 80]
-    school.runs(*[days_back(back, 3, 30) + timedelta(minutes=length) for back, length in enumerate(lengths)])
+    begins = [days_back(back, 3, 30) for back in range(10)]
+    school.runs("publish", *[(at, at + timedelta(minutes=one)) for at, one in zip(begins, lengths, strict=True)])
     found = school.only()
-    assert found["usual"] == {"minutes": 40, "source": "history", "samples": 10, "without_an_end": 0}
+    assert found["usual"] == {"minutes": 40, "source": "history", "samples": 10, "failed": 0}
     assert found["worst"]["gap_minutes"] == 50
     assert "The last run ended 1 h 20 min before the LMS sync of Tue 2026-11-24 05:00 UTC." in found["sentences"]
 
 
 def test_two_past_runs_are_no_history_and_three_are(school: School) -> None:
     school.schedules("name: publish, interval: '30 3 * * *', job: nightly")
-    school.runs(days_back(0, 3, 50), days_back(1, 3, 50))
+    begins, ends = ([days_back(back, 3, minute) for back in range(3)] for minute in (30, 50))
+    school.runs("publish", *zip(begins[:2], ends, strict=False))
     found = school.only()
-    assert found["usual"] == {"minutes": 30, "source": "setting", "samples": 2, "without_an_end": 0}
+    assert found["usual"] == {"minutes": 30, "source": "setting", "samples": 2, "failed": 0}
     assert "No history yet (2 of the 3 runs needed): 30 minutes are supposed." in found["sentences"]
-    school.database.unlink()
-    school.runs(days_back(0, 3, 50), days_back(1, 3, 50), days_back(2, 3, 50))
+    school.runs("publish", *zip(begins, ends, strict=True))
     assert school.only()["usual"]["source"] == "history"
 
 
-def test_a_publish_belongs_to_the_last_start_before_it_and_a_start_without_one_is_counted(school: School) -> None:
+def test_a_run_counts_for_the_schedule_that_started_it_and_one_by_hand_for_none(school: School) -> None:
     school.schedules(
-        "name: roster, interval: '0 1 * * *', job: nightly",
-        "name: load, interval: '10 1 * * *', job: load",
-        "name: grades, interval: '30 2 * * *', job: nested",
+        "name: roster, interval: '0 1 * * *', job: nightly", "name: grades, interval: '30 2 * * *', job: nightly"
     )
-    ends = [end for back in range(4) for end in (days_back(back, 1, 20), days_back(back, 2, 50))]
-    school.runs(*[end for end in ends if end != days_back(1, 1, 20)])
-    roster, load, grades = school.check()["schedules"]
-    assert roster["usual"] == {"minutes": 20, "source": "history", "samples": 3, "without_an_end": 1}
-    assert "1 of 4 past starts had no publish that ended before the next start." in roster["sentences"]
-    assert grades["usual"] == {"minutes": 20, "source": "history", "samples": 4, "without_an_end": 0}
-    assert load["verdict"] == "not relevant"
+    days = range(4)
+    school.runs("roster", *[(days_back(back, 1, 0), days_back(back, 1, 20)) for back in days if back != 1])
+    school.runs("roster", (days_back(1, 1, 0), days_back(1, 1, 1)), outcome="failed")
+    school.runs("grades", *[(days_back(back, 2, 30), days_back(back, 2, 50)) for back in days])
+    before = school.check()["schedules"]
+    assert [found["usual"] for found in before] == [
+        {"minutes": 20, "source": "history", "samples": 3, "failed": 1},
+        {"minutes": 20, "source": "history", "samples": 4, "failed": 0},
+    ]
+    assert "1 of its last 4 runs failed: `connect history` tells why." in before[0]["sentences"]
+    # By hand, at the time of the schedule and far longer.
+    school.runs("", *[(days_back(back, 1, 0), days_back(back, 4, 0)) for back in days], by=journal.HAND)
+    assert school.check()["schedules"] == before
 
 
 def test_a_last_run_that_really_ended_after_the_sync_is_a_warning(school: School) -> None:
     school.schedules("name: publish, interval: '30 3 * * *', job: nightly")
-    early = [days_back(back, 3, 40) for back in range(1, 12)]
-    school.runs(*early, days_back(0, 5, 7))
-    found = school.only()
-    assert (found["verdict"], found["last"]["minutes_before"], found["last"]["late"]) == ("warning", -7, True)
-    assert "The last run ended 7 minutes after the LMS had synced (Tue 2026-11-24 05:00 UTC)." in found["sentences"]
-    school.database.unlink()
-    school.runs(*early, days_back(0, 4, 50))
-    assert "The last run ended only 10 minutes before the LMS synced" in school.only()["sentences"][0]
-    school.database.unlink()
-    school.runs(*early)
+    school.runs("publish", *[(days_back(back, 3, 30), days_back(back, 3, 40)) for back in range(1, 12)])
     found = school.only()
     assert (found["verdict"], found["last"]["ended"]) == ("warning", None)
     assert school.only(now=days_back(0, 3, 45))["verdict"] == "ok"  # it has until 05:00 to end
+    school.runs("publish", (days_back(0, 3, 30), days_back(0, 5, 7)))
+    found = school.only()
+    assert (found["verdict"], found["last"]["minutes_before"], found["last"]["late"]) == ("warning", -7, True)
+    assert "The last run ended 7 minutes after the LMS had synced (Tue 2026-11-24 05:00 UTC)." in found["sentences"]
+
+
+def test_a_last_run_that_ended_shortly_before_the_sync_is_a_warning(school: School) -> None:
+    school.schedules("name: publish, interval: '30 3 * * *', job: nightly")
+    school.runs("publish", *[(days_back(back, 3, 30), days_back(back, 3, 40)) for back in range(1, 12)])
+    school.runs("publish", (days_back(0, 3, 30), days_back(0, 4, 50)))
+    assert "The last run ended only 10 minutes before the LMS synced" in school.only()["sentences"][0]
 
 
 def test_a_start_before_the_usual_end_of_another_run_is_a_warning(school: School) -> None:
@@ -285,26 +293,54 @@ def test_the_command_shows_the_times_of_both_in_both_zones_and_exits_with_the_ve
     assert "set MELTANO_PROJECT_ROOT" in CliRunner().invoke(main, arguments).output
 
 
-def test_without_a_setting_the_zone_is_the_machines_and_is_named(school: School) -> None:
-    school.schedules("name: publish, interval: '30 4 * * *', job: nightly")
-    environment = os.environ | {"TZ": "Pacific/Auckland", "MELTANO_PROJECT_ROOT": str(school.folder)}
+@pytest.mark.parametrize("machine", ["Pacific/Auckland", "America/Halifax", "UTC"])
+@pytest.mark.parametrize("lms", ["UTC", "America/New_York", "Asia/Kathmandu"])
+def test_the_shipped_times_pass_the_shipped_check_on_any_machine_in_the_zone_of_any_lms(
+    machine: str, lms: str, school: School
+) -> None:
+    environment = os.environ | {"TZ": machine, "CONNECT_LMS_TIME_ZONE": lms, "MELTANO_PROJECT_ROOT": str(ROOT)}
     command = [sys.executable, "-m", "coursera_connect", "schedule", "check", "--database", str(school.database)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert "Schedules run in Pacific/Auckland, the zone of this machine (clocks change" in done.stdout
+    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    report = json.loads(done.stdout)
+    assert {found["name"]: found["verdict"] for found in report["schedules"]} == {
+        "full-reconcile": "ok", "roster-sync": "ok", "grade-sync": "ok", "publish": "ok"
+    }  # fmt: skip
+    assert (report["schedule_time_zone"]["name"], report["schedule_time_zone"]["from"]) == (lms, "LMS")
+
+
+def test_a_setting_outranks_the_interval_of_meltano_yml(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    school.schedules("name: grade-sync, interval: '30 4 * * *', job: nightly")
+    monkeypatch.setenv("CONNECT_SCHEDULE_GRADE_SYNC", "0 1 * * *")
+    found = school.only()
+    assert (found["cron"], found["setting"], found["verdict"]) == ("0 1 * * *", "CONNECT_SCHEDULE_GRADE_SYNC", "ok")
+    monkeypatch.setenv("CONNECT_SCHEDULE_GRADE_SYNC", "@manual")
+    assert school.only()["cron"] is None
+    monkeypatch.setenv("CONNECT_SCHEDULE_GRADE_SYNC", "soon")
+    assert "Correct CONNECT_SCHEDULE_GRADE_SYNC." in school.only()["sentences"][0]
+
+
+@pytest.mark.parametrize(
+    ("cron", "remedy"),
+    [
+        ("30 4 * * *", "set CONNECT_SCHEDULE_PUBLISH to '15 4 * * *'"),
+        ("50 4 * * 1-5", "set CONNECT_SCHEDULE_PUBLISH to '15 4 * * 1-5'"),
+        ("30 4 1,15 * *", "change CONNECT_SCHEDULE_PUBLISH"),
+    ],
+)
+def test_what_is_too_close_is_told_with_the_setting_that_changes_it(
+    cron: str, remedy: str, school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school.schedules(f"name: publish, interval: '{cron}', job: nightly")
+    found = school.only()
+    assert found["verdict"] == "error"
+    said = [sentence for sentence in found["sentences"] if "too close" in sentence]
+    assert remedy in said[0], said
+    if value := remedy.partition("'")[2].rstrip("'"):
+        monkeypatch.setenv("CONNECT_SCHEDULE_PUBLISH", value)
+        assert school.only()["verdict"] == "ok"
 
 
 def test_a_cron_expression_takes_five_fields() -> None:
     with pytest.raises(CronSimError, match="5 fields"):
         list(cron_times.fires("0 5 * *", ZoneInfo("UTC"), NOW, NOW))
-
-
-def test_a_time_in_the_ledger_that_is_none_is_one_sentence(school: School) -> None:
-    school.schedules("name: publish, interval: '30 4 * * *', job: nightly")
-    school.runs(NOW - timedelta(days=1))
-    with duckdb.connect(str(school.database)) as connection:
-        connection.execute("update ledger.runs set finished_at = 'yesterday'")
-    done = CliRunner().invoke(
-        main, ["schedule", "check", "--project", str(school.folder), "--database", str(school.database)]
-    )
-    assert (done.exit_code, done.output.count("\n")) == (3, 1)
-    assert "ledger.runs holds a finished_at that is no UTC time" in done.output

@@ -150,7 +150,7 @@ def test_looking_every_hour_runs_at_the_times_of_the_other_zone_whenever_clocks_
     cron: str, machine: str, tmp_path: Path
 ) -> None:
     zone, here = ZoneInfo("America/New_York"), ZoneInfo(machine)
-    run = scheduled_run.Run("nightly", tmp_path, "prod", tmp_path, tmp_path)
+    run = scheduled_run.Scheduled("nightly", tmp_path, "prod", tmp_path, tmp_path)
     now = datetime(2027, 1, 1, tzinfo=timezone.utc)
     minutes = cron_times.minutes(cron, zone, [here], now)
     looks = f"{','.join(map(str, minutes))} * * * *"
@@ -166,7 +166,7 @@ def test_looking_every_hour_runs_at_the_times_of_the_other_zone_whenever_clocks_
 
 
 def test_an_old_look_is_no_reason_to_run_now(tmp_path: Path) -> None:
-    run = scheduled_run.Run("nightly", tmp_path, "prod", tmp_path, tmp_path)
+    run = scheduled_run.Scheduled("nightly", tmp_path, "prod", tmp_path, tmp_path)
     noon = datetime(2027, 1, 1, 12, tzinfo=timezone.utc)
     assert not scheduled_run.due(run, "30 2 * * *", ZoneInfo("UTC"), noon - timedelta(days=1))
     assert not scheduled_run.due(run, "30 2 * * *", ZoneInfo("UTC"), noon)
@@ -179,6 +179,7 @@ def test_an_old_look_is_no_reason_to_run_now(tmp_path: Path) -> None:
         (["--environment", "prdo"], 2, "has no environment prdo: name one of prod, trial, sandbox"),
         (["--environment", ""], 2, "No Meltano environment is named"),
         (["--umask", "800"], 2, "is no umask"),
+        (["--umask", "022"], 2, "every user of the machine"),
         (["--meltano", "/nowhere/meltano"], 8, "/nowhere/meltano cannot be executed"),
         (["--time-zone", "Europe/Berln"], 2, "perhaps Europe/Berlin?"),
         (["--logs", "/a\\b"], 2, "a backslash"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def test_a_run_calls_meltano_in_the_project_and_says_nothing(box: Box, monkeypat
     assert f"--environment=prod schedule run nightly in {box.project}\n" in log
     assert f"umask 0077, path {box.programs}:/usr/local/bin:/usr/bin:/bin\n" in log
     assert "nightly of prod starts" in log.splitlines()[0]
-    assert "nightly ended with exit code 0 after " in log.splitlines()[-1]
+    assert "nightly of prod ended with exit code 0 after " in log
     written = (box.logs, box.logs / "nightly.log", box.project / "made")
     assert [oct(path.stat().st_mode & 0o777) for path in written] == ["0o700", "0o600", "0o600"]
 
@@ -36,14 +37,19 @@ def test_the_umask_is_a_setting(box: Box) -> None:
     assert (box.project / "made").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_run_that_fails_has_its_exit_code_and_tells_the_end_of_its_log(box: Box) -> None:
+def test_a_run_that_fails_has_its_exit_code_and_tells_the_cause_and_the_end_of_its_log(box: Box) -> None:
     (box.project / "fails").touch()
     done = box.connect("run", "nightly")
     assert done.exit_code == 3
-    call = f"--environment=prod invoke connect schedule failed nightly --code 3 in {box.project}"
-    assert call in (box.logs / "nightly.log").read_text().splitlines()
+    call = f"--env-file={box.project}/.env --environment=prod invoke connect ended "
+    (noted,) = [line for line in (box.logs / "nightly.log").read_text().splitlines() if line.startswith(call)]
+    told = json.loads(noted.partition("--told ")[2].rpartition(" in ")[0])
+    assert (told["job"], told["started_by"], told["outcome"]) == ("load", "schedule:nightly", "failed")
+    assert (told["exit_code"], told["sentence"]) == (3, "40")
     assert done.output.splitlines() == [
-        f"Error: nightly of prod failed (exit code 3); {box.logs / 'nightly.log'} ends:",
+        "Error: nightly of prod failed (exit code 3).",
+        "Load failed before its first step. 40.",
+        f"{box.logs / 'nightly.log'} ends:",
         *map(str, range(26, 41)),
     ]
     box.program("meltano", "kill -9 $$")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coursera_connect.deciding import items, mapping
+from coursera_connect.deciding import environments, items, mapping
 from coursera_connect.errors import OutputError, RefusedError, UsageError
 from tests.connect.desk import HEADERS, Desk
 
@@ -124,9 +124,8 @@ def test_a_file_that_is_not_utf_8_is_told_with_the_line_of_the_first_wrong_lette
 
 def test_all_mistakes_of_all_files_are_told_in_order(desk: Desk) -> None:
     desk.write("terms", "t,,2026,2026-01-01,2026-02-01", "u,U,x,2026-01-01,2026-02-01")
-    desk.write("school_mapping", "P,,,", "Q,,S,A", "Q,,S,B")
+    desk.write("school_mapping", "P,,S,", "Q,,S,A", "Q,,S,B")
     assert found(desk) == [
-        ("school_mapping", 2),
         ("school_mapping", 2),
         ("school_mapping", 4),
         ("school_mapping", 4),
@@ -237,9 +236,9 @@ def test_no_sentence_about_a_file_names_a_person(desk: Desk) -> None:
     assert not [word for word in ("ann", "Bea", "bea", "cy@", "@") if word in said]
 
 
-def test_the_committed_mapping_files_are_in_order() -> None:
-    folders = [folder for folder in (REPOSITORY / "transform" / "mapping").glob("*") if folder.is_dir()]
-    assert [mapping.problems(folder) for folder in folders] == [[]] * len(folders)
+def test_the_mapping_files_of_a_new_environment_are_in_order(tmp_path: Path) -> None:
+    environments.make_mapping(tmp_path, "prod")
+    assert mapping.problems(tmp_path / "environments" / "prod" / "mapping") == []
 
 
 # Writing

@@ -164,7 +164,7 @@ def test_an_item_that_another_line_still_chooses_does_not_leave(desk: Desk) -> N
     desk.write("chosen_items", ",,*exam*", ",,Q1")
     assert items(desk.ask("items", "unchoose", "q1")) == [("p2", "c1", "q1")]
     assert "is chosen by *exam* (line 2): name that one" in desk.refusal(2, "items", "unchoose", "*100%")
-    assert "connect items list --chosen" in desk.refusal(2, "items", "unchoose", "essay")
+    assert "connect --environment=prod items list --chosen" in desk.refusal(2, "items", "unchoose", "essay")
 
 
 def test_names_that_are_wrong_and_a_warehouse_without_a_gradebook_are_one_sentence(desk: Desk) -> None:
@@ -244,7 +244,7 @@ def test_what_leaves_is_what_the_new_mode_has_no_place_for(  # noqa: PLR0917 - o
     assert sum(school["results"] for school in dry["schools"]) == results
     saved = desk.ask("grades", "change", after, "--save")
     assert saved == dry | {"agreed": True}
-    assert saved["command"] == f"meltano --environment=prod config set dbt grade_sync {after}"
+    assert saved["command"] == f"connect --environment=prod settings set grade_sync {after}"
     assert agreed == [("grade_sync", after, {"from": before, "line_items": line_items, "results": results})]
 
 
@@ -252,7 +252,7 @@ def test_without_an_environment_the_command_names_none(desk: Desk, agreed: list[
     desk.load(**school_rows(WHOLE, "final"))
     done = desk.run("grades", "change", "granular_all", "--save", MELTANO_ENVIRONMENT="")
     assert "3 line items and 12 results would leave." in done.stdout
-    assert "Agreed. To set it: meltano config set dbt grade_sync granular_all\n" in done.stdout
+    assert "Agreed. To set it: connect settings set grade_sync granular_all\n" in done.stdout
     assert len(agreed) == 1
 
 
@@ -269,7 +269,7 @@ def test_before_the_first_run_nothing_leaves_and_nothing_is_agreed(desk: Desk, a
         connection.execute("drop schema connect cascade")
     done = desk.run("grades", "change", "granular_all", "--save")
     assert "Not loaded yet, so nothing would leave." in done.stdout
-    assert "meltano --environment=prod config set dbt grade_sync granular_all" in done.stdout
+    assert "connect --environment=prod settings set grade_sync granular_all" in done.stdout
     assert agreed == []
     assert desk.refusal(3, "grades", "show").endswith("run meltano --environment=prod run dbt:build")
 

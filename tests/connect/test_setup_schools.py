@@ -225,7 +225,7 @@ def test_first_time_everything_is_missing_and_synced_and_auto_keeps_every_id(
 ) -> None:
     load(tested, source)
     answer = tested.ask("schools", "list")
-    assert answer["counts"] == {"existing": 0, "missing": 8, "missing-data": 0}
+    assert answer["counts"] == {"existing": 0, "missing": 8, "missing-data": 0, "left-out": 0}
     assert answer["all_programs"] is True
     assert {entry["program_id"]: entry["program_name"] for entry in answer["programs"]} == source
     assert "all programs are synced, each as a school of its own" in tested.run("schools", "list").stdout
@@ -257,7 +257,7 @@ def test_a_new_program_is_missing_until_it_is_mapped_and_nothing_else_changes(
     tested.write("school_mapping", *(",".join(row) for row in before))
     answer = tested.ask("schools", "list", "--filter", "missing")
     assert [entry["program_id"] for entry in answer["programs"]] == [new]
-    assert answer["counts"] == {"existing": 7, "missing": 1, "missing-data": 0}
+    assert answer["counts"] == {"existing": 7, "missing": 1, "missing-data": 0, "left-out": 0}
     tested.ask("schools", "auto", "--save")
     assert tested.rows() == sorted([*before, [new, source[new], new, source[new]]])
 
@@ -285,7 +285,7 @@ def test_a_deactivated_program_is_one_with_missing_data_until_it_is_unmapped(
     tested.write("school_mapping", f"{one},{source[one]},{one},A", "gone-1,Old program,gone-1,B")
     answer = tested.ask("schools", "list", "--filter", "missing-data")
     assert [(entry["program_id"], entry["program_name"]) for entry in answer["programs"]] == [("gone-1", "Old program")]
-    assert answer["counts"] == {"existing": 1, "missing": 7, "missing-data": 1}
+    assert answer["counts"] == {"existing": 1, "missing": 7, "missing-data": 1, "left-out": 0}
     only = json.dumps([one])
     assert tested.ask("schools", "list", TAP_COURSERA_PROGRAM_IDS=only)["counts"]["missing"] == 0
     tested.ask("schools", "auto", "--save", TAP_COURSERA_PROGRAM_IDS=only)
@@ -306,7 +306,7 @@ def test_a_school_to_be_left_out_is_unmapped_after_saying_what_leaves(
     third = list(source)[2]
     shown = tested.run("schools", "unmap", third).stdout
     assert "1 program would leave the sync: 3 classes, 3 learners who are in no other program, 6 results" in shown
-    assert "left out" in shown
+    assert "not mapped" in shown
     assert (tested.mapping / "school_mapping.csv").read_bytes() == before
     assert agreed == []
     answer = tested.ask("schools", "unmap", third, "--save")
@@ -314,6 +314,66 @@ def test_a_school_to_be_left_out_is_unmapped_after_saying_what_leaves(
     assert third not in {row[0] for row in tested.rows()}
     detail = {"programs": [third], "classes": 3, "learners": 3, "results": 6}
     assert agreed == [("school", f"school.{third}", detail)]
+
+
+def test_a_program_left_out_on_purpose_is_no_longer_asked_about_and_auto_leaves_it_out(
+    tested: Desk, source: dict[str, str], agreed: Agreed
+) -> None:
+    load(tested, source)
+    first, second, third, *_ = source
+    left = [third, source[third], "", ""]
+    shown = tested.run("schools", "leave-out", third).stdout
+    assert "1 program would leave the sync: 3 classes, 3 learners who are in no other program, 6 results" in shown
+    assert (tested.rows(), agreed) == ([], [])
+    assert tested.ask("schools", "leave-out", source[third], "--save")["warnings"] == []
+    detail = {"programs": [third], "classes": 3, "learners": 3, "results": 6}
+    assert agreed == [("school", f"school.{third}", detail)]
+    assert tested.rows() == [left]
+    listed = tested.ask("schools", "list")
+    counts = {"existing": 0, "missing": len(source) - 1, "missing-data": 0, "left-out": 1}
+    assert (listed["all_programs"], listed["counts"]) == (True, counts)
+    assert "all programs that are not left out are synced" in tested.run("schools", "list").stdout
+    tested.ask("schools", "auto", "--save")
+    assert left in tested.rows()
+    assert "Missing 0, With missing data 0, Left out 1" in tested.run("schools", "list").stdout
+    assert [one["program_id"] for one in tested.ask("schools", "list", "--filter", "left-out")["programs"]] == [third]
+    only = json.dumps([first, second])  # gone from Coursera, it is still nothing to be asked about
+    assert tested.ask("schools", "list", TAP_COURSERA_PROGRAM_IDS=only)["counts"]["left-out"] == 1
+    tested.ask("schools", "map", third, "--as", "Back again", "--save")
+    assert [third, source[third], third, "Back again"] in tested.rows()
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "code", "sentence"),
+    [
+        (["leave-out"], "mapped", 7, "That would leave no program mapped"),
+        (["unmap"], "mapped", 7, "That would leave no program mapped"),
+        (["unmap"], "", 7, "connect schools leave-out leaves single ones out"),
+        (["unmap"], "left", 2, "is left out already: connect schools map takes it in again"),
+        (["rename", "", "Other"], "left", 2, "connect schools list"),
+    ],
+)
+def test_what_cannot_be_left_out_is_said(  # noqa: PLR0917 - one per column
+    tested: Desk, source: dict[str, str], verb: list[str], before: str, code: int, sentence: str
+) -> None:
+    one, other, *_ = source
+    lines = {
+        "": [],
+        "mapped": [f"{one},,{one},A"],
+        "left": [f"{one},,,", f"{other},,{other},B"],
+    }[before]
+    tested.write("school_mapping", *lines)
+    words = verb if len(verb) > 1 else [*verb, one]
+    assert sentence in tested.refusal(code, "schools", *words, "--save")
+    assert len(tested.rows()) == len(lines)
+
+
+def test_not_every_program_can_be_left_out(tested: Desk, source: dict[str, str]) -> None:
+    assert "no program to be synced" in tested.refusal(7, "schools", "leave-out", *source, "--save")
+    first, *others = source
+    answer = tested.ask("schools", "leave-out", *others, "--save")
+    assert [change["after"]["school_id"] for change in answer["changes"]] == [""] * len(others)
+    assert first not in {row[0] for row in tested.rows()}
 
 
 def test_a_replaced_source_system_takes_over_the_schools_of_the_old_one(tested: Desk, source: dict[str, str]) -> None:
@@ -380,7 +440,7 @@ def test_the_first_program_that_is_mapped_stops_all_others_and_says_so(
 
 def test_the_last_program_cannot_be_unmapped_since_that_would_mean_all(tested: Desk, source: dict[str, str]) -> None:
     first, second, *_ = source
-    assert "all programs are synced: map all of them first" in tested.refusal(7, "schools", "unmap", first)
+    assert "No program is mapped, so all programs are synced" in tested.refusal(7, "schools", "unmap", first)
     tested.write("school_mapping", f"{first},,{first},A", f"{second},,{second},B")
     assert "ALL programs" in tested.refusal(7, "schools", "unmap", first, second, "--save")
     assert len(tested.rows()) == 2

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from coursera_connect.deciding import environments
+from scripts import launch
 from tests.pipeline.project import Project
 
 if TYPE_CHECKING:
@@ -42,6 +45,12 @@ def a_copy(root: Path, plugins: Path, port: int) -> Project:
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("target", "logs", "__pycache__"))
         else:
             shutil.copy(ROOT / part, root / part)
+    environments.add(root, "prod")
+    commands = root / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    for name in launch.COMMANDS:
+        (commands / name).write_text(launch.LAUNCHER.format(python=sys.executable, command=name))
+        (commands / name).chmod(0o755)
     for kind in ("extractors", "loaders", "utilities"):
         (root / ".meltano" / kind).symlink_to(plugins / kind)
     page = root / "meltano.yml"

@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Project:
         return self.root / "output" / "sandbox" / "oneroster.zip"
 
     def command(self, *words: str, environment: str = "sandbox") -> list[str]:
-        return [str(Path(sys.executable).with_name("meltano")), f"--environment={environment}", *words]
+        return [str(self.root / ".venv" / "bin" / "meltano"), f"--environment={environment}", *words]
 
     def env(self, **extra: str) -> dict[str, str]:
         kept = {

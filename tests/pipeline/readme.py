@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +41,7 @@ def blocks(text: str = "") -> list[list[Typed]]:
 
 def answer(project: Project, command: str) -> list[str]:
     """Type a command in a project's folder; what it prints, without Meltano's own lines. A failure is an error."""
-    here = str(Path(sys.executable).parent)
+    here = str(project.root / ".venv" / "bin")
     env = project.env()
     done = subprocess.run(
         ["sh", "-c", command],

@@ -33,6 +33,11 @@ PARTS = (
     ".meltano/run/coursera-sandbox/clock.json",
     "transform/mapping/sandbox/school_mapping.csv",
 )
+MOVED = {
+    ".meltano/run/coursera-sandbox/clock.json": ".meltano/coursera-sandbox/clock.json",
+    "transform/mapping/sandbox/school_mapping.csv": "environments/sandbox/mapping/school_mapping.csv",
+}
+"""What has another place now; see docs/upgrading.md."""
 PORT = "8749"
 
 
@@ -91,7 +96,9 @@ def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 def unpack(saved: Path, folder: Path) -> None:
     """Put the files of a release into a copy of the project."""
     with tarfile.open(saved) as archive:
-        archive.extractall(folder, filter="data")
+        for member in archive.getmembers():
+            member.name = MOVED.get(member.name, member.name)
+            archive.extract(member, folder, filter="data")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def demo(project: Project) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=480,
     )
 
 
@@ -42,7 +42,8 @@ def first(project: Project) -> subprocess.CompletedProcess[str]:
 
 def test_the_first_day(project: Project, first: subprocess.CompletedProcess[str]) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
-    for said in ("[1/4]", "[4/4]", "enrollments", "results.csv", "oneroster.zip", "Try next"):
+    for said in ("demo of sandbox ended well", "This is the sandbox", "enrollments", "results.csv", "oneroster.zip",
+                 "Page: output/sandbox/report.html", "Log: output/sandbox/logs/demo.log", "Try next"):  # fmt: skip
         assert said in first.stdout
     assert len(first.stdout.splitlines()) <= 80
     assert project.warehouse.is_file()
@@ -69,6 +70,7 @@ def test_a_day_that_fails_says_why_and_keeps_the_package(
     page.write_text(page.read_text().replace(ORG, "SandboxOrg-BBBBBBBBB_B"))
     broken = demo(project)
     assert broken.returncode != 0
+    assert "The last load failed (demo). tap-coursera: " in broken.stdout
     assert "org_id" in broken.stdout
     assert not sandbox_answers(project)
     assert project.package.read_bytes() == package

@@ -129,8 +129,8 @@ def test_a_scheduled_job_runs_on_credentials_from_the_env_file_which_the_sandbox
     }
     env_file = ran.root / ".env"
     env_file.write_text("".join(f"TAP_COURSERA_{name}={value}\n" for name, value in settings.items()))
-    mapping = ran.root / "transform" / "mapping"
-    shutil.copytree(mapping / "sandbox", mapping / "prod", dirs_exist_ok=True)
+    environments = ran.root / "environments"
+    shutil.copytree(environments / "sandbox" / "mapping", environments / "prod" / "mapping", dirs_exist_ok=True)
     ran.meltano("run", "grade-sync", environment="prod")
     of_prod = ran.root / "output" / "prod" / "oneroster.zip"
     assert of_prod.read_bytes() == ran.package.read_bytes()
@@ -169,9 +169,9 @@ def test_a_lost_file_is_not_filled_with_the_last_days_only(ran: Project) -> None
 
 def test_what_is_decided_after_a_build_is_shown_from_a_build_aside_and_not_published(ran: Project) -> None:
     ((learner, email),) = ran.query("select \"sourcedId\", email from oneroster.users where role = 'student' limit 1")
-    with (ran.root / "transform/mapping/sandbox/excluded_people.csv").open("a") as excluded:
+    with (ran.root / "environments/sandbox/mapping/excluded_people.csv").open("a") as excluded:
         excluded.write(f"{email},withdrew the consent\n")
-    ran.meltano("config", "set", "dbt", "grade_sync", "granular_all")
+    ran.meltano("invoke", "connect", "settings", "set", "grade_sync", "granular_all")
     preview = json.loads(ran.meltano("invoke", "connect", "preview", "--json", check=False).stdout)
     assert preview["changes"]["users"]["removed"] == [learner]
     assert preview["files"]["results"]["rows"] > ran.query("select count(*) from oneroster.results")[0][0]
@@ -186,11 +186,11 @@ def test_what_is_decided_after_a_build_is_shown_from_a_build_aside_and_not_publi
 def test_another_grade_sync_waits_for_its_named_step_and_then_brings_every_gradable_item(ran: Project) -> None:
     refused = ran.meltano("run", "dbt:build", "connect:publish", check=False)
     assert refused.returncode == 1
-    assert "connect grades change granular_all --save" in refused.stdout + refused.stderr
+    assert "connect --environment=sandbox grades change granular_all --save" in refused.stdout + refused.stderr
     ran.meltano("invoke", "coursera-sandbox:start")
     ran.meltano("invoke", "connect", "test")
     changed = ran.meltano("invoke", "connect", "grades", "change", "granular_all", "--save")
-    assert "config set dbt grade_sync granular_all" in changed.stdout
+    assert "connect --environment=sandbox settings set grade_sync granular_all" in changed.stdout
     ran.meltano("invoke", "connect:publish")
     titles = {title for (title,) in ran.query('select title from oneroster."categories"')}
     assert "Final grade" not in titles

@@ -41,7 +41,7 @@ class Upgraded:
         self.project = project
         self.raw_before, self.files_before = raw(project), files(project.package)
         self.runs_before = project.query(RUNS)
-        home = project.root / ".meltano/run/coursera-sandbox"
+        home = project.root / ".meltano/coursera-sandbox"
         sandbox = RunningSandbox(home, port=project.port, learners=saved_release.LEARNERS)
         try:
             # See docs/upgrading.md: Meltano keeps bookmarks by the loader that a job names, which is another one now.

@@ -106,7 +106,7 @@ class Side:
             "CONNECT_DATABASE": str(self.file),
             "CONNECT_PACKAGE": str(self.package),
             "CONNECT_TRANSFORM": str(REPOSITORY / "transform"),
-            "CONNECT_MAPPING": str(self.dbt.project / "mapping" / "sandbox"),
+            "CONNECT_MAPPING": str(self.dbt.mapping),
             RUN: "one",  # so that nobody asks Meltano for the mode
             "CONNECT_REPORT": "off",
             "MELTANO_PROJECT_ROOT": str(REPOSITORY),

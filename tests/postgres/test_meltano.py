@@ -9,7 +9,8 @@ import psycopg
 import pytest
 import yaml
 
-from tests.pipeline.conftest import ROOT, plugins, project
+from coursera_connect.deciding import environments
+from tests.pipeline.conftest import plugins, project
 
 if TYPE_CHECKING:
     from tests.pipeline.project import Project
@@ -21,13 +22,14 @@ pytestmark = pytest.mark.pipeline
 
 def test_a_job_loads_transforms_and_publishes_there(project: Project, database: dict[str, str]) -> None:
     page = project.root / "meltano.yml"
-    environments = {one["name"]: one["env"] for one in yaml.safe_load(page.read_text())["environments"]}
-    chosen = {name: environments["postgres"][name] for name in environments["postgres"].keys() - {"CONNECT_OUTPUT"}}
-    settings = "".join(f"      {name}: {value!r}\n" for name, value in chosen.items())
-    sandbox = "  - name: sandbox\n    env:\n"
-    assert sandbox in page.read_text()
-    page.write_text(page.read_text().replace(sandbox, sandbox + settings))
-    (project.root / ".env").write_text("".join(f"{name}={value}\n" for name, value in database.items()))
+    content = yaml.safe_load(page.read_text())
+    (postgres,) = yaml.safe_load(environments.settings("postgres", postgres=True))["environments"]
+    chosen = {name: value for name, value in postgres["env"].items() if name != "CONNECT_OUTPUT"}
+    content["environments"][0]["env"] |= chosen
+    page.write_text(yaml.safe_dump(content))
+    (project.root / "environments" / "sandbox" / "secrets.env").write_text(
+        "".join(f"{name}={value}\n" for name, value in database.items())
+    )
 
     project.meltano("run", "demo")
 
@@ -49,10 +51,3 @@ def test_a_loader_nobody_knows_is_a_sentence(project: Project) -> None:
     )
     assert done.returncode
     assert "CONNECT_WAREHOUSE is 'oracle', and there are duckdb and postgres" in done.stderr + done.stdout
-
-
-def test_the_environment_has_mapping_files_of_its_own() -> None:
-    folders = {
-        name: {path.name for path in (ROOT / "transform/mapping" / name).iterdir()} for name in ("prod", "postgres")
-    }
-    assert folders["prod"] == folders["postgres"]

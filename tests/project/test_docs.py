@@ -17,6 +17,7 @@ import yaml
 from coursera_connect.cli import main
 from coursera_connect.database import ledger, warehouse
 from coursera_connect.deciding.mapping import FILES, columns
+from coursera_connect.scheduling import meltano_schedules
 from coursera_connect.telling import report_words
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ def options() -> dict[str, click.Option]:
         for option in command.params
         if isinstance(option, click.Option) and option.envvar
     }
+
+
+def times() -> set[str]:
+    """The settings that say when the schedules of meltano.yml run."""
+    found = yaml.safe_load((ROOT / "meltano.yml").read_text())["schedules"]
+    return {meltano_schedules.setting(schedule["name"]) for schedule in found}
 
 
 def dbt_vars() -> dict[str, Any]:
@@ -117,19 +124,21 @@ def test_every_command_that_a_page_names_exists(page: str) -> None:
 
 @pytest.mark.parametrize("page", OURS)
 def test_every_setting_that_a_page_names_exists(page: str) -> None:
-    known = {*options(), "CONNECT_GRADE_SYNC"}
+    known = {*options(), *times(), "CONNECT_GRADE_SYNC"}
     assert set(re.findall(r"\bCONNECT_[A-Z_]*[A-Z]\b", PAGES[page])) <= known
 
 
 def test_settings_lists_every_option_of_connect() -> None:
     section = PAGES["docs/settings.md"].split("\n## connect")[1]
-    assert sorted(re.findall(r"`((?:CONNECT|MELTANO)_[A-Z_]+)`", section)) == sorted(options())
+    assert sorted(re.findall(r"`((?:CONNECT|MELTANO)_[A-Z_]+)`", section)) == sorted([*options(), *times()])
 
 
 def test_settings_tells_the_defaults_of_connect() -> None:
     for names, told, _ in table("docs/settings.md", "connect"):
         defaults = [
-            str(options()[name].default) for name in re.findall(r"`(\w+)`", names) if options()[name].show_default
+            str(options()[name].default)
+            for name in re.findall(r"`(\w+)`", names)
+            if name not in times() and options()[name].show_default
         ]
         assert re.findall(r"`([^`]+)`", told) == [default for default in defaults if default and default != "None"], (
             names
@@ -139,7 +148,7 @@ def test_settings_tells_the_defaults_of_connect() -> None:
 def test_meltano_offers_only_settings_that_connect_reads() -> None:
     plugins = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["utilities"]
     offered = next(entry for entry in plugins if entry["name"] == "connect")["settings"]
-    assert {f"CONNECT_{setting['name'].upper()}" for setting in offered} <= set(options())
+    assert {f"CONNECT_{setting['name'].upper()}" for setting in offered} <= {*options(), *times()}
 
 
 def test_settings_lists_every_var_of_dbt_with_its_default() -> None:

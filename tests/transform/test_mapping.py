@@ -67,7 +67,7 @@ def days(warehouse: Warehouse) -> Days:
     programs[0] = program("Plain", "Renamed")
     programs[2] = program("Dead", "Dead") | {"removed": True}
     programs[3] = program("Old", "Old") | {"removed": True}
-    programs += [program("New", "New"), program("Late", "Late"), program("Other", "Other")]
+    programs += [program("New", "New"), program("Late", "Late"), program("Other", "Other"), program("Left", "Left")]
     taught = together(
         taught, studies("New", "sso3"), studies("Late", "sso2", "onlylate"), studies("Other", "sso1", "sso2", "sso3")
     )
@@ -81,6 +81,8 @@ def days(warehouse: Warehouse) -> Days:
             maps("Dead", "Dead", "Dead"),
             maps("New", "Old", "Old"),
             maps("Other", "sis-7", "School of the SIS"),
+            {"program_id": "Left", "program_name": "Left"},
+            {"program_id": "Left and gone"},
         ],
         "excluded_people": [{"learner": "SSO4"}, {"learner": "qa.two@mail.example"}, {"learner": "test6"}],
         "facilitators": [

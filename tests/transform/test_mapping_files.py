@@ -66,7 +66,11 @@ def test_a_file_that_contradicts_itself_stops_the_build_and_the_test_tells_which
     teacher = {"facilitator_id": "f", "given_name": "Fay"}
     placed = {"program_id": "P", "course_id": "C", "learner": "ann@x.example"}
     saved.mapping(
-        school_mapping=[twice | {"school_name": "North"}, twice | {"school_name": "South"}],
+        school_mapping=[
+            twice | {"school_name": "North"},
+            twice | {"school_name": "South"},
+            {"program_id": "Q", "school_id": "Q"},
+        ],
         facilitators=[teacher | {"program_id": "P"}, teacher | {"given_name": "Faye"}],
         sections=[placed | {"section_id": "1"}, placed | {"section_id": "2", "learner": "Ann@x.example"}],
         excluded_people=[{"reason": "nobody"}],
@@ -79,6 +83,7 @@ def test_a_file_that_contradicts_itself_stops_the_build_and_the_test_tells_which
     assert failed == {
         "school_mapping_csv_lists_a_program_once",
         "school_mapping_csv_gives_a_school_one_name",
+        "school_mapping_csv_has_school_id_and_school_name_or_neither",
         "facilitators_csv_describes_a_facilitator_in_one_way",
         "sections_csv_puts_a_learner_in_one_section_of_a_class",
         "excluded_people_csv_has_learner",
@@ -141,7 +146,7 @@ HOSTILE: dict[str, dict[str, tuple[bool, bytes | str]]] = {
         "chosen_items": (BAD, f"{ITEMS}\n,,{'x' * 1001}\n"),
     },
     "at the edge": {
-        "school_mapping": (GOOD, f"{SCHOOLS}\nP,{'x' * 1000},P,{'A' * 255}\n"),
+        "school_mapping": (GOOD, f"{SCHOOLS}\nP,{'x' * 1000},P,{'A' * 255}\nQ,,,\n"),
         "facilitators": (BAD, f"{FACILITATORS}\n,,,,,,,,\n"),
         "sections": (GOOD, f"{SECTIONS}\nP,C,s,,ann\np,C,s,,Ann\n"),
         "excluded_people": (GOOD, f"{EXCLUDED}\n\n\n=1+1,\n4.13862E+11,\n"),

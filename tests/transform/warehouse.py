@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
+from coursera_connect.deciding.mapping import FILES, columns
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = REPOSITORY / "transform"
 
@@ -42,7 +44,7 @@ _TIMES = ["_sdc_extracted_at", "_sdc_received_at", "_sdc_batched_at", "_sdc_dele
 _NUMBERS = ["_sdc_sequence", "_sdc_table_version", "_sdc_sync_started_at"]
 _METADATA = dict.fromkeys(_TIMES, "TIMESTAMPTZ") | dict.fromkeys(_NUMBERS, "BIGINT")
 # An empty folder of mapping files: every file has its header and no row.
-MAPPING = {path.stem: path.read_text("utf-8").strip() for path in (PROJECT / "mapping" / "sandbox").glob("*.csv")}
+MAPPING = {name.removesuffix(".csv"): ",".join(columns(name.removesuffix(".csv"))) for name in FILES}
 
 Row = dict[str, Any]
 
@@ -62,8 +64,10 @@ class Dbt:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        # A copy, since mapping files have to be below the project; one for all tests, so that it is parsed once.
+        # A copy, since mapping files are found from the project; one for all tests, so that it is parsed once.
         self.project = home / "transform"
+        self.mapping = home / "environments" / "sandbox" / "mapping"
+        self.mapping.mkdir(parents=True)
         shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("target", "logs"))
         python = _executable().resolve().with_name("python")
         server = Path(__file__).with_name("dbt_server.py")
@@ -74,11 +78,8 @@ class Dbt:
     ) -> Finished:
         """Run one dbt command on a DuckDB file with these mapping files; a file that is not named has no row."""
         for name, header in MAPPING.items():
-            path, content = (
-                self.project / "mapping" / "sandbox" / f"{name}.csv",
-                mapping.get(name, f"{header}\n".encode()),
-            )
-            if path.read_bytes() != content:
+            path, content = self.mapping / f"{name}.csv", mapping.get(name, f"{header}\n".encode())
+            if not path.exists() or path.read_bytes() != content:
                 path.write_bytes(content)
         output = self.home / "output.txt"
         job = {

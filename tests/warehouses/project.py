@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from coursera_connect.deciding import environments
 from tests.package.commands import ROOT, environment, install, run
 
 MELTANO = Path(sys.executable).with_name("meltano")
@@ -53,13 +54,12 @@ class Project:
 
 
 def installed(folder: Path, warehouse: str) -> Project:
-    """Include a definition in a copy of meltano.yml, by the line that its page shows, and let Meltano install it."""
+    """Copy a definition beside the environments, as its page shows, and let Meltano install it."""
     project = Project(folder, definition(warehouse)["name"])
-    (folder / "plugins").mkdir()
-    shutil.copy(ROOT / f"plugins/{warehouse}.meltano.yml", folder / "plugins")
-    line = f"include_paths: [plugins/{warehouse}.meltano.yml]\n"
-    assert line in (ROOT / f"docs/{warehouse}.md").read_text("utf-8")
-    (folder / "meltano.yml").write_text(line + (ROOT / "meltano.yml").read_text("utf-8"), "utf-8")
+    environments.add(folder, "prod")
+    shutil.copy(ROOT / f"plugins/{warehouse}.meltano.yml", folder / "environments")
+    assert f"cp plugins/{warehouse}.meltano.yml environments/\n" in (ROOT / f"docs/{warehouse}.md").read_text("utf-8")
+    shutil.copy(ROOT / "meltano.yml", folder)
     command = (MELTANO, "--environment=prod", "--log-level=error", "install", "loader", project.loader)
     install(*command, env=_environment(), cwd=folder)
     return project

@@ -1,5 +1,5 @@
 {#-
-  The only readers of the vars. A value that is not allowed stops the run, before anything is made, with those that are. What comes into SQL
+  The only readers of the settings. A value that is not allowed stops the run, before anything is made, with those that are. What comes into SQL
   is a name of a list, a number, or a text whose quotes are doubled.
 -#}
 
@@ -15,9 +15,12 @@
   {%- do length_of("line_item_title_length") -%}{%- do length_of("category_title_length") -%}
   {%- do is_on("empty_classes") -%}{%- do is_on("include_invited") -%}
   {%- do attribute_mapping(attributes()) -%}
+  {%- for name in chosen_names() if modules.re.search("[{][{%#]", env_var("CONNECT_" ~ name | upper, "")) -%}
+    {%- do not_allowed(name, env_var("CONNECT_" ~ name | upper), "it must be plain, without Jinja") -%}
+  {%- endfor -%}
   {%- set environment = env_var("MELTANO_ENVIRONMENT", "sandbox") -%}
   {%- if not modules.re.match("[A-Za-z0-9_][A-Za-z0-9_.-]*\\Z", environment) -%}
-    {%- do not_allowed("MELTANO_ENVIRONMENT", environment, "it must be the name of a folder in transform/mapping") -%}
+    {%- do not_allowed("MELTANO_ENVIRONMENT", environment, "it must be the name of a folder in environments") -%}
   {%- endif -%}
 {% endmacro %}
 
@@ -34,18 +37,37 @@
   {{- return(value) -}}
 {% endmacro %}
 
-{% macro grade_sync() %}
-  {{- return(chosen("grade_sync", env_var("CONNECT_GRADE_SYNC", "") or var("grade_sync"), ["final", "final_incremental", "granular_selected", "granular_all"])) -}}
+{#- The settings that an organisation chooses. -#}
+{% macro chosen_names() %}
+  {{- return([
+    "grade_sync", "score_scale", "above_maximum", "line_item_title_length", "category_title_length", "calendar", "time_zone",
+    "school_year_start", "first_school_year", "identity", "id_style", "name_placeholder", "empty_classes", "include_invited", "attributes",
+  ]) -}}
 {% endmacro %}
 
-{#- Every var as it is followed, by name: with another value of one of them the tables would be others. -#}
+{#- A setting as it was told on the command line (--vars), else as Meltano tells it (CONNECT_<NAME>), else its default (the var). -#}
+{% macro setting(name) %}
+  {%- set told = invocation_args_dict.get("vars") -%}
+  {%- set meant = env_var("CONNECT_" ~ name | upper, "") -%}
+  {%- if (told is mapping and name in told) or not meant -%}
+    {{- return(var(name)) -}}
+  {%- elif name == "attributes" -%}
+    {{- return(fromjson(meant, meant)) -}}
+  {%- endif -%}
+  {{- return(meant) -}}
+{% endmacro %}
+
+{% macro grade_sync() %}
+  {{- return(chosen("grade_sync", setting("grade_sync"), ["final", "final_incremental", "granular_selected", "granular_all"])) -}}
+{% endmacro %}
+
+{#- Every setting as it is followed, and the attributes there are, by name: with another value of one the tables would be others. -#}
 {% macro every_setting() %}
-  {%- set found = {"grade_sync": grade_sync()} -%}
-  {%- for name in [
-    "score_scale", "above_maximum", "line_item_title_length", "category_title_length", "calendar", "time_zone", "school_year_start",
-    "first_school_year", "identity", "id_style", "name_placeholder", "empty_classes", "include_invited", "attributes", "attribute_sources",
-    "attribute_sees", "attribute_targets",
-  ] -%}
+  {%- set found = {} -%}
+  {%- for name in chosen_names() -%}
+    {%- do found.update({name: setting(name)}) -%}
+  {%- endfor -%}
+  {%- for name in ["attribute_sources", "attribute_sees", "attribute_targets"] -%}
     {%- do found.update({name: var(name)}) -%}
   {%- endfor -%}
   {{- return(found) -}}
@@ -55,20 +77,20 @@
 {% macro is_graded_as_a_whole() %}{{ return(grade_sync() in ["final", "final_incremental"]) }}{% endmacro %}
 
 {% macro calendar() %}
-  {{- return(chosen("calendar", var("calendar"), ["school_year", "evergreen", "terms"])) -}}
+  {{- return(chosen("calendar", setting("calendar"), ["school_year", "evergreen", "terms"])) -}}
 {% endmacro %}
 
 {#- The score of somebody who has everything right: 100 or 1. -#}
 {% macro score_scale() %}
-  {{- return(chosen("score_scale", var("score_scale") | string, ["100", "1"]) | int) -}}
+  {{- return(chosen("score_scale", setting("score_scale") | string, ["100", "1"]) | int) -}}
 {% endmacro %}
 
 {#- What becomes of a score above the maximum. -#}
-{% macro above_maximum() %}{{ return(chosen("above_maximum", var("above_maximum"), ["cap", "leave_out"])) }}{% endmacro %}
+{% macro above_maximum() %}{{ return(chosen("above_maximum", setting("above_maximum"), ["cap", "leave_out"])) }}{% endmacro %}
 
 {#- How many characters a title may have: at least 10, at most the 255 that every reader keeps. -#}
 {% macro length_of(name) %}
-  {%- set length = var(name) | string -%}
+  {%- set length = setting(name) | string -%}
   {%- if not modules.re.match("[0-9]{2,3}\\Z", length) or not 10 <= length | int <= 255 -%}
     {%- do not_allowed(name, length, "it must be a whole number from 10 to 255") -%}
   {%- endif -%}
@@ -76,11 +98,11 @@
 {% endmacro %}
 
 {% macro identity() %}
-  {{- return(chosen("identity", var("identity"), ["coursera_id", "external_id", "email"])) -}}
+  {{- return(chosen("identity", setting("identity"), ["coursera_id", "external_id", "email"])) -}}
 {% endmacro %}
 
 {% macro id_style() %}
-  {{- return(chosen("id_style", var("id_style"), ["readable", "hash"])) -}}
+  {{- return(chosen("id_style", setting("id_style"), ["readable", "hash"])) -}}
 {% endmacro %}
 
 {#- A text as SQL has it. -#}
@@ -88,7 +110,7 @@
 
 {#- The text, quoted for SQL, that stands for a name somebody does not have. -#}
 {% macro name_placeholder() %}
-  {%- set text = var("name_placeholder") -%}
+  {%- set text = setting("name_placeholder") -%}
   {%- if text is not string or not 1 <= text | length <= 100 or text != text | trim
     or modules.re.search("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]", text) -%}
     {%- do not_allowed("name_placeholder", text, "it must be a text of 1 to 100 letters on one line, without blanks at its ends") -%}
@@ -98,7 +120,7 @@
 
 {#- Name of an IANA time zone. -#}
 {% macro time_zone() %}
-  {%- set zone = var("time_zone") -%}
+  {%- set zone = setting("time_zone") -%}
   {%- if zone is not string or zone not in modules.pytz.all_timezones_set -%}
     {%- do not_allowed("time_zone", zone, "it must be the name of an IANA time zone; the nearest is " ~ nearest(zone | string, modules.pytz.all_timezones)) -%}
   {%- endif -%}
@@ -119,7 +141,7 @@
 {% endmacro %}
 
 {% macro first_school_year() %}
-  {%- set year = var("first_school_year") | string -%}
+  {%- set year = setting("first_school_year") | string -%}
   {%- if not modules.re.match("(19|20|21)[0-9]{2}\\Z", year) -%}
     {%- do not_allowed("first_school_year", year, "it must be the year in which a school year ends, such as 2012") -%}
   {%- endif -%}
@@ -128,7 +150,7 @@
 
 {#- The organisation's own attribute mapping: source by target. -#}
 {% macro attributes() %}
-  {%- set own = var("attributes") or {} -%}
+  {%- set own = setting("attributes") or {} -%}
   {%- if own is not mapping -%}
     {%- do not_allowed("attributes", own, "it must be a mapping of targets to sources, such as {users.sms: learner.external_id}") -%}
   {%- endif -%}
@@ -136,12 +158,12 @@
 {% endmacro %}
 
 {% macro is_on(name) %}
-  {{- return(chosen(name, var(name) | string | lower, ["true", "false"])) -}}
+  {{- return(chosen(name, setting(name) | string | lower, ["true", "false"])) -}}
 {% endmacro %}
 
 {#- {month, day, ends_next_year}: a year that begins on 1 January ends in the year it began. -#}
 {% macro school_year_start() %}
-  {%- set start = var("school_year_start") | string -%}
+  {%- set start = setting("school_year_start") | string -%}
   {%- set valid = modules.re.match("(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\\Z", start)
     and start not in ["02-29", "02-30", "02-31", "04-31", "06-31", "09-31", "11-31"] -%}
   {%- if not valid -%}

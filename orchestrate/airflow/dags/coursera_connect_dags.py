@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import pendulum
 import requests
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
@@ -82,7 +81,7 @@ for name, cron in LISTED["crons"].items():
         description=f"Schedule {name} of meltano.yml",
         doc_md=f"Runs `{command}`. A task that stays *scheduled* misses its pool: `{POOL_COMMAND}`.",
         # Without a start date, a DAG that is switched on waits for its next time instead of making up for the last one.
-        schedule=cron and CronTriggerTimetable(cron, timezone=LISTED["zone"] or pendulum.local_timezone().name),
+        schedule=cron and CronTriggerTimetable(cron, timezone=LISTED["zone"]),
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=LONGEST_RUN,
@@ -94,6 +93,8 @@ for name, cron in LISTED["crons"].items():
             task_id="meltano",
             bash_command=command,
             cwd=str(PROJECT),
+            env={"MELTANO_JOB_TRIGGER": f"schedule:{name}"},  # the journal credits the run to its schedule
+            append_env=True,
             pool=POOL,
             do_xcom_push=False,
             execution_timeout=LONGEST_TRY,

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,6 +25,8 @@ PROJECT = Path(os.environ.get("MELTANO_PROJECT_ROOT") or Path(__file__).resolve(
 ENVIRONMENT = os.environ.get("MELTANO_ENVIRONMENT") or "prod"
 _KEPT = PROJECT / ".meltano" / "run" / f"airflow-{ENVIRONMENT}.json"
 _ZONE = "CONNECT_SCHEDULE_TIME_ZONE"
+_LMS_ZONE = "CONNECT_LMS_TIME_ZONE"
+_BY_HAND = {"@once", "@manual", "@none"}
 _SECONDS = 14  # two answers within the 30 that Airflow grants to an import
 
 
@@ -34,12 +38,20 @@ def meltano(*words: str) -> list[str]:
 
 
 def schedules() -> dict[str, Any]:
-    """Return `{"zone": IANA name or "", "crons": {schedule: cron expression, or None for one run by hand}}`.
+    """Return `{"zone": IANA name, "crons": {schedule: cron expression, or None for one run by hand}}`.
 
     Where Meltano cannot read its project, these are the schedules that were last good, and `problem` tells why; without
     such ones it is a RuntimeError.
     """
-    seen = [os.environ.get(_ZONE), *map(_stamp, ("meltano.yml", ".env"))]
+    chosen = sorted(
+        (name, value) for name, value in os.environ.items() if name.startswith(("CONNECT_SCHEDULE_", _LMS_ZONE))
+    )
+    places = (
+        "meltano.yml",
+        ".env",
+        *(f"environments/{ENVIRONMENT}/{name}" for name in ("settings.yml", "secrets.env")),
+    )
+    seen = [[list(pair) for pair in chosen], *map(_stamp, places)]
     kept = _kept()
     if kept.get("seen") == seen and "problem" not in kept:
         return kept
@@ -57,9 +69,14 @@ def setting(name: str) -> str:
     """Return a setting of connect by its environment variable: Airflow's, else as Meltano knows it; blank for none."""
     known = os.environ.get(name)
     if known is None:
-        plugin, _, key = name.lower().partition("_")
-        known = _answer("config", "--unsafe", "print", plugin).get(key)
+        known = _known().get(name.lower().removeprefix("connect_"))
     return str(known or "")
+
+
+@cache
+def _known() -> dict[str, Any]:
+    """The settings of connect, as Meltano knows them: once in a process, since that takes seconds."""
+    return _answer("config", "--unsafe", "print", "connect")
 
 
 def problem() -> str | None:
@@ -71,6 +88,9 @@ def problem() -> str | None:
 def _crons() -> dict[str, str | None]:
     listed = _answer("schedule", "list", "--format=json")["schedules"]
     crons = {entry["name"]: entry["cron_interval"] for kind in ("job", "elt") for entry in listed[kind]}
+    for name in crons:
+        if chosen := setting(f"CONNECT_SCHEDULE_{re.sub(r'[^a-z0-9]+', '_', name.lower()).upper()}"):
+            crons[name] = None if chosen in _BY_HAND else chosen
     for name, cron in crons.items():
         if cron and not croniter.is_valid(cron):
             raise RuntimeError(
@@ -80,11 +100,11 @@ def _crons() -> dict[str, str | None]:
 
 
 def _zone() -> str:
-    name = setting(_ZONE)
+    name = setting(_ZONE) or setting(_LMS_ZONE) or "UTC"
     try:
-        return ZoneInfo(name).key if name else ""
+        return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise RuntimeError(f"{name} is no time zone: set {_ZONE} to an IANA name.") from None
+        raise RuntimeError(f"{name} is no time zone: set {_ZONE}, or {_LMS_ZONE}, to an IANA name.") from None
 
 
 def _answer(*words: str) -> dict[str, Any]:

@@ -1,5 +1,16 @@
-"""`python -m coursera_connect` is `connect`."""
+"""The command `connect`, also as `python -m coursera_connect`."""
 
-from coursera_connect.cli import main
+from __future__ import annotations
 
-main()
+from coursera_connect import private_files
+from coursera_connect.cli import main as command
+
+
+def main() -> None:
+    """Run the command; other users of the machine cannot read what it, and the rest of the project, writes."""
+    private_files.keep()
+    command()
+
+
+if __name__ == "__main__":
+    main()

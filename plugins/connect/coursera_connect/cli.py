@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
+from coursera_connect import meltano
 from coursera_connect.commands import (
     afterwards,
     checking,
@@ -14,10 +16,12 @@ from coursera_connect.commands import (
     publishing,
     quality,
     report,
+    running,
     scheduling,
     serve,
     setup,
 )
+from coursera_connect.deciding import environments
 from coursera_connect.errors import ConnectError
 
 _INTERRUPTED = 130  # as shells tell it
@@ -56,14 +60,21 @@ def _stopped() -> int:
 def main(debug: bool) -> None:
     """Publish OneRoster packages from the tables the transforms made.
 
-    In the Meltano project, which sets the paths, the commands are `meltano invoke connect:publish` and `meltano invoke
-    connect:summary`.
+    In the Meltano project this is `connect --environment=prod publish`, where `--environment` comes first; without it,
+    the environment is that of MELTANO_ENVIRONMENT in the shell or in .env, else the sandbox.
     """
     del debug  # read from the context, where a failure is caught
+    meltano.refuse_foreign_env_file()
+    project = meltano.project_of_now()
+    if project and meltano.environment_of_now() == meltano.SANDBOX:
+        environments.make_mapping(project, meltano.SANDBOX)
+        if sys.stderr.isatty():
+            click.echo("Sandbox: a made-up college.", err=True)
 
 
 for _command in (
     *setup.COMMANDS,
+    *running.COMMANDS,
     scheduling.schedule,
     locking.lock,
     publishing.preview,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coursera_connect.redaction import redacted
+from coursera_connect.typed import carried
 
 
 class ConnectError(Exception):
@@ -15,8 +16,8 @@ class ConnectError(Exception):
     """What is known of the run that it ended, where it ended one."""
 
     def __init__(self, sentence: str) -> None:
-        """Take the sentence, less any password of an address in it: it is printed, stored and posted."""
-        super().__init__(redacted(sentence))
+        """Take the sentence, which is printed, stored and posted: without passwords, its commands complete."""
+        super().__init__(redacted(carried(sentence)))
 
 
 class UsageError(ConnectError):

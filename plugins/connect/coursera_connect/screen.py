@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from coursera_connect import tables
+from coursera_connect import meltano, tables
+from coursera_connect.jobs import journal
 from coursera_connect.publishing import guards
 from coursera_connect.text import one_line
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rich.console import Console
 
 _ROWS_SHOWN = 3
 _PROBLEMS_SHOWN = 20
@@ -56,10 +60,11 @@ def published(report: dict[str, Any]) -> str:
     what = "is unchanged" if report["unchanged"] else "published"
     lines = [f"{near(report['package'])} {what}: {', '.join(files) or 'nothing has changed'}."]
     if not report["first"] and not report["unchanged"]:
-        lines.append(f"Since the last publish: {_moved(report['counts'])}.")
+        lines.append(f"Since the last publish: {_moved(report['totals'])}.")
     if report["delivery"]:
         lines.append(f"Delivered to {report['delivery']['target_shown']}.")
-    return "\n".join([*report["not_excluded"], *lines, *_held(report), *report["warnings"], *_warnings(report)])
+    lines = [*report["not_excluded"], *lines, *_held(report), *report["warnings"], *_warnings(report), *_sandbox()]
+    return carried("\n".join(lines))
 
 
 def refused(report: dict[str, Any], where: Path) -> str:
@@ -68,10 +73,11 @@ def refused(report: dict[str, Any], where: Path) -> str:
     lines += [f"{guards.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
     commands = guards.commands(report["blocked"])
     if commands:
-        lines.append(f"If that is right, once: {', '.join(commands)}")
+        lines.append(f"If that is right, once: {', '.join(map(meltano.printed, commands))}")
     lines += _held(report) + _warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
-    return "\n".join([*report["not_excluded"], *lines, f"Not published, {stays}. All findings: {near(where)}"])
+    lines += [f"Not published, {stays}. All findings: {near(where)}", *_sandbox()]
+    return carried("\n".join([*report["not_excluded"], *lines]))
 
 
 def checked(report: dict[str, Any]) -> str:
@@ -92,7 +98,7 @@ def preview(report: dict[str, Any]) -> None:
     lines = report["not_excluded"] + _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
     lines += [f"Would be blocked: {guards.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
-    lines.append(told or f"It would be published. The package to look at: {near(report['package'])}")
+    lines += [*_sandbox(), told or f"It would be published. The package to look at: {near(report['package'])}"]
     console.print("\n".join(lines), soft_wrap=True)
 
 
@@ -115,8 +121,8 @@ def _told(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
     return [name for name in names if any(row[name] for row in rows)]
 
 
-def _moved(counts: list[dict[str, Any]]) -> str:
-    sums = {name: sum(row[name] for row in counts) for name in ("added", "changed", "removed")}
+def _moved(totals: list[dict[str, Any]]) -> str:
+    sums = {name: sum(row[name] for row in totals) for name in ("added", "changed", "removed")}
     return ", ".join(f"{number:,} {name}" for name, number in sums.items())
 
 
@@ -128,9 +134,36 @@ def _held(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+_SANDBOX = "This is the sandbox: a made-up college on this machine, and nothing of it leaves it."
+
+
+def _sandbox() -> list[str]:
+    """Return the line that every screen of the sandbox has."""
+    return [_SANDBOX] if meltano.environment_of_now() == meltano.SANDBOX else []
+
+
+def _print_sandbox(console: Console) -> None:
+    for line in _sandbox():
+        console.print(f"{line}\n", soft_wrap=True)
+
+
+def failed(told: dict[str, Any], *, where: bool = False) -> None:
+    """Print what failed, why, and what to type; `where` is whether the screen begins with it."""
+    if where:
+        _print_sandbox(tables.console())
+    lines = [f"{told['sentence']} {told['more']}".strip(), *(f"  {command}" for command in told["commands"])]
+    tables.console().print("\n".join(lines), soft_wrap=True)
+
+
 def summary(facts: dict[str, Any]) -> None:
     """Print the summary of a run."""
     console = tables.console()
+    _print_sandbox(console)
+    if facts["failed"]:
+        failed(facts["failed"])
+        if facts["last_load"]:
+            console.print(f"The last load that succeeded ended {facts['last_load']}.")
+        console.print()
     table = Table("stream", box=None, title=near(facts["database"]), title_justify="left")
     for heading in ("rows now", "received in the last load", "removed"):
         table.add_column(heading, justify="right")
@@ -215,32 +248,68 @@ def _problems(report: dict[str, Any], severity: str) -> list[str]:
 
 
 def runs(found: dict[str, Any]) -> None:
-    """Print the runs of the ledger."""
-    if not found["runs"]:
-        tables.console().print("Nothing was published yet: connect publish")
+    """Print the runs of jobs and the publishes, those that are one in one line."""
+    console = tables.console()
+    _print_sandbox(console)
+    rows = sorted([*_job_rows(found), *_other_rows(found)], key=lambda row: row["at"], reverse=True)
+    if not rows:
+        console.print(f"Nothing has run yet: {meltano.printed('connect run roster-sync')}")
         return
     table = Table(box=None)
-    for heading in ("run", "ended (UTC)", "outcome"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("files")
+    for heading in ("run", "ended (UTC)", "job", "by", "outcome"):
+        table.add_column(heading, no_wrap=heading != "job")
     headings = ("total", "added", "changed", "removed", *_told(found["runs"], ("held", "blocked")))
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    why = _told(found["runs"], ("why",))
-    for heading in why:
-        table.add_column(heading)
+    table.add_column("why")
+    for row in rows:
+        publish = row["publish"]
+        numbers = (f"{publish[name]:,}" if publish and publish[name] else "" for name in headings)
+        number = str(publish["run"]) if publish else ""
+        ended = row["at"][:16].replace("T", " ") if row["outcome"] != _AT_WORK else ""
+        table.add_row(number, ended, row["job"], row["by"], row["outcome"], *numbers, one_line(row["why"]))
+    console.print(table)
+
+
+_AT_WORK = "at work"
+
+
+def _job_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    publishes = {row["run"]: row for row in found["runs"]}
+    for job in found["jobs"]:
+        publish = publishes.get(job["ledger_run"])
+        good = publish is not None and job["outcome"] in {"", journal.DONE}
+        outcome = publish["outcome"] if publish is not None and (good or job["published"]) else job["outcome"]
+        step = f"{job['step']}: " if job["step"] and not job["published"] else ""
+        yield {
+            "at": job["ended_at"] or job["started_at"],
+            "publish": publish,
+            "job": job["job"],
+            "by": "schedule" if job["started_by"].startswith(journal.SCHEDULE) else journal.HAND,
+            "outcome": outcome or _AT_WORK,
+            "why": f"{step}{job['sentence']}" if job["sentence"] else publish["why"] if publish is not None else "",
+        }
+
+
+def _other_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the publishes that were no step of a job."""
+    told = {job["ledger_run"] for job in found["jobs"]}
     for row in found["runs"]:
-        how = f"{row['version']} {row['mode']} {row['profile']}"
-        numbers = (f"{row[name]:,}" if row[name] else "" for name in headings)
-        ended = row["finished_at"][:16].replace("T", " ")
-        told = (one_line(row[name]) for name in why)
-        table.add_row(str(row["run"]), ended, row["outcome"], how, *numbers, *told)
-    tables.console().print(table)
+        if row["run"] not in told:
+            yield {
+                "at": row["finished_at"],
+                "publish": row,
+                "job": "connect publish",
+                "by": "",
+                "outcome": row["outcome"],
+                "why": row["why"],
+            }
 
 
 def run(found: dict[str, Any]) -> None:
     """Print one run."""
     console = tables.console()
+    _print_sandbox(console)
     lines = [
         f"run {found['run']}: {found['outcome']}" + (f", {found['why']}" if found["why"] else ""),
         f"from {found['started_at']} to {found['finished_at']}; data as of {found['data_as_of'] or 'an unknown time'}",

@@ -1,7 +1,21 @@
-"""`python -m coursera_sandbox` is the command `coursera-sandbox`."""
+"""The command `coursera-sandbox`, also as `python -m coursera_sandbox`."""
 
 from __future__ import annotations
 
-from coursera_sandbox.cli import main
+import os
 
-main()
+from coursera_sandbox import cli
+
+_OTHERS = 0o007
+
+
+def main() -> None:
+    """Run the command; other users of the machine cannot read what it writes, by a umask that keeps them out."""
+    umask = os.umask(0o077)
+    if umask & _OTHERS == _OTHERS:
+        os.umask(umask)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -33,7 +33,9 @@ mapped as (
         coalesce({{ one_line("mapping.school_name") }}, programs.program_name) as school_name
     from programs
     left join mapping on programs.program_id = mapping.program_id
-    where mapping.program_id is not null or not exists (select 1 from mapping)
+    where
+        mapping.school_id is not null
+        or (mapping.program_id is null and not exists (select 1 from mapping where school_id is not null))
 )
 
 select

@@ -389,7 +389,9 @@ findings as (
         'program', programs.program_id, programs.program_id
     from {{ ref("stg_coursera__programs") }} as programs
     left join {{ ref("program_schools") }} as program_schools on programs.program_id = program_schools.program_id
-    where program_schools.program_id is null
+    where
+        program_schools.program_id is null
+        and programs.program_id not in (select program_id from {{ ref("school_mapping") }} where program_id is not null)
 )
 
 select

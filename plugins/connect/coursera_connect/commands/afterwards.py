@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import screen
+from coursera_connect import meltano, screen
 from coursera_connect.commands import options
 from coursera_connect.database import history as past
 from coursera_connect.database import moving
+from coursera_connect.errors import DatabaseError
+from coursera_connect.jobs import ending, health, journal
 from coursera_connect.telling.summary import summary as run_summary
 
 if TYPE_CHECKING:
@@ -24,24 +27,44 @@ if TYPE_CHECKING:
     options.database,
     options.package,
     options.wait,
-    options.setting("--raw-schema", env="CONNECT_RAW_SCHEMA", default="coursera", help="Schema of the streams."),
+    options.raw_schema,
     options.json_flag,
 )
 def summary(as_json: bool, database: Location, package: Path, raw_schema: str, wait: float) -> None:
-    """Show what the last run left: rows per stream, and the package, or why the last publish was refused."""
-    facts = run_summary(database, package, raw_schema, wait)
+    """Show whether the last load and publish went well, and what they left: rows per stream, and the package.
+
+    \b
+    Exit codes: 0 nothing has failed since it last went well
+                1 a load or a publish failed, and none has succeeded since; the first line says which, and why
+                2 an option is wrong
+                3 the database is in use or cannot be read
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    ending.look(journal.place(package), meltano.environment_of_now() or "", meltano.project_of_now())
+    try:
+        facts = run_summary(database, package, raw_schema, wait)
+    except DatabaseError:
+        failed = health.failure(journal.read(journal.place(package)))
+        if failed is not None and not as_json:  # the cause comes before what cannot be shown
+            screen.failed(health.told(failed))
+        raise
     if as_json:
         click.echo(json.dumps(facts))
     else:
         screen.summary(facts)
+    if facts["failed"]:
+        sys.exit(1)
 
 
 @click.group(invoke_without_command=True, short_help="Show the runs, one of them, or a row over time.")
-@options.together(options.database, options.wait, options.json_flag)
+@options.together(options.database, options.package, options.wait, options.json_flag)
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to show.")
 @click.pass_context
-def history(context: click.Context, as_json: bool, database: Location, wait: float, last: int) -> None:
-    """Show the runs of the ledger, newest first: outcome, rows added, changed, removed and held.
+def history(  # noqa: PLR0913, PLR0917 - a parameter per option
+    context: click.Context, as_json: bool, database: Location, package: Path, wait: float, last: int
+) -> None:
+    """Show the runs, newest first: who started which job, how it ended and why, and what its publish moved.
+
+    A run that came to no publish has no number: it failed before, or was killed.
 
     \b
     Examples:
@@ -53,7 +76,17 @@ def history(context: click.Context, as_json: bool, database: Location, wait: flo
     """  # noqa: D301 - the escape is what keeps the lines apart
     context.obj = {"where": {"database": database, "wait": wait}, "json": as_json}
     if context.invoked_subcommand is None:
-        _show({"runs": past.runs(database, wait, last)}, as_json, screen.runs)
+        file = journal.place(package)
+        ending.look(file, meltano.environment_of_now() or "", meltano.project_of_now())
+        jobs = past.jobs(database, file, wait, last)
+        try:
+            runs = past.runs(database, wait, last)
+        except DatabaseError as error:
+            if not jobs:
+                raise
+            click.echo(f"Without what was published: {error}", err=True)
+            runs = []
+        _show({"runs": runs, "jobs": jobs}, as_json, screen.runs)
 
 
 @history.command(short_help="One run per file and school.")

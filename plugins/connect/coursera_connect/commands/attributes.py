@@ -15,6 +15,7 @@ from coursera_connect.commands.schools import report_problems
 from coursera_connect.deciding import attributes as mapped
 from coursera_connect.errors import UsageError
 from coursera_connect.text import plural, suggestion
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 def attributes() -> None:
     """Show and check what each OneRoster attribute is filled from.
 
-    The default mapping fits most organisations. Overrides are written by hand into the var `attributes` of
-    dbt_project.yml; a source may fill many attributes, an attribute is filled once, and "" leaves it empty:
+    The default mapping fits most organisations. Overrides are the setting `attributes` of dbt, in settings.yml of the
+    environment's folder; a source may fill many attributes, an attribute is filled once, and "" leaves it empty:
 
     \b
-      vars:
-        attributes:
-          users.sms: learner.external_id
-          users.middleName: ""
+      - name: dbt
+        config:
+          attributes:
+            users.sms: learner.external_id
+            users.middleName: ""
 
     \b
     Example:
@@ -78,7 +80,7 @@ def list_(entity: str | None, unmapped: bool, transform: Path, as_json: bool) ->
         click.echo()
     click.echo(f"{plural(len(shown), 'attribute')}.")
     if found.problems:
-        click.echo(f"{plural(len(found.problems), 'problem')} in {found.file}: connect attributes check")
+        click.echo(carried(f"{plural(len(found.problems), 'problem')} in the mapping: connect attributes check"))
 
 
 @attributes.command(short_help="Check the overrides.")
@@ -89,7 +91,7 @@ def check(transform: Path, as_json: bool) -> None:
     \b
     Example:
       connect attributes check
-      dbt_project.yml, line 52: there is no attribute users.smss: did you mean users.sms?
+      settings.yml, line 52: there is no attribute users.smss: did you mean users.sms?
 
     \b
     Exit codes: 0 in order

@@ -10,6 +10,7 @@ import click
 
 from coursera_connect.commands import options
 from coursera_connect.deciding import connection
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,5 +49,5 @@ def test(as_json: bool, package: Path) -> None:
     if as_json:
         click.echo(json.dumps(outcome))
     elif outcome["passed"]:
-        click.echo("The connection works. Next: connect schools list")
+        click.echo(carried("The connection works. Next: connect schools list"))
     sys.exit(outcome["exit_code"])

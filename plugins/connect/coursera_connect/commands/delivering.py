@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 receiver_options = options.together(
-    options.setting(
+    options.outward(
         "--to",
         "target",
         env="CONNECT_DELIVERY",

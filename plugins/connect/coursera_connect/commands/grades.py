@@ -82,7 +82,7 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     """Say which line items and results would leave if grades were synced by MODE.
 
     MODE is final, final_incremental, granular_selected or granular_all. With --save, the next publish may let them go,
-    which its guards would stop otherwise; the command that sets the mode is printed, since settings belong to Meltano.
+    which its guards would stop otherwise; the command that sets the mode is printed.
 
     \b
     Example:
@@ -103,7 +103,7 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     before = grade_sync.published(database, wait) or grade_sync.in_use(database, wait)
     leaving = _leaving(database, wait, before, mode, choices)
     line_items, results = (sum(getattr(one, name) for one in leaving or []) for name in ("line_items", "results"))
-    command = meltano.command(f"config set dbt grade_sync {mode}")
+    command = meltano.printed(f"connect settings set grade_sync {mode}")
     agreed = save and leaving is not None and before != mode
     warnings = [told] if (told := aside.caution(database, wait, mapping, transform)) else []
     if mode == grade_sync.SELECTED and not choices:
@@ -119,7 +119,7 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     click.echo(f"Grade sync: {before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
     _tell(leaving, line_items, results)
     for warning in warnings:
-        click.echo(f"Warning: {warning}")
+        click.echo(meltano.carried(f"Warning: {warning}"))
     if before == mode:
         click.echo("That is the mode already.")
     elif save:
@@ -135,8 +135,8 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
 def scale(scale: str, save: bool, database: Location, wait: float, as_json: bool) -> None:
     """Say what changes when 100 % is SCALE, 100 or 1: every score, and the maximum of every line item.
 
-    With --save, the next publish may change them, which its guards would stop otherwise. The scale itself is the var
-    `score_scale` in dbt_project.yml.
+    With --save, the next publish may change them, which its guards would stop otherwise; the command that sets the
+    scale is printed.
 
     \b
     Example:
@@ -167,7 +167,8 @@ def scale(scale: str, save: bool, database: Location, wait: float, as_json: bool
         return
     click.echo(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would change.")
     if save:
-        click.echo(f"{'Agreed. ' if agreed else ''}To set it: `score_scale: {scale}` in the vars of dbt_project.yml")
+        command = meltano.printed(f"connect settings set score_scale {scale}")
+        click.echo(f"{'Agreed. ' if agreed else ''}To set it: {command}")
     else:
         click.echo("Nothing is agreed yet: run it again with --save.")
 

@@ -12,10 +12,11 @@ import click
 
 from coursera_connect.commands import options
 from coursera_connect.errors import RefusedError, UsageError
+from coursera_connect.jobs import health
 from coursera_connect.meltano import PROJECT
 from coursera_connect.scheduling import crontab, scheduled, scheduled_run, user_timers, zones
 from coursera_connect.scheduling import schedule as schedules
-from coursera_connect.telling import notices
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _KINDS: dict[str, Any] = {"cron": crontab, "systemd": user_timers}
 _UNMASKED = 0o777
+_OTHERS = 0o007
 
 project = options.setting(
     "--project",
@@ -32,13 +34,16 @@ project = options.setting(
     default=".",
     help="Folder of the Meltano project, which has the schedules.",
 )
-time_zone = options.setting(
-    "--time-zone",
-    env=schedules.CRON_ZONE,
-    default="",
-    help="IANA time zone of the schedules.  [default: this machine's]",
+zone = options.together(
+    options.lms_time_zone,
+    options.setting(
+        "--time-zone",
+        env=schedules.CRON_ZONE,
+        default="",
+        help="IANA time zone of the schedules.  [default: that of the LMS]",
+    ),
 )
-_whose = options.together(
+whose = options.together(
     project,
     options.setting(
         "--environment", env=scheduled.ENVIRONMENT, default="", help="Meltano environment, as `meltano` is told it."
@@ -50,25 +55,28 @@ _how = options.together(
         type=options.PATH,
         help="Meltano's executable.  [default: the one that the project was last used with]",
     ),
-    options.setting(
-        "--logs", env="CONNECT_SCHEDULE_LOGS", type=options.PATH, default="output/logs", help="Folder of the logs."
-    ),
+    options.logs,
     options.setting(
         "--umask",
         env="CONNECT_SCHEDULE_UMASK",
         default="077",
-        help="umask of the runs: 077 keeps what they write from other users of the machine.",
+        help="umask of the runs: 077 keeps what they write to its owner, 027 to a group.",
     ),
 )
 
 
-def _owner(chosen: dict[str, Any]) -> Owner:
+def owner_of(chosen: dict[str, Any]) -> Owner:
+    """Take the values of `whose` out of a command's parameters."""
     return scheduled.Owner(chosen.pop("project").absolute(), chosen.pop("environment"))
 
 
 def _plan(chosen: dict[str, Any]) -> Plan:
-    owner = _owner(chosen)
-    _umask(chosen["umask"])
+    owner = owner_of(chosen)
+    if _umask(chosen["umask"]) & _OTHERS != _OTHERS:
+        raise UsageError(
+            f"CONNECT_SCHEDULE_UMASK: {chosen['umask']} would let every user of the machine read what a run writes: "
+            "027 lets those of a group."
+        )
     chosen["logs"] = chosen["logs"].absolute()
     return scheduled.plan(owner, scheduled.Settings(**chosen), datetime.now(timezone.utc))
 
@@ -85,7 +93,7 @@ def _umask(text: str) -> int:
 
 @click.command(short_help="Have cron or systemd run the schedules.")
 @options.together(
-    _whose,
+    whose,
     click.option(
         "--with",
         "kind",
@@ -94,12 +102,15 @@ def _umask(text: str) -> int:
         show_default=True,
         help="What is to run them.",
     ),
-    time_zone,
+    zone,
     _how,
     click.option("--dry-run", is_flag=True, help="Print what would be written, and write nothing."),
 )
 def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
     """Have this machine run each schedule of meltano.yml that has a time, as the user who calls this.
+
+    A setting per schedule changes its time, CONNECT_SCHEDULE_GRADE_SYNC for grade-sync and so on: a cron expression, or
+    @manual for by hand.
 
     Entries go into the user's crontab, or unit files into ~/.config/systemd/user; what others have there stays as it
     is. Calling it again brings them up to date. A run writes into a log of its own (5 MB at most) and says nothing
@@ -107,8 +118,8 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
 
     \b
     Examples:
-      meltano --environment=prod invoke connect schedule install --dry-run
-      meltano --environment=prod invoke connect schedule install --with systemd
+      connect --environment=prod schedule install --dry-run
+      connect --environment=prod schedule install --with systemd
 
     \b
     Exit codes: 0 installed
@@ -126,31 +137,31 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
                 f"These schedules are installed with {other}, and would run twice: `connect schedule remove` first."
             )
     _KINDS[kind].install(plan)
-    click.echo(f"Installed with {kind} for {plan.owner.environment}, in {plan.where}:")
+    click.echo(f"Installed with {kind} for {plan.owner.environment}, in {plan.zone.key}:")
     for one in plan.schedules:
         click.echo(f"  {one.name}  {one.cron}")
     for name in plan.left_out:
         click.echo(f"  {name}  by hand only")
-    click.echo(f"Logs: {plan.settings.logs}. Next: connect schedule check")
+    click.echo(carried(f"Logs: {plan.settings.logs}. Next: connect schedule check"))
     for sentence in _KINDS[kind].warnings(plan):
-        click.echo(f"Warning: {sentence}", err=True)
+        click.echo(carried(f"Warning: {sentence}"), err=True)
 
 
 @click.command(short_help="Take away what `install` wrote.")
-@_whose
+@whose
 def remove(**chosen: Any) -> None:
     """Take away the entries of this project and environment, and nothing else. Logs stay.
 
     \b
     Example:
-      meltano --environment=prod invoke connect schedule remove
+      connect --environment=prod schedule remove
 
     \b
     Exit codes: 0 removed, or there were none
                 2 an option is wrong
                 8 this machine's cron or systemd cannot be used; the sentence says what to do
     """  # noqa: D301 - the escape is what keeps the lines apart
-    owner = _owner(chosen)
+    owner = owner_of(chosen)
     kinds = [kind for kind, it in _KINDS.items() if it.found(owner)]
     for kind in kinds:
         _KINDS[kind].remove(owner)
@@ -160,13 +171,13 @@ def remove(**chosen: Any) -> None:
 
 
 @click.command(short_help="Is it installed, and as meltano.yml has it now?")
-@options.together(_whose, time_zone, _how, options.json_flag)
+@options.together(whose, zone, _how, options.json_flag)
 def status(*, as_json: bool, **chosen: Any) -> None:
     """Compare what is installed with what `install` would write today.
 
     \b
     Example:
-      meltano --environment=prod invoke connect schedule status
+      connect --environment=prod schedule status
 
     \b
     Exit codes: 0 installed, and up to date
@@ -184,13 +195,13 @@ def status(*, as_json: bool, **chosen: Any) -> None:
         click.echo(json.dumps(told))
     else:
         if not there:
-            click.echo(f"Not installed for {plan.owner.environment}: `connect schedule install` does it.")
+            click.echo(carried(f"Not installed for {plan.owner.environment}: `connect schedule install` does it."))
         for kind, lines in differences.items():
             state = "but not as meltano.yml and the settings are now:" if lines else "and up to date."
             click.echo(f"Installed with {kind} for {plan.owner.environment}, {state}")
             click.echo("".join(f"{line}\n" for line in lines), nl=False)
         for sentence in warnings:
-            click.echo(f"Warning: {sentence}", err=True)
+            click.echo(carried(f"Warning: {sentence}"), err=True)
     if not current:
         sys.exit(1)
 
@@ -203,7 +214,7 @@ def _difference(found: str, wanted: str) -> list[str]:
 @click.command(short_help="Run a schedule now, as cron and systemd do.")
 @click.argument("name")
 @options.together(
-    _whose,
+    whose,
     _how,
     click.option("--interval", help="Run only if a time of this cron expression has come since the last call."),
     click.option("--time-zone", default="UTC", help="IANA time zone of --interval."),
@@ -211,11 +222,11 @@ def _difference(found: str, wanted: str) -> list[str]:
 def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen: Any) -> None:
     """Run a schedule of meltano.yml into its log; this is what the installed entries call.
 
-    If it fails, the last lines of the log are repeated, and the webhook is told.
+    If it fails, the cause and the last lines of the log are repeated, and whoever is to be told is.
 
     \b
     Example:
-      meltano --environment=prod invoke connect schedule run grade-sync
+      connect --environment=prod schedule run grade-sync
 
     \b
     Exit codes: 0 done, or its time has not come
@@ -223,31 +234,23 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
                 4 the log cannot be written
                 others: those of the job
     """  # noqa: D301 - the escape is what keeps the lines apart
-    owner = _owner(chosen)
+    owner = owner_of(chosen)
     logs: Path = chosen["logs"].absolute()
     meltano = scheduled.meltano(owner, chosen["meltano"])
-    one = scheduled_run.Run(name, owner.project, owner.environment, meltano, logs, _umask(umask))
+    one = scheduled_run.Scheduled(name, owner.project, owner.environment, meltano, logs, _umask(umask))
     if interval and not scheduled_run.due(
         one, interval, zones.zone(time_zone, "--time-zone"), datetime.now(timezone.utc)
     ):
         return
-    code, last = scheduled_run.execute(one)
+    watched = scheduled_run.execute(one)
+    code = watched.run.exit_code
     if code:
-        click.echo(f"Error: {name} of {owner.environment} failed (exit code {code}); {one.log} ends:", err=True)
-        click.echo("\n".join(last), err=True)
+        words = health.told(watched.run)
+        click.echo(f"Error: {name} of {owner.environment} failed (exit code {code}).", err=True)
+        click.echo(f"{words['sentence']} {words['more']}".strip(), err=True)
+        click.echo(f"{one.log} ends:", err=True)
+        click.echo("\n".join(watched.last), err=True)
         sys.exit(code)
 
 
-@click.command(hidden=True)
-@click.argument("name")
-@click.option("--code", type=int, required=True, help="Its exit code.")
-@options.webhook
-def failed(name: str, code: int, webhook: str) -> None:
-    """Tell the webhook, if there is one, that a run of a schedule failed; `run` calls it through Meltano."""
-    if webhook:
-        why = f"The schedule {name} ended with exit code {code}; the end of its log says why."
-        if warning := notices.post(webhook, {"outcome": "failed", "why": why}):
-            click.echo(f"Warning: {warning}", err=True)
-
-
-COMMANDS = (install, remove, status, run, failed)
+COMMANDS = (install, remove, status, run)

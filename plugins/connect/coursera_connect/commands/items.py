@@ -16,6 +16,7 @@ from coursera_connect.deciding import mapping as files
 from coursera_connect.deciding.grade_sync import SELECTED, in_use
 from coursera_connect.errors import UsageError
 from coursera_connect.text import found, plural
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,7 +242,9 @@ def _finish(  # noqa: PLR0913, PLR0917 - what the two verbs have in common
 
 def _tell_mode(mode: str | None) -> None:
     if mode not in {None, SELECTED}:
-        click.echo(f"The grade sync is {mode}, so the choice has no effect yet: connect grades change {SELECTED}")
+        click.echo(
+            carried(f"The grade sync is {mode}, so the choice has no effect yet: connect grades change {SELECTED}")
+        )
 
 
 def _cells(item: Item) -> tuple[object, ...]:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import uuid
 from typing import TYPE_CHECKING
 
 import click
 
+from coursera_connect import meltano
 from coursera_connect.commands import options
+from coursera_connect.commands.running import ended, refuse_demo
 from coursera_connect.deciding import mapping as files
+from coursera_connect.deciding import old_places
+from coursera_connect.errors import ConnectError
+from coursera_connect.jobs import ending, journal, watching
+from coursera_connect.jobs.journal import Run
 from coursera_connect.scheduling import job_lock, meltano_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -32,7 +41,8 @@ def lock(package: Path, mapping: Path, lock_wait: float) -> None:
 
     The first step of each job of meltano.yml. The lock is a file beside the package, so one for each environment. Who
     dies loses it, and steps that outlive their job keep it till they end. Runs that Meltano still takes for running
-    although they were killed are noted as failed, so that it does not refuse the next. A mapping file that is not in
+    although they were killed are noted as failed, so that it does not refuse the next. The run has an entry in the
+    journal beside the package from now on, which ends with it, however that happens. A mapping file that is not in
     UTF-8 ends the job here, since dbt would end at it without saying which file it is.
 
     \b
@@ -44,13 +54,50 @@ def lock(package: Path, mapping: Path, lock_wait: float) -> None:
                 2 an option is wrong, or a mapping file is not in UTF-8
                 3 another job had it all the time; who, stands in the message
                 4 the file beside the package cannot be written
+                7 choices of this environment are still where an earlier release kept them
     """  # noqa: D301 - the escape is what keeps the lines apart
 
     def say(sentence: str) -> None:
         click.echo(sentence, err=True)
 
-    files.readable(mapping)
-    job_lock.take(package.with_name(job_lock.LOCK), lock_wait, say)
-    if environment := os.environ.get("MELTANO_ENVIRONMENT"):
+    me = job_lock.Holder.caller()
+    refuse_demo(me.job, meltano.environment_of_now() or "")
+    run = _begin(journal.place(package), me, say)
+    try:
+        entry = (str(journal.place(package)), run) if run else ()
+        old_places.refuse_now()
+        files.readable(mapping)
+        job_lock.take(package.with_name(job_lock.LOCK), me, lock_wait, say, entry)
+    except ConnectError as error:
+        if run and not watching.watcher()[0]:
+            told = {"outcome": journal.FAILED, "step": "connect:lock", "sentence": str(error), "exit_code": 1}
+            journal.end(journal.place(package), run, **told)
+            ended.main([run], standalone_mode=False)
+        raise
+    if environment := meltano.environment_of_now():
         meltano_runs.end_dead(environment, say)
         meltano_runs.remove_settings()
+        ending.look(journal.place(package), environment, meltano.project_of_now())
+
+
+def _begin(file: Path, me: job_lock.Holder, say: Callable[[str], None]) -> str:
+    """Begin the entry of the run, and return its id; blank where the journal cannot be written, which stops no job."""
+    trigger = os.environ.get(watching.TRIGGER, "")
+    watcher, watcher_born = watching.watcher()
+    run = Run(
+        os.environ.get(watching.RUN_ID) or me.run or uuid.uuid4().hex,
+        environment=meltano.environment_of_now() or "",
+        job=me.job,
+        started_by=trigger if trigger.startswith(journal.SCHEDULE) else journal.HAND,
+        meltano_run=me.run,
+        extractor=ending.extractor(meltano.project_of_now(), me.job),
+        pid=me.pid,
+        born=me.born,
+        watcher=watcher,
+        watcher_born=watcher_born,
+    )
+    try:
+        return journal.begin(file, run).id
+    except (sqlite3.Error, OSError) as error:
+        say(f"The journal {file} cannot be written ({type(error).__name__}), so no page will tell how this run ends.")
+        return ""

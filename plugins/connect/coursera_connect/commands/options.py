@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from coursera_connect import meltano
 from coursera_connect.database.warehouse import Server
 
 if TYPE_CHECKING:
@@ -36,6 +38,18 @@ _Command = TypeVar("_Command", bound="Callable[..., Any]")
 def setting(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command]:
     """Return an option with its environment variable; both, and the default, are in the help."""
     return click.option(*names, envvar=env, show_envvar=True, show_default="default" in more, **more)
+
+
+def outward(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command]:
+    """Return an option that leads out of the output folder; in the sandbox it counts on the command line alone."""
+
+    def kept(context: click.Context, option: click.Parameter, value: Any) -> Any:
+        told = context.get_parameter_source(str(option.name))
+        if meltano.environment_of_now() == meltano.SANDBOX and told is not ParameterSource.COMMANDLINE:
+            return more.get("default")
+        return value
+
+    return setting(*names, env=env, callback=kept, **more)
 
 
 def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
@@ -77,7 +91,19 @@ database = together(
     ),
 )
 package = setting("--package", env="CONNECT_PACKAGE", type=PATH, default="output/oneroster.zip", help="The package.")
-webhook = setting("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended.")
+raw_schema = setting("--raw-schema", env="CONNECT_RAW_SCHEMA", default="coursera", help="Schema of the streams.")
+logs = setting(
+    "--logs", env="CONNECT_SCHEDULE_LOGS", type=PATH, default="output/logs", help="Folder of the logs of runs."
+)
+notified = together(
+    outward("--webhook", env="CONNECT_WEBHOOK", default="", help="URL that is told how each run ended, as JSON."),
+    outward(
+        "--notify",
+        env="CONNECT_NOTIFY",
+        default="",
+        help="Addresses of people and chats that are told, as apprise writes them: mailto://, msteams://, slack://.",
+    ),
+)
 wait = setting(
     "--wait",
     env="CONNECT_WAIT",
@@ -89,7 +115,7 @@ mapping = setting(
     "--mapping",
     env="CONNECT_MAPPING",
     type=PATH,
-    default="transform/mapping/sandbox",
+    default="environments/sandbox/mapping",
     help="Folder of the mapping files (CSV), one set per environment.",
 )
 transform = setting(
@@ -119,6 +145,12 @@ lms_time_zone = setting(
     env="CONNECT_LMS_TIME_ZONE",
     default="UTC",
     help="IANA time zone of the LMS, in which it syncs and in which a black-out's days begin.",
+)
+schedule_time_zone = setting(
+    "--schedule-time-zone",
+    env="CONNECT_SCHEDULE_TIME_ZONE",
+    default="",
+    help="IANA time zone of the schedules.  [default: that of the LMS]",
 )
 consent_until = setting(
     "--consent-until",

@@ -140,11 +140,12 @@ def _receiver(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 @options.together(
     options.blackout,
     receiver_options,
-    options.webhook,
+    options.notified,
     pages.page,
     pages.names,
+    options.schedule_time_zone,
 )
-def publish(as_json: bool, page: Path | None, names: bool, **chosen: Any) -> None:
+def publish(as_json: bool, page: Path | None, names: bool, schedule_time_zone: str, **chosen: Any) -> None:
     """Check the OneRoster tables, guard what would leave, publish one zip, all or nothing, and deliver it.
 
     \b
@@ -187,13 +188,15 @@ def publish(as_json: bool, page: Path | None, names: bool, **chosen: Any) -> Non
     try:
         report = _run(publishing.publish, as_json, chosen)
     except ConnectError:
-        pages.after_publish(chosen, page, names=names)
+        pages.after_run(chosen, page, schedule_time_zone, names=names)
         raise
     place = chosen["package"].with_name(REPORT)
     if not as_json:
         good = report["outcome"] in {"published", "unchanged", "skipped"}
         click.echo(screen.published(report) if good else screen.refused(report, place), err=not good)
-    pages.after_publish(chosen, page, names=names)
+    written = pages.after_run(chosen, page, schedule_time_zone, names=names)
+    if written and not as_json:
+        click.echo(f"Page: {screen.near(written)}")
     sys.exit(_EXIT_CODES[report["outcome"]])
 
 

@@ -11,6 +11,7 @@ from coursera_connect import screen
 from coursera_connect.commands import options
 from coursera_connect.errors import ConnectError
 from coursera_connect.publishing import outputs
+from coursera_connect.telling import around
 from coursera_connect.telling import report as pages
 from coursera_connect.telling.report_data import Shield
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from coursera_connect.database.warehouse import Location
 
-page = options.setting(
+page = options.outward(
     "--page",
     env="CONNECT_REPORT",
     type=options.PATH,
@@ -35,13 +36,24 @@ names = options.setting(
 
 
 @click.command(short_help="Write the page to look at: one HTML file.")
-@options.together(options.database, options.package, page, names, options.wait, options.shape, options.json_flag)
+@options.together(
+    options.database,
+    options.package,
+    page,
+    names,
+    options.schedule_time_zone,
+    options.lms_time_zone,
+    options.wait,
+    options.shape,
+    options.json_flag,
+)
 def report(*, as_json: bool, database: Location, package: Path, wait: float, **chosen: Any) -> None:
     """Write one HTML file that shows how the sync is: it opens from disk, needs no network, and prints.
 
-    Is it healthy, when did it last run, how old is the data, what changed since yesterday, which schools are mapped or
-    missing, what was held or blocked and what to type, grades and completions, runs, data quality with its rows. People
-    are shown by ids alone, unless --names is given. Every publish writes the page, too.
+    Is it healthy, when was the last load and the last delivery, when is the next run, how old is the data, what changed
+    since yesterday, which schools are mapped or missing, what was held or blocked and what to type, grades and
+    completions, runs, data quality with its rows. People are shown by ids alone, unless --names is given. Every publish
+    writes the page, too, and so does each run of a job that fails.
 
     \b
     Examples:
@@ -57,7 +69,9 @@ def report(*, as_json: bool, database: Location, package: Path, wait: float, **c
     """  # noqa: D301 - the escape is what keeps the lines apart
     place = pages.place(package, chosen.pop("page"))
     outputs.check(database, package, place, writes_package=False)
-    written = pages.write(database, place, package, _shield(chosen), wait)
+    zones = chosen.pop("schedule_time_zone"), chosen.pop("lms_time_zone")
+    around_it = around.here(package, *zones)
+    written = pages.write(database, place, package, _shield(chosen), around_it, wait)
     if as_json:
         click.echo(json.dumps(written))
     else:
@@ -69,18 +83,26 @@ def page_of_publish(package: Path, page: Path | None) -> Path | None:
     return None if str(page) == pages.OFF else pages.place(package, page)
 
 
-def after_publish(chosen: dict[str, Any], page: Path | None, *, names: bool) -> None:
-    """Write the page of a publish that has ended. Whatever goes wrong here is one line and changes nothing."""
+def after_run(
+    chosen: dict[str, Any], page: Path | None, schedule_time_zone: str, *, names: bool, wait: float = 0
+) -> Path | None:
+    """Write the page after a publish or a job has ended, and return where it is, None where there is none.
+
+    Whatever goes wrong here is one line and changes nothing.
+    """
     written = page_of_publish(chosen["package"], page)
     if written is None:
-        return
+        return None
     try:
         shield = _shield({name: chosen[name] for name in _SHIELD} | {"names": names})
-        pages.write(chosen["database"], written, chosen["package"], shield, 0)
+        around_it = around.here(chosen["package"], schedule_time_zone, chosen["lms_time_zone"])
+        pages.write(chosen["database"], written, chosen["package"], shield, around_it, wait, anyway=True)
     except Exception as error:  # noqa: BLE001 - no failure of the page is one of the publish
         # Only our own sentences are sure to quote no row.
         reason = error if isinstance(error, ConnectError) else type(error).__name__
         click.echo(f"The page was not written: {reason}", err=True)
+        return None
+    return written
 
 
 _SHIELD = ("schema", "oneroster_version", "profile", "privacy_level", "privacy_key", "exclude")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
-from coursera_connect import tables
+from coursera_connect import meltano, tables
 from coursera_connect.commands import installing, options
+from coursera_connect.jobs import ending, journal
 from coursera_connect.scheduling import schedule as schedules
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.group(short_help="Run the schedules on time, and before the LMS syncs.")
@@ -33,8 +37,7 @@ for _command in installing.COMMANDS:
         default="05:00",
         help="When the LMS syncs: a time, several separated by commas, or a cron expression.",
     ),
-    options.lms_time_zone,
-    installing.time_zone,
+    installing.zone,
     options.setting(
         "--minutes",
         env="CONNECT_SCHEDULE_MINUTES",
@@ -51,15 +54,17 @@ for _command in installing.COMMANDS:
     ),
     options.blackout,
     options.database,
+    options.package,
     options.wait,
     options.json_flag,
 )
-def check(as_json: bool, **chosen: Any) -> None:
+def check(as_json: bool, package: Path, **chosen: Any) -> None:
     """Check that every run ends at least 15 minutes before the LMS syncs.
 
     Each schedule of meltano.yml whose job publishes is compared with the LMS's sync over the next 400 days, so that
     every change to and from daylight saving time is met, in both time zones. A run takes as long as 9 of 10 past ones
-    of its schedule took. The gap is measured from that end to the first sync after the start of the run.
+    took that the schedule has started; runs by hand count for nothing. The gap is measured from that end to the first
+    sync after the start of the run.
 
     \b
     Example, for an LMS in New York and a server that lives in UTC:
@@ -77,7 +82,9 @@ def check(as_json: bool, **chosen: Any) -> None:
                 2 an option, a setting or meltano.yml is wrong
                 3 the database is in use or cannot be read
     """  # noqa: D301 - the escape is what keeps the lines apart
-    report = schedules.check(schedules.Settings(**chosen), datetime.now(timezone.utc))
+    file = journal.place(package)
+    ending.look(file, meltano.environment_of_now() or "", meltano.project_of_now())
+    report = schedules.check(schedules.Settings(**chosen, journal=file), datetime.now(timezone.utc))
     if as_json:
         click.echo(json.dumps(report))
     else:
@@ -89,7 +96,7 @@ def check(as_json: bool, **chosen: Any) -> None:
 def _show(report: dict[str, Any]) -> None:
     console = tables.console()
     here, lms = report["schedule_time_zone"], report["lms_time_zone"]
-    origin = ", the zone of this machine" if here["from"] == "machine" else ""
+    origin = ", the zone of the LMS" if here["from"] == "LMS" else ""
     lines = [
         f"Schedules run in {here['name']}{origin}{_changes(here)}",
         f"The LMS syncs at {report['lms']['sync']} in {lms['name']}{_changes(lms)}",

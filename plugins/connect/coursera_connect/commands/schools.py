@@ -21,6 +21,7 @@ from coursera_connect.deciding import schools as mapped_schools
 from coursera_connect.deciding.leaving import leaving
 from coursera_connect.errors import UsageError
 from coursera_connect.text import plural
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,9 +109,10 @@ _save = click.option("--save", is_flag=True, help="Write the mapping file; witho
 def schools() -> None:
     """Map Coursera programs to schools: all, some, renamed, or several programs as one school.
 
-    The mapping is school_mapping.csv in the folder of mapping files: versioned, and free to be edited by hand. While it
-    is empty, every program is synced as a school of its own; with the first line in it, what is not in it is left out.
-    Nothing is written without --save.
+    The mapping is school_mapping.csv in the folder of mapping files: versioned, and free to be edited by hand. While no
+    program is mapped in it, every program is synced as a school of its own; with the first one, those that are not in
+    it are not synced. A program that is left out on purpose is in it without a school. Nothing is written without
+    --save.
 
     \b
     Example:
@@ -118,7 +120,7 @@ def schools() -> None:
       connect schools auto --save                        every program as a school of its own
       connect schools rename "Data Science" "School of Data" --save
       connect schools merge "Data Science" Statistics --as "School of Data" --save
-      connect schools unmap "Staff training" --save      leave one out
+      connect schools leave-out "Staff training" --save  not this one, on purpose
     """  # noqa: D301 - the escape is what keeps the lines apart
 
 
@@ -126,12 +128,13 @@ def schools() -> None:
 @click.option("--filter", "only", type=click.Choice(list(mapped_schools.STATES)), help="Show only these.")
 @_shared
 def list_(where: Where, only: str | None) -> None:
-    """Show every program with its school and one of three states.
+    """Show every program with its school and one of four states.
 
     \b
     Existing           mapped
-    Missing            in Coursera, and not mapped
+    Missing            in Coursera, and nothing is decided about it
     With missing data  mapped earlier, and gone from Coursera
+    Left out           not synced, on purpose: connect schools leave-out
 
     A program whose name in Coursera is another than when it was mapped is marked; the name of its school stays as it
     is. `connect schools map PROGRAM --save` takes note of the new name.
@@ -144,11 +147,12 @@ def list_(where: Where, only: str | None) -> None:
     mapped = mapped_schools.from_file(where.content())
     source = where.source()
     entries = mapped_schools.listed(source, mapped)
+    everything = not mapped_schools.chooses(mapped)
     counts = {state: sum(entry.state == state for entry in entries) for state in mapped_schools.STATES}
     shown = [entry for entry in entries if only in {None, entry.state}]
     if where.as_json:
         click.echo(
-            json.dumps({"programs": [asdict(entry) for entry in shown], "counts": counts, "all_programs": not mapped})
+            json.dumps({"programs": [asdict(entry) for entry in shown], "counts": counts, "all_programs": everything})
         )
         return
     if shown:
@@ -168,10 +172,11 @@ def list_(where: Where, only: str | None) -> None:
         )
         click.echo()
     click.echo(", ".join(f"{word} {counts[state]:,}" for state, word in mapped_schools.STATES.items()))
-    if not mapped:
-        click.echo("The mapping is empty: all programs are synced, each as a school of its own.")
+    if everything:
+        but = " that are not left out" if counts[mapped_schools.LEFT_OUT] else ""
+        click.echo(f"No program is mapped: all programs{but} are synced, each as a school of its own.")
     elif counts[mapped_schools.MISSING]:
-        click.echo("What is missing is not synced. To add all of it: connect schools auto --save")
+        click.echo(carried("What is missing is not synced. To add all of it: connect schools auto --save"))
 
 
 @schools.command(short_help="Map every missing program as a school of its own.")
@@ -180,7 +185,7 @@ def list_(where: Where, only: str | None) -> None:
 def auto(where: Where, save: bool) -> None:
     """Map every program that is Missing as a school of its own, called like the program.
 
-    What is mapped stays as it is.
+    What is mapped, or left out on purpose, stays as it is.
 
     \b
     Example:
@@ -250,13 +255,33 @@ def rename(where: Where, school: str, name: str, save: bool) -> None:
     _change(where, save, lambda plan: plan.rename(school, called), ask=False)
 
 
-@schools.command(cls=WithIds, short_help="Leave programs out of the sync.")
+@schools.command("leave-out", cls=WithIds, short_help="Leave programs out of the sync, on purpose.")
+@click.argument("programs", metavar="PROGRAM...", nargs=-1, required=True)
+@_save
+@_shared
+def leave_out(where: Where, programs: tuple[str, ...], save: bool) -> None:
+    """Leave programs out of the sync on purpose. Each PROGRAM is an id or a name.
+
+    They are no longer Missing, no list asks about them, and `connect schools auto` does not map them; `connect schools
+    map` takes one in again. First it says how many classes, learners and results would leave. With --save, the next
+    publish lets exactly those schools go, which its guards would stop otherwise.
+
+    \b
+    Example:
+      connect schools leave-out "Staff training"          how much would leave
+      connect schools leave-out "Staff training" --save   leave it out
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    _change(where, save, lambda plan: plan.leave_out(programs))
+
+
+@schools.command(cls=WithIds, short_help="Take programs out of the mapping.")
 @click.argument("programs", metavar="PROGRAM...", nargs=-1, required=True)
 @_save
 @_shared
 def unmap(where: Where, programs: tuple[str, ...], save: bool) -> None:
-    """Take programs out of the mapping, and so out of the sync. Each PROGRAM is an id or a name.
+    """Take programs out of the mapping, and so out of the sync, until something is decided about them.
 
+    Each PROGRAM is an id or a name. One that stays out for good is better left out: `connect schools leave-out`.
     First it says how many classes, learners and results would leave. With --save, the next publish lets exactly those
     schools go, which its guards would stop otherwise.
 
@@ -423,10 +448,10 @@ def _show(plan: Plan, facts: dict[str, Any]) -> None:
 
 
 def _sides(plan: Plan, before: School | None, after: School | None) -> tuple[str, str]:
-    unmapped = "not mapped" if plan.before else "a school of its own (empty mapping)"
+    unmapped = "not mapped" if mapped_schools.chooses(plan.before) else "a school of its own (none is mapped)"
     left, right = (
-        f"{school.school_name} ({school.school_id})" if school else nothing
-        for school, nothing in ((before, unmapped), (after, "left out"))
+        nothing if school is None else f"{school.school_name} ({school.school_id})" if school.school_id else "left out"
+        for school, nothing in ((before, unmapped), (after, "not mapped"))
     )
     if before and after and left == right:
         return f"{left}, program called {before.program_name}", f"{right}, program called {after.program_name}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from coursera_connect.commands import attributes, connection, grades, items, schools
+from coursera_connect.commands import attributes, connection, grades, items, schools, setting_up, settings
 
 COMMANDS = (
+    setting_up.setup,
+    *settings.COMMANDS,
     connection.test,
     schools.schools,
     schools.mapping_files,

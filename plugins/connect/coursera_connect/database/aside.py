@@ -40,7 +40,7 @@ def _since(changed: list[str]) -> str:
 
 
 def _remedy() -> str:
-    return f"To bring that into effect: {meltano.command('run dbt:build')}"
+    return f"To bring that into effect: {meltano.printed('meltano run dbt:build')}"
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def up_to_date(
         if done is None:
             yield location, as_built
         elif done.returncode:
-            see = meltano.command("run dbt:build")
+            see = meltano.printed("meltano run dbt:build")
             raise DatabaseError(f"{_since(changed)} A dbt:build with that fails; to see why: {see}")
         else:
             yield copy, f"{_since(changed)} This shows what a build of now would make, from a copy. {_remedy()}"

@@ -40,7 +40,7 @@ def finished(database: Warehouse, location: object) -> Build:
     Raises:
         DatabaseError: There is none: dbt never ran, is at work, ended early, or made a part of the tables only.
     """
-    remedy = f"run {meltano.command('run dbt:build')}"
+    remedy = f"run {meltano.printed('meltano run dbt:build')}"
     columns = database.columns(SCHEMA).get(_TABLE, [])
     if not set(_COLUMNS) <= set(columns):
         raise DatabaseError(f"{location} does not say that its tables are all of one finished dbt:build: {remedy}")

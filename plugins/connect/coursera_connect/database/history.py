@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect.database import ledger, warehouse
@@ -12,6 +13,7 @@ from coursera_connect.publishing import binding as bindings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from coursera_connect.database.warehouse import Location, Warehouse
 
@@ -25,16 +27,27 @@ _REFERRING = {
 
 
 def runs(database: Location, wait: float, limit: int) -> list[dict[str, Any]]:
-    """Return the newest runs first, each with the sums of what it added, changed, removed and held."""
+    """Return the newest publishes first, each with the sums of what it added, changed, removed and held."""
     with warehouse.opened(database, wait) as opened:
         found = ledger.read(opened, "runs", order="run desc", limit=limit)
+        sums = ledger.sums(opened, found[-1]["run"]) if found else {}
         for run in found:
-            sums = ("total", "added", "changed", "removed", "held", "errors")
-            counts = ledger.read(opened, "counts", "run = ?", [run["run"]])
-            run |= {name: sum(row[name] for row in counts) for name in sums}
-            run["blocked"] = sum(row["removed"] for row in ledger.read(opened, "blocked", "run = ?", [run["run"]]))
+            files = sums.get(run["run"], {}).values()
+            run |= {name: sum(row[name] for row in files) for name in ("total", "added", "changed", "removed", "held")}
+            for name, table, column in (("errors", "counts", "errors"), ("blocked", "blocked", "removed")):
+                run[name] = sum(row[column] or 0 for row in ledger.read(opened, table, "run = ?", [run["run"]]))
             _parse(run)
         return found
+
+
+def jobs(database: Location, file: Path, wait: float, limit: int) -> list[dict[str, Any]]:
+    """Return the newest runs of jobs first, from the journal and the ledger; without the latter where it is locked."""
+    try:
+        with warehouse.opened(database, wait) as opened:
+            found = ledger.job_runs(opened, file)
+    except DatabaseError:
+        found = ledger.job_runs(None, file)
+    return [{**asdict(run), "seconds": run.seconds} for run in found[:limit]]
 
 
 def show(database: Location, wait: float, run: int) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 
     runs         one row per publish: outcome, times, what was written how, the data's age, whether it reached its place
     counts       per run, file and school: total, added, changed, removed, held, errors
+    totals       per run and file: the same, a row of several schools counted once
+    job_runs     every run of a job that has ended, as the journal beside the package tells it (see jobs/journal.py)
     problems     per run, rule, file and field: how many
     odd_rows     per run, rule of `connect.quality` and kind of record: how many were flagged, repaired or left out
     held         rows kept for one more run although they had gone, or a score although it had fallen to nothing
@@ -20,16 +22,20 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import moments
 from coursera_connect.database import warehouse
 from coursera_connect.database.warehouse import literal, quoted
+from coursera_connect.jobs import journal
+from coursera_connect.jobs.journal import Run
 from coursera_connect.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from coursera_connect.database.warehouse import Location, Warehouse
 
@@ -59,6 +65,12 @@ _TABLES = {
     "counts": (
         "run integer, file varchar, school varchar, school_name varchar, total bigint, added bigint, changed bigint, "
         "removed bigint, held bigint, errors bigint"
+    ),
+    "totals": ("run integer, file varchar, total bigint, added bigint, changed bigint, removed bigint, held bigint"),
+    "job_runs": (
+        "id varchar, environment varchar, job varchar, started_by varchar, started_at varchar, ended_at varchar, "
+        "outcome varchar, step varchar, sentence varchar, exit_code integer, extractor varchar, loaded varchar, "
+        "published varchar, run integer"
     ),
     "problems": "run integer, rule varchar, severity varchar, file varchar, field varchar, how_many bigint",
     "odd_rows": "run integer, rule varchar, severity varchar, entity varchar, how_many bigint",
@@ -153,6 +165,48 @@ def record(database: Warehouse, name: str, rows: Iterable[dict[str, Any]]) -> No
 def _columns(name: str) -> dict[str, str]:
     """Columns and types of a table as this release has it; none of a table of published rows."""
     return dict(column.split() for column in _TABLES[name].split(", ")) if name in _TABLES else {}
+
+
+def take_over(database: Warehouse, file: Path) -> None:
+    """Record the runs that have ended since the last publish, from the journal; within a transaction."""
+    known = {row["id"] for row in read(database, "job_runs")}
+    ended = [run for run in journal.read(file, "coalesce(ended_at, '') <> ''") if run.id not in known]
+    names = _columns("job_runs")
+    rows = [
+        {**{name: value for name, value in asdict(run).items() if name in names}, "run": run.ledger_run}
+        for run in ended
+    ]
+    record(database, "job_runs", reversed(rows))
+
+
+def job_runs(database: Warehouse | None, file: Path | None) -> list[Run]:
+    """Return the runs of jobs, newest first: those of the journal, and those that only the ledger still has."""
+    found = journal.read(file) if file is not None else []
+    known = {run.id for run in found}
+    for row in read(database, "job_runs") if database is not None else []:
+        if row["id"] not in known:
+            told = {name: value for name, value in row.items() if name != "run" and value is not None}
+            found.append(Run(**told, ledger_run=row["run"]))
+    return sorted(found, key=lambda run: run.started_at, reverse=True)
+
+
+def sums(database: Warehouse, oldest: int) -> dict[int, dict[str, dict[str, int]]]:
+    """Return per run, from `oldest` on, and file: total, added, changed, removed and held, each row counted once.
+
+    Of a run of an earlier release only the counts per school are known, which count a row of several schools for each.
+    """
+    names = ("total", "added", "changed", "removed", "held")
+    found: dict[int, dict[str, dict[str, int]]] = {}
+    for source in ("counts", "totals"):
+        if source not in database.columns(SCHEMA):
+            continue
+        told: dict[int, dict[str, dict[str, int]]] = {}
+        columns = ", ".join(f"sum({name})" for name in names)
+        query = f"select run, file, {columns} from {table(source)} where run >= ? group by run, file"
+        for run, file, *values in database.rows(query, [oldest]):
+            told.setdefault(run, {})[file] = dict(zip(names, (int(value or 0) for value in values), strict=True))
+        found |= told
+    return found
 
 
 def next_run(database: Warehouse, beside: int = 0) -> int:

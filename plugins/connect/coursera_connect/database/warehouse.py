@@ -353,6 +353,14 @@ def _opened(path: Path, wait: float, *, write: bool) -> Iterator[Warehouse]:
 
 
 @contextmanager
+def empty() -> Iterator[Warehouse]:
+    """Open a database that holds nothing, where the real one cannot be read."""
+    connection = duckdb.connect(":memory:")
+    with engine(connection, Path(":memory:")):
+        yield Warehouse(connection)
+
+
+@contextmanager
 def engine(connection: duckdb.DuckDBPyConnection, location: Location) -> Iterator[None]:
     """Turn what DuckDB cannot do into a sentence, and close it with the block."""
     try:

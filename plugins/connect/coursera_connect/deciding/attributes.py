@@ -1,6 +1,6 @@
-"""The attribute mapping: what each OneRoster attribute is filled from, read from `dbt_project.yml` with its lines.
+"""The attribute mapping: what each OneRoster attribute is filled from, read with its lines.
 
-Four vars of the dbt project, which dbt itself turns into SQL:
+Three vars of the dbt project and a setting, which dbt itself turns into SQL:
 
     attribute_sources: {learner: {email: <column>, ...}, program: {...}, ...}   what there is
     attribute_targets: {users.email: {from: learner.email}, ...}                the default mapping; `required: true`,
@@ -14,11 +14,13 @@ the file is read as a tree, in which every key has its line.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import yaml
 
+from coursera_connect import meltano
 from coursera_connect.deciding.mapping import Problem
 from coursera_connect.errors import UsageError
 from coursera_connect.text import suggestion
@@ -82,10 +84,13 @@ def read(transform: Path) -> Attributes:
     variables = _vars(path)
     found = Attributes(path)
 
-    def wrong(line: int, sentence: str) -> None:
-        found.problems.append(Problem(FILE, line, sentence))
+    file, chosen = _chosen()
 
-    known = {name: _once(_all(variables, name), name, wrong) for name in (SOURCES, TARGETS, OWN, SEEN)}
+    def wrong(line: int, sentence: str) -> None:
+        found.problems.append(Problem(file, line, sentence))
+
+    known = {name: _once(_all(variables, name), name, wrong) for name in (SOURCES, TARGETS, SEEN)}
+    known[OWN] = _once(chosen if chosen is not None else _all(variables, OWN), OWN, wrong)
     if not known[TARGETS]:
         raise UsageError(f"{path} has no attribute mapping (var {TARGETS}): check CONNECT_TRANSFORM.")
     sources = {
@@ -108,6 +113,30 @@ def read(transform: Path) -> Attributes:
             wrong(entry.line, sentence)
     found.problems.sort(key=lambda problem: problem.line)
     return found
+
+
+def _chosen() -> tuple[str, list[Entry] | None]:
+    """Where the organisation's own mapping is written down, and its entries; None where the project tells none."""
+    told = meltano.settings("dbt").get(OWN)
+    project, environment = meltano.project_of_now(), meltano.environment_of_now()
+    if not told or project is None or environment is None:
+        return FILE, None
+    file = meltano.folder(project, environment) / meltano.SETTINGS
+    if file.exists():
+        text = file.read_text("utf-8")
+        of_file = meltano.configured(yaml.safe_load(text), environment).get("dbt", {}).get(OWN)
+        if of_file == told:
+            return meltano.SETTINGS, _found(yaml.compose(text, Loader=yaml.SafeLoader))
+    return "CONNECT_ATTRIBUTES", _entries(yaml.compose(json.dumps(told), Loader=yaml.SafeLoader))
+
+
+def _found(node: yaml.Node | None) -> list[Entry]:
+    """The entries of `attributes`, wherever they are in a settings.yml."""
+    if isinstance(node, yaml.SequenceNode):
+        return [entry for one in node.value for entry in _found(one)]
+    entries = _entries(node)
+    own = [entry for one in entries if one.key == OWN for entry in _entries(one.node)]
+    return own or [entry for one in entries for entry in _found(one.node)]
 
 
 def _misfits(entry: Entry, targets: list[Target], sources: set[str], seen: dict[str, set[str]]) -> Iterator[str]:

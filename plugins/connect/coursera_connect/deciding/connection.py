@@ -13,13 +13,15 @@ from __future__ import annotations
 import json
 import os
 from datetime import datetime, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import meltano
 from coursera_connect.errors import ConnectError, OutputError, RefusedError
 from coursera_connect.publishing import package as packages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tap_coursera.tap import TapCoursera
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 RECORD = "connection.json"
 """Name of the record, beside the package."""
 TEST = "connect test"
+_ANY_ORG = "A" * 22  # a token is issued without asking for whose data
 """The command that makes it."""
 
 
@@ -41,10 +44,9 @@ def test(package: Path, show: Callable[[str], object]) -> dict[str, Any]:
     """
     record = package.with_name(RECORD)
     try:
-        outcome, programs = _tested(show)
+        outcome, programs = tried(show)
         if outcome["passed"]:
-            passed_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-            _write(record, {"passed_at": passed_at, **_chosen(), "programs": programs})
+            remember(package, programs)
     except BaseException:
         _forget(record)  # also when somebody gave up waiting: what was not tested to its end has not passed
         raise
@@ -53,8 +55,40 @@ def test(package: Path, show: Callable[[str], object]) -> dict[str, Any]:
     return outcome
 
 
-def require(package: Path) -> None:
-    """Do nothing when the test has passed for the organisation and address that are set now.
+def remember(package: Path, programs: int, answers: Mapping[str, str] | None = None) -> None:
+    """Write the record: the test has passed, and found so many programs; `answers` as in `tried`.
+
+    Raises:
+        ConnectError: when the record cannot be written.
+    """
+    passed_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    _write(package.with_name(RECORD), {"passed_at": passed_at, **_chosen(answers), "programs": programs})
+
+
+def known() -> dict[str, str]:
+    """Return the credentials that are set now, by their names in the tap; blank where one is not."""
+    return {
+        name: os.environ.get(f"TAP_COURSERA_{name.upper()}", "") for name in ("client_id", "client_secret", "org_id")
+    }
+
+
+def credentials(answers: Mapping[str, str]) -> str:
+    """Ask for a token alone, and return the sentence of that check; `answers` as in `tried`.
+
+    Raises:
+        ConnectError: when the credentials are refused, or Coursera cannot be asked.
+    """
+    from tap_coursera import connection  # noqa: PLC0415 - see above
+
+    tap = _tap({**answers, "org_id": _ANY_ORG})
+    check = next(connection.checks(tap.client, tap.config))
+    if check.verdict is not connection.Verdict.OK:
+        raise ConnectError(check.sentence)
+    return check.sentence
+
+
+def require(package: Path, answers: Mapping[str, str] | None = None) -> None:
+    """Do nothing when the test has passed for the organisation and address that are set now; `answers` as in `tried`.
 
     Raises:
         RefusedError: saying which command to run.
@@ -62,7 +96,7 @@ def require(package: Path) -> None:
     tested = _tested_before(package.with_name(RECORD))
     if tested is None:
         raise RefusedError(f"Mapping starts when the connection test has passed, and none has yet: run {TEST} first.")
-    chosen = _chosen()
+    chosen = _chosen(answers)
     for name, what in (("org_id", "organisation"), ("api_url", "address of the API")):
         if tested[name] != chosen[name]:
             raise RefusedError(
@@ -80,8 +114,8 @@ def _tested_before(record: Path) -> dict[str, str] | None:
         return None
 
 
-def programs() -> dict[str, str]:
-    """Return the programs that Coursera has now: names by id, in the order of the ids.
+def programs(answers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the programs that Coursera has now: names by id, in the order of the ids; `answers` as in `tried`.
 
     Raises:
         ConnectError: when a setting is missing or wrong, or Coursera cannot be asked.
@@ -89,16 +123,20 @@ def programs() -> dict[str, str]:
     from tap_coursera.errors import TapError  # noqa: PLC0415 - see above
 
     try:
-        return _programs(_tap())
+        return _programs(_tap(answers))
     except TapError as error:
         raise ConnectError(str(error)) from error
 
 
-def _tested(show: Callable[[str], object]) -> tuple[dict[str, Any], int]:
+def tried(show: Callable[[str], object], answers: Mapping[str, str] | None = None) -> tuple[dict[str, Any], int]:
+    """Make the five checks; return what `test` returns, and how many programs there are. Nothing is written.
+
+    `answers` are settings of the tap that are not stored yet, and outrank those that are.
+    """
     from tap_coursera import connection  # noqa: PLC0415 - see above
     from tap_coursera.errors import TapError  # noqa: PLC0415
 
-    tap = _tap()
+    tap = _tap(answers)
     made: list[connection.Check] = []
 
     def noted(check: connection.Check) -> connection.Check:
@@ -117,19 +155,33 @@ def _tested(show: Callable[[str], object]) -> tuple[dict[str, Any], int]:
     return {"passed": code is connection.ExitCode.OK, "exit_code": int(code), "checks": checks}, number
 
 
-def _tap() -> TapCoursera:
-    """The tap with the settings of the environment."""
+def _tap(answers: Mapping[str, str] | None = None) -> TapCoursera:
+    """The tap with its settings of now, and with answers that outrank them."""
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415 - see above
 
     from tap_coursera import settings  # noqa: PLC0415
     from tap_coursera.tap import TapCoursera  # noqa: PLC0415
 
-    if wrong := settings.unreadable_numbers(os.environ):
+    told = _told()
+    if wrong := settings.unreadable_numbers(os.environ if told is None else {}):
         raise ConnectError(" ".join(wrong))
+    config = {**(told or {}), **(answers or {})}
     try:
-        return TapCoursera(config={}, parse_env_config=True, setup_mapper=False)
+        return TapCoursera(config=config, parse_env_config=told is None, setup_mapper=False)
     except ConfigValidationError as error:
         raise ConnectError(" ".join(error.errors)) from error
+
+
+def _told() -> dict[str, Any] | None:
+    """What Meltano would tell the tap; None outside of a project, where the tap reads its own variables."""
+    project, environment = meltano.project_of_now(), meltano.environment_of_now()
+    return _told_in(str(project), environment) if project and environment and meltano.executable(project) else None
+
+
+@cache
+def _told_in(_project: str, _environment: str) -> dict[str, Any]:
+    found = meltano.settings("tap-coursera")
+    return {name: value for name, value in found.items() if value is not None and "." not in name}
 
 
 def _programs(tap: TapCoursera) -> dict[str, str]:
@@ -138,14 +190,15 @@ def _programs(tap: TapCoursera) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _chosen() -> dict[str, str]:
-    """Whose data the settings of now would read."""
+def _chosen(answers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Whose data the settings of now would read, with answers that outrank them."""
     from tap_coursera.errors import USUAL  # noqa: PLC0415 - see above
 
-    return {
-        "org_id": os.environ.get("TAP_COURSERA_ORG_ID", ""),
-        "api_url": os.environ.get("TAP_COURSERA_API_URL", "") or USUAL["api_url"],
-    }
+    told = _told()
+    if told is None:
+        told = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}") for name in ("org_id", "api_url")}
+    told = {**told, **(answers or {})}
+    return {"org_id": told.get("org_id") or "", "api_url": told.get("api_url") or USUAL["api_url"]}
 
 
 def _write(record: Path, passed: dict[str, Any]) -> None:

@@ -116,14 +116,24 @@ def _day(text: str) -> date | None:
     return day if day.isoformat() == text and day.year in _YEARS else None
 
 
+def _school(cells: Mapping[str, str]) -> str | None:
+    blank = [name for name in ("school_id", "school_name") if not cells[name]]
+    if len(blank) == 1:
+        return (
+            f"{blank[0]} is blank: fill it in, or leave both school_id and school_name blank to leave the program out."
+        )
+    return None
+
+
 _CLASS = ("program_id", "course_id")
 _KINDS = {
     SCHOOLS: _Kind(
         ("program_id", "program_name", "school_id", "school_name"),
-        ("program_id", "school_id", "school_name"),
+        ("program_id",),
         ("program_id",),
         harmless=False,
         agreeing=((("school_id",), ("school_name",)),),
+        check=_school,
     ),
     ITEMS: _Kind((*_CLASS, "item"), ("item",), (*_CLASS, "item")),
     FACILITATORS: _Kind(
@@ -186,18 +196,17 @@ def doubts(folder: Path) -> list[Problem]:
         if kind.harmless and not contents[name].problems:
             found += _repeated(f"{name}.csv", contents[name].lines, kind)
     found += _overlapping(contents[TERMS].lines)
-    mapped = {line.cells["program_id"] for line in contents[SCHOOLS].lines}
-    if mapped:
-        found += [
-            Problem(
-                f"{name}.csv",
-                line.number,
-                f"program {line.cells['program_id']} is not in {SCHOOLS}.csv, so this line has no effect.",
-            )
-            for name in (ITEMS, FACILITATORS, SECTIONS)
-            for line in contents[name].lines
-            if line.cells["program_id"] and line.cells["program_id"] not in mapped
-        ]
+    school_of = {line.cells["program_id"]: line.cells["school_id"] for line in contents[SCHOOLS].lines}
+    for name in (ITEMS, FACILITATORS, SECTIONS):
+        for line in contents[name].lines:
+            program = line.cells["program_id"]
+            if program in school_of and not school_of[program]:
+                why = f"program {program} is left out in {SCHOOLS}.csv"
+            elif program and program not in school_of and any(school_of.values()):
+                why = f"program {program} is not in {SCHOOLS}.csv"
+            else:
+                continue
+            found.append(Problem(f"{name}.csv", line.number, f"{why}, so this line has no effect."))
     return sorted(found, key=lambda problem: (problem.file, problem.line))
 
 

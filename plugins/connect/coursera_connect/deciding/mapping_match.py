@@ -125,7 +125,7 @@ class _Data:
         """Lines of school_mapping.csv."""
         names = {program: name or "" for program, name in self._rows("staging", "stg_coursera__programs")}
         for line in lines if names else ():
-            if (program := line.cells["program_id"]) not in names:
+            if line.cells["school_id"] and (program := line.cells["program_id"]) not in names:
                 near = self._near(program, names)
                 yield line, f"Coursera has no program {program}, so this line has no effect{near}."
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "mapping"
 """The schema in which dbt keeps the rows of the mapping files."""
-_MODE, _MODE_ENV = "grade_sync", "CONNECT_GRADE_SYNC"
 _SHORT = (str, int, float, bool)
 
 
@@ -41,7 +40,7 @@ def refuse(database: Warehouse, build: Build, folder: Path | None, transform: Pa
     if found := changed(database, build, folder, transform):
         raise DatabaseError(
             f"Changed since the last dbt:build, so that the tables do not follow it yet: {listed(found)}. "
-            f"Run {meltano.command('run dbt:build')}"
+            f"Run {meltano.printed('meltano run dbt:build')}"
         )
 
 
@@ -67,22 +66,32 @@ def _plain(cells: Any) -> tuple[str, ...]:
 
 
 def _settings(build: Build, transform: Path) -> list[str]:
-    now = _variables(transform / FILE)
-    now[_MODE] = _mode(build, now.get(_MODE))
+    now = _variables(transform / FILE) | _chosen(build)
     found = []
     for name, was in build.settings.items():
-        if json.dumps(was, sort_keys=True) == json.dumps(now.get(name), sort_keys=True, default=str):
+        if _comparable(was) == _comparable(now.get(name)):
             continue
         short = isinstance(was, _SHORT) and isinstance(now.get(name), _SHORT)
         found.append(f"{name} (was {was}, is {now[name]})" if short else name)
     return found
 
 
-def _mode(build: Build, default: Any) -> Any:
-    """The grade sync as Meltano would tell it to dbt, which outranks the var."""
+def _comparable(value: Any) -> str:
+    """A value whatever it came as: 50 in dbt_project.yml is the text 50 where Meltano tells it."""
+    if isinstance(value, _SHORT):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _chosen(build: Build) -> dict[str, Any]:
+    """The settings as Meltano would tell them to dbt, which outrank the vars."""
     if build.meltano_run and build.meltano_run == os.environ.get(meltano.RUN):
-        return build.settings.get(_MODE)  # a step of the run that this one is a step of
-    return meltano.settings("dbt").get(_MODE) or os.environ.get(_MODE_ENV) or default
+        return dict(build.settings)  # of a step of the run that this one is a step of
+    return {
+        name: value
+        for name, value in meltano.settings("dbt").items()
+        if name in build.settings and value is not None and value != ""
+    }
 
 
 def _variables(path: Path) -> dict[str, Any]:

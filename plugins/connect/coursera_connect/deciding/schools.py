@@ -1,8 +1,9 @@
 """Which program is which school: what there is, what a change of the mapping does, and what would leave with it.
 
-A mapping is a dict of `School` by program id. An empty one means that every program is synced, each as a school of its
-own; as soon as one program is mapped, those that are not are left out. The id of a school is what its sourcedId is made
-of, so a program that becomes a school of its own keeps the id it had without any mapping.
+A mapping is a dict of `School` by program id. While no program is mapped to a school, every program is synced, each as
+a school of its own; as soon as one is mapped, those that are not listed are not synced. A program whose school is blank
+is left out on purpose, in either case. The id of a school is what its sourcedId is made of, so a program that becomes a
+school of its own keeps the id it had without any mapping.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
 
     from coursera_connect.deciding.mapping import Content
 
-EXISTING, MISSING, GONE = "existing", "missing", "missing-data"
-STATES = {EXISTING: "Existing", MISSING: "Missing", GONE: "With missing data"}
-"""The three words of the list, by what its filter takes."""
+EXISTING, MISSING, GONE, LEFT_OUT = "existing", "missing", "missing-data", "left-out"
+STATES = {EXISTING: "Existing", MISSING: "Missing", GONE: "With missing data", LEFT_OUT: "Left out"}
+"""The words of the list, by what its filter takes."""
 
 
 @dataclass(frozen=True)
 class School:
-    """What a program is mapped to. `program_name` is how the program was called then, for those who read the file."""
+    """What a program is mapped to; a blank id and name leave it out.
+
+    `program_name` is how the program was called then.
+    """
 
     program_name: str
     school_id: str
@@ -81,7 +85,7 @@ class Plan:
         """Programs that leave a school, with the id of the school they come to; blank for those that are left out."""
         lost = {}
         for program in sorted({*self.source, *self.before}):
-            then, now = _school_of(program, self.before), _school_of(program, self.after)
+            then, now = school_of(program, self.before), school_of(program, self.after)
             if then and then != now:
                 lost[program] = now
         return lost
@@ -93,18 +97,18 @@ class Plan:
     # The verbs
 
     def auto(self) -> None:
-        """Map every program that is not mapped as a school of its own."""
+        """Map every program that is neither mapped nor left out as a school of its own."""
         for program in self.source:
             if program not in self.after:
                 self._own(program, "")
 
     def map(self, program: str, name: str, to: str) -> None:
         """Map a program as a school of its own, called `name` or else like the program, or to an existing school."""
-        one = self._program(program)
+        one = self.program(program)
         if to:
             school = find_school(to, self.after)
             self._put(one, school, school_name(school, self.after))
-        elif one in self.after and not name:
+        elif self._mapped(one) and not name:
             # Mapped already: what somebody called the school stays, only the program's own name is brought up to date.
             self.after[one] = replace(self.after[one], program_name=self.name(one))
         else:
@@ -112,7 +116,7 @@ class Plan:
 
     def merge(self, programs: Sequence[str], name: str, to: str) -> None:
         """Map several programs to one school: an existing one, or that of the first program, which is called `name`."""
-        chosen = list(dict.fromkeys(self._program(program) for program in programs))
+        chosen = list(dict.fromkeys(self.program(program) for program in programs))
         if to:
             school = find_school(to, self.after)
             for one in chosen:
@@ -123,7 +127,7 @@ class Plan:
                 "Only one program was named: name two or more to merge, or say with --to into which school."
             )
         first = chosen[0]
-        if first not in self.after:
+        if not self._mapped(first):
             self._own(first, name)
         school = self.after[first].school_id
         for one in chosen:
@@ -143,23 +147,56 @@ class Plan:
         Raises:
             RefusedError: when no program would be left, since that would mean all of them.
         """
-        if not self.before:
+        if not chooses(self.before):
             raise RefusedError(
-                "The mapping is empty, so all programs are synced: map all of them first (connect schools auto "
-                "--save), and then take out the one that is to be left out."
+                "No program is mapped, so all programs are synced: connect schools leave-out leaves single ones out."
             )
         for program in programs:
-            one = self._program(program)
+            one = self.program(program)
             if one not in self.before:
                 raise UsageError(f"{self.name(one)} ({one}) is not mapped, so there is nothing to take out.")
+            if not self.before[one].school_id:
+                raise UsageError(
+                    f"{self.name(one)} ({one}) is left out already: connect schools map takes it in again."
+                )
             self.after.pop(one, None)
-        if not self.after:
+        self._refuse_all()
+
+    def leave_out(self, programs: Iterable[str]) -> None:
+        """Leave programs out on purpose, mapped or not.
+
+        Raises:
+            RefusedError: when that means that all other programs are synced, or none.
+        """
+        for program in programs:
+            one = self.program(program)
+            self.after[one] = School(self.name(one), "", "")
+        self._refuse_all()
+        if not any(school_of(one, self.after) for one in {*self.source, *self.after}):
+            raise RefusedError("That would leave no program to be synced: leave one of them in.")
+
+    def choose(self, programs: Iterable[str]) -> None:
+        """Sync these programs of Coursera, and leave all others of it out; with all of them, also those to come."""
+        chosen = set(programs)
+        if chosen >= set(self.source) and not self.before:
+            return
+        for one in self.source:
+            if one in chosen and not self._mapped(one):
+                self._own(one, "")
+        self.leave_out(one for one in self.source if one not in chosen)
+
+    def _refuse_all(self) -> None:
+        if chooses(self.before) and not chooses(self.after):
             raise RefusedError(
-                "That would leave the mapping empty, and an empty mapping means that ALL programs are synced, each as "
-                "a school of its own: map what is to stay first, or empty the file by hand if all is what you want."
+                "That would leave no program mapped, and then ALL programs that are not left out are synced, each as a "
+                "school of its own: map what is to stay first, or empty the file by hand if all is what you want."
             )
 
-    def _program(self, text: str) -> str:
+    def _mapped(self, program: str) -> bool:
+        return program in self.after and bool(self.after[program].school_id)
+
+    def program(self, text: str) -> str:
+        """Return the id of a program, by its id or name."""
         names = {one: self.name(one) for one in (*self.source, *self.before)}
         return found(text, names, "program", "connect schools list shows all")
 
@@ -167,7 +204,7 @@ class Plan:
         """Make a program a school of its own."""
         mapped = self.after.get(program)
         others = {school.school_id for one, school in self.after.items() if one != program}
-        if mapped and mapped.school_id not in others:
+        if mapped and mapped.school_id and mapped.school_id not in others:
             school = mapped.school_id
         else:
             school, number = program, 2
@@ -177,6 +214,11 @@ class Plan:
 
     def _put(self, program: str, school: str, name: str) -> None:
         self.after[program] = School(self.name(program), school, name)
+
+
+def chooses(mapped: Mapped) -> bool:
+    """Return whether a mapping says which programs are synced; if not, all are that are not left out."""
+    return any(school.school_id for school in mapped.values())
 
 
 def from_file(content: Content) -> Mapped:
@@ -197,9 +239,11 @@ def listed(source: Mapping[str, str], mapped: Mapped) -> list[Listed]:
     entries = []
     for one in {*source, *mapped}:
         school = mapped.get(one)
-        state = MISSING if school is None else EXISTING if one in source else GONE
+        state = MISSING if school is None else LEFT_OUT if not school.school_id else EXISTING if one in source else GONE
         now = called(one, source, mapped)
-        renamed = bool(school and one in source and school.program_name and school.program_name != now)
+        renamed = bool(
+            school and school.school_id and one in source and school.program_name and school.program_name != now
+        )
         ids = (school.school_id, school.school_name) if school else ("", "")
         entries.append(Listed(one, now, *ids, state, renamed))
     return sorted(entries, key=lambda entry: (entry.program_name.casefold(), entry.program_id))
@@ -213,7 +257,7 @@ def called(program: str, source: Mapping[str, str], mapped: Mapped) -> str:
 
 def find_school(text: str, mapped: Mapped) -> str:
     """Return the id of a school of the mapping, by its id or name."""
-    names = {school.school_id: school.school_name for school in mapped.values()}
+    names = {school.school_id: school.school_name for school in mapped.values() if school.school_id}
     remedy = "connect schools list shows all" if names else "no program is mapped yet, see connect schools map --help"
     return found(text, names, "school", remedy)
 
@@ -238,16 +282,16 @@ def typed_name(text: str) -> str:
 def warnings(plan: Plan) -> list[str]:
     """What is worth knowing before a mapping is saved, beside the changes themselves."""
     found_now = []
-    if not plan.before and plan.after:
-        left = [one for one, school in plan.lost.items() if not school]
+    if chooses(plan.after) and not chooses(plan.before):
+        left = [one for one, school in plan.lost.items() if not school and one not in plan.after]
         if left:
             names = ", ".join(f"{plan.name(one)} ({one})" for one in left)
             found_now.append(
-                f"Until now all programs are synced, since the mapping is empty. With this one, "
+                f"Until now all programs are synced, since none is mapped. With this mapping, "
                 f"{plural(len(left), 'other program stops', 'other programs stop')} being synced: {names}."
             )
     called_so: dict[str, set[str]] = {}
-    for school in plan.after.values():
+    for school in filter(lambda one: one.school_id, plan.after.values()):
         called_so.setdefault(school.school_name, set()).add(school.school_id)
     changed = {change.after.school_name for change in plan.changes if change.after}
     found_now += [
@@ -259,7 +303,8 @@ def warnings(plan: Plan) -> list[str]:
     return found_now
 
 
-def _school_of(program: str, mapped: Mapped) -> str:
-    if not mapped:
-        return program
-    return mapped[program].school_id if program in mapped else ""
+def school_of(program: str, mapped: Mapped) -> str:
+    """Return the id of the school a program is synced as; blank for one that is not."""
+    if program in mapped:
+        return mapped[program].school_id
+    return "" if chooses(mapped) else program

@@ -16,7 +16,7 @@
   };
   for (const time of document.querySelectorAll(".facts dd > time")) {
     const past = Date.now() - Date.parse(time.dateTime);
-    if (past < 0) continue;
+    if (past < 0) continue; // the next run
     const told = document.createElement("span");
     told.textContent = ago(past);
     time.before(told);
@@ -25,7 +25,7 @@
   const made = Date.now() - Date.parse(document.body.dataset.made);
   if (made > document.body.dataset.oldHours * 3600e3) {
     const aged = document.getElementById("aged");
-    aged.textContent = `This page is ${Math.round(made / DAY)} days old, and every run makes a new one: see whether the sync still runs.`;
+    aged.textContent = `This page is ${Math.round(made / DAY)} days old, and every publish makes a new one: see whether the sync still runs.`;
     aged.hidden = false;
   }
 

@@ -160,7 +160,9 @@ def guard(database: Warehouse, columns: dict[str, list[str]], settings: Settings
             found.warnings += _added(database, file, steps)
         # Looked at in any case: a row that stays as it is leaves a school with what it belongs to.
         for drop in _removed(database, file, Threshold(0, 1) if steps.remakes(file) else removal):
-            reasoned = replace(drop, reason=drop.reason + steps.other_settings)
+            cause = steps.other_settings.removeprefix("; ")
+            words = cause if steps.remakes(file) else "; ".join(filter(None, (drop.headline, cause)))
+            reasoned = replace(drop, reason=drop.reason + steps.other_settings, headline=words or drop.headline)
             found.decide(reasoned, removals, steps.covering(drop, found.used))
         if "changed" in moved:
             _look_at_changes(database, file, names, settings, steps, found)
@@ -387,6 +389,18 @@ def _of_setting(database: Warehouse, files: list[str], reason: str) -> list[Drop
             for school, rows in _by_school(database, both)
         ]  # fmt: skip
     return drops or [Drop("", "", 0, 0, reason, (), reason)]
+
+
+def totals(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield per file: rows, and what was added, changed, removed and held; a row of several schools counts once."""
+    names = ("total", "added", "changed", "removed", "held")
+    for file in files:
+        moved = ", ".join(
+            f"(select count(*) from {at('changes', file)} where what = {literal(what)})" for what in names[1:4]
+        )
+        held = f"(select count(distinct sourced_id) from held where file = {literal(file)})"
+        row = database.row(f"select (select count(*) from {at('now', file)}), {moved}, {held}")
+        yield {"file": file, **dict(zip(names, map(int, row), strict=True))}
 
 
 def counts(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STALE = (
     "If the saved state was ahead of the warehouse when that was put in place, rows are missing that no usual run "
-    "brings: unless everything was read since, read it once with `meltano run --full-refresh`."
+    "brings: unless everything was read since, read it once with `connect run full-reconcile`."
 )
 
 

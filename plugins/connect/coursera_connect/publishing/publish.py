@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sqlite3
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -27,10 +29,11 @@ from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import mapping, mapping_match, outdated
 from coursera_connect.delivering import delivery
 from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, UsageError
+from coursera_connect.jobs import ending, journal
 from coursera_connect.publishing import allowed, checks, guards, holds, package, predecessor, shape, stages, steps
 from coursera_connect.publishing import binding as bindings
 from coursera_connect.publishing.rules import Rule
-from coursera_connect.telling import notices
+from coursera_connect.telling import announcing, notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,6 +89,7 @@ class Settings:
     delivery: str = field(default="", repr=False)
     delivery_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     webhook: str = field(default="", repr=False)
+    notify: str = field(default="", repr=False)
     wait: float = 5.0
 
 
@@ -97,6 +101,7 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
     `step` is told a sentence and a number of rows while the work goes on.
     """
     run = _Run(settings, step)
+    run.note(ending.BEGAN)
     with package.locked(settings.package, settings.wait):
         run.look_back()
         try:
@@ -170,9 +175,12 @@ class _Run:
         self.stopping = ""
         self.seal = uuid.uuid4().hex
         self.before: dict[str, Any] = {}
+        self.journal = journal.place(settings.package)
+        self.entry = journal.of_meltano(self.journal, os.environ.get(meltano.RUN, ""))
         self.report: dict[str, Any] = {
             "outcome": "failed",
             "why": "",
+            "environment": meltano.environment_of_now() or "",
             "published": False,
             "first": False,
             "unchanged": False,
@@ -195,6 +203,7 @@ class _Run:
             "seconds": {},
             "files": {},
             "counts": [],
+            "totals": [],
             "problems": [],
             "odd_rows": [],
             "findings": [],
@@ -227,7 +236,7 @@ class _Run:
             if not self.present:
                 raise DatabaseError(
                     f"{settings.database} holds no OneRoster models in the schema {settings.schema} "
-                    f"(CONNECT_ONEROSTER_SCHEMA): run {meltano.command('run dbt:build')}"
+                    f"(CONNECT_ONEROSTER_SCHEMA): run {meltano.printed('meltano run dbt:build')}"
                 )
             build = builds.finished(database, settings.database)
             if not is_shown:
@@ -380,6 +389,7 @@ class _Run:
             for row in guards.counts(database, self.columns)
             if any(row[name] for name in ("total", "added", "changed", "removed", "held"))
         ]
+        report["totals"] = [row for row in guards.totals(database, self.columns) if any(list(row.values())[1:])]
         report["blocked"] = [drop.told(names) for drop in self.found.drops]
         report["allowed"] = [drop.told(names) for drop in self.found.allowed]
         report["held"] = [
@@ -520,7 +530,9 @@ class _Run:
             "seal": self.seal,
         }
         ledger.record(database, "runs", [row])
-        ledger.record(database, "counts", [{"run": run, **row} for row in report["counts"]])
+        for name in ("counts", "totals"):
+            ledger.record(database, name, [{"run": run, **row} for row in report[name]])
+        ledger.take_over(database, self.journal)
         problems = [{**row, "run": run, "how_many": row["count"]} for row in report["problems"]]
         ledger.record(database, "problems", problems)
         ledger.record(database, "odd_rows", [{"run": run, **row} for row in report["odd_rows"]])
@@ -550,12 +562,20 @@ class _Run:
                 newest = ledger.last_run(opened)
                 report["run"] = newest["run"] + 1 if newest else 1
                 self._record_alone(opened)
-        if self.settings.webhook:
-            trouble = notices.post(self.settings.webhook, self.told())
-            if trouble:
-                report["warnings"].append(trouble)
+        self.note(outcome, why)
+        settings = self.settings
+        report["warnings"] += announcing.announce(
+            self.journal, self.entry, self.told(), settings.webhook, settings.notify
+        )
         self._write_report()
         return self.told()
+
+    def note(self, outcome: str, why: str = "") -> None:
+        """Tell the journal how far the publish is that is a step of a job."""
+        if self.entry is not None:
+            with suppress(sqlite3.Error, OSError):
+                told = {"published": outcome, "sentence": why, "ledger_run": self.report["run"]}
+                journal.note(self.journal, self.entry.id, **told)
 
     def told(self) -> dict[str, Any]:
         """Return the report without the ids that are addresses: those may be a person's."""

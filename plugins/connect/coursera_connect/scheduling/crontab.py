@@ -38,7 +38,7 @@ def text(plan: Plan) -> str:
     guarded = not plan.agrees_with(here)
     lines = [
         f"# BEGIN {plan.owner}",
-        f"# Written by `connect schedule install`; `connect schedule remove` takes it away. Times are of {plan.where}.",
+        f"# Written by `connect schedule install`; `connect schedule remove` takes it away. Times: {plan.zone.key}.",
     ]
     for schedule in plan.schedules:
         lines += [f"# {schedule.name}: {schedule.cron}", _entry(plan, schedule, here if guarded else [])]
@@ -80,8 +80,6 @@ def warnings(plan: Plan) -> list[str]:
 def _entry(plan: Plan, schedule: Timed, here: list[ZoneInfo]) -> str:
     when, more = schedule.cron, []
     if here:
-        if plan.zone.key in {None, "local"}:
-            raise UsageError(f"The time zone of this machine has no name: set {CRON_ZONE} to an IANA name.")
         minutes = cron_times.minutes(schedule.cron, plan.zone, here, plan.now)
         when = f"{'*' if len(minutes) == _HOUR else ','.join(map(str, minutes))} * * * *"
         more = ["--interval", schedule.cron, "--time-zone", plan.zone.key]

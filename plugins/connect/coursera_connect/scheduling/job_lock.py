@@ -24,7 +24,7 @@ from coursera_connect.errors import DatabaseError, OutputError
 from coursera_connect.meltano import RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LOCK = ".job.lock"
 """Name of the file, beside the package."""
@@ -41,12 +41,14 @@ class Holder:
         pid: Its process.
         born: When that began, in seconds since 1970: another process may get its number later.
         run: Names the run in the environment of its steps; blank where it is none of Meltano's.
+        job: What it runs: the name of a job, or the words that were typed in its place.
     """
 
     who: str
     pid: int
     born: float
     run: str
+    job: str = ""
 
     @classmethod
     def caller(cls) -> Holder:
@@ -54,25 +56,27 @@ class Holder:
         try:
             process = psutil.Process(os.getppid())
             since = datetime.fromtimestamp(process.create_time(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-            who = f"{_called(process)} (process {process.pid}, since {since})"
-            return cls(who, process.pid, process.create_time(), os.environ.get(RUN, ""))
+            words = _called(process)
+            who = f"{' '.join(words)} (process {process.pid}, since {since})"
+            return cls(who, process.pid, process.create_time(), os.environ.get(RUN, ""), " ".join(words[2:]))
         except psutil.Error as error:
             raise _abandoned() from error
 
 
-def take(file: Path, wait: float, say: Callable[[str], None]) -> None:
+def take(file: Path, me: Holder, wait: float, say: Callable[[str], None], entry: Sequence[str] = ()) -> None:
     """Take the lock for the process that called this one, and leave it with a keeper.
 
     Args:
         file: The file that is locked; it and its folder are created when missing.
+        me: The process that called this one.
         wait: Seconds to wait for another job at most.
+        entry: The journal and the run's id in it, of which the keeper sees to it that the entry ends with the job.
         say: Is told whom this waits for.
 
     Raises:
         DatabaseError: Another job had it all the time, or the caller is gone.
         OutputError: The file cannot be written.
     """
-    me = Holder.caller()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
@@ -83,7 +87,7 @@ def take(file: Path, wait: float, say: Callable[[str], None]) -> None:
     try:
         if _wait(handle, me, wait, say):
             write(handle, me)
-            _keep(handle, me)
+            _keep(handle, me, entry)
     finally:
         os.close(handle)
 
@@ -130,22 +134,22 @@ def _abandoned() -> DatabaseError:
     return DatabaseError("The job that wanted the lock is gone: run it again.")
 
 
-def _called(process: psutil.Process) -> str:
-    """Return what was typed, without what stands in options."""
+def _called(process: psutil.Process) -> list[str]:
+    """Return the words that were typed, without what stands in options."""
     words = process.cmdline()
     names = [Path(word).name for word in words]
     if "meltano" not in names:
-        return process.name()
+        return [process.name()]
     words = words[names.index("meltano") + 1 :]
     begin = next((number for number, word in enumerate(words) if word in _CALLS), 0)
-    return " ".join(["meltano", *(word for word in words[begin:] if not word.startswith("-"))])
+    return ["meltano", *(word for word in words[begin:] if not word.startswith("-"))]
 
 
-def _keep(handle: int, me: Holder) -> None:
+def _keep(handle: int, me: Holder, entry: Sequence[str]) -> None:
     # A process of its own program: a fork would keep all of this one's memory. In a session of its own, so that what
     # is meant for the job (Ctrl-C, a kill of its process group) does not take the lock from steps that live on.
     keeper = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "coursera_connect.scheduling.keeper", str(handle), str(os.getsid(me.pid))],
+        [sys.executable, "-m", "coursera_connect.scheduling.keeper", str(handle), str(os.getsid(me.pid)), *entry],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

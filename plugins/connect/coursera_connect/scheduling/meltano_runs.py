@@ -1,7 +1,8 @@
-"""What a run that was killed leaves in Meltano: a record that calls it running, and the settings of its plugins.
+"""What Meltano's own record says of loads, and what a run that was killed leaves there.
 
-Meltano refuses a second run with the same state id until the first has ended, or has not said for five minutes that it
-is alive, which it does every second. A job that was killed and is started again should not have to wait so long.
+Meltano keeps a row for each load (an extractor with its loader) and none for other steps. It refuses a second run with
+the same state id until the first has ended, or has not said for five minutes that it is alive, which it does every
+second. A job that was killed and is started again should not have to wait so long.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 import os
 import sqlite3
 import time
+import uuid
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +35,73 @@ _RUNNING = (
 _FAIL = "update runs set state = 'FAIL', ended_at = ?, payload = ? where id = ? and last_heartbeat_at = ?"
 
 
+_LOADS = (
+    "select run_id, job_name, state, started_at, ended_at, payload, trigger from runs "
+    "where state in ('RUNNING', 'SUCCESS', 'FAIL') and started_at >= ? order by started_at, id"
+)
+_KILLED = "The process was killed."
+
+
+@dataclass(frozen=True)
+class Load:
+    """What Meltano says of one load.
+
+    Attributes:
+        run: The id of Meltano's run.
+        extractor: What was read with.
+        state: `RUNNING`, `SUCCESS` or `FAIL`.
+        started_at: When the load began, UTC.
+        ended_at: When it ended; None where Meltano does not know.
+        error: Meltano's words for what failed; blank where nothing did.
+        trigger: What started the run, as MELTANO_JOB_TRIGGER said.
+    """
+
+    run: str
+    extractor: str
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    error: str
+    trigger: str
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether the process was killed, and noted as that by `end_dead`."""
+        return self.error == _KILLED
+
+
+def loads(environment: str, since: datetime) -> list[Load]:
+    """Return the loads of an environment that began since a moment, oldest first; none where nothing can be read."""
+    try:
+        database = _record()
+        if database is None:
+            return []
+        with closing(database):
+            query = _LOADS if isinstance(database, sqlite3.Connection) else _LOADS.replace("?", "%s")
+            rows = database.execute(query, [since.astimezone(timezone.utc).replace(tzinfo=None).isoformat(" ")])
+            return [load for row in rows.fetchall() if (load := _load(environment, *row)) is not None]
+    except Exception:  # noqa: BLE001 - each driver has errors of its own, and what is told here is an addition
+        return []
+
+
+def _load(environment: str, run: Any, state_id: str, state: str, *rest: Any) -> Load | None:
+    started, ended, payload, trigger = rest
+    of, _, names = state_id.partition(":")
+    if of != environment:
+        return None
+    error = str(json.loads(payload or "{}").get("error") or "")
+    name = str(uuid.UUID(str(run)))
+    return Load(name, names.partition("-to-")[0], state, _moment(started), _moment(ended), error, trigger or "")
+
+
+def _moment(text: Any) -> Any:
+    """Return a moment of the record, which is in UTC and says no zone."""
+    if text is None:
+        return None
+    found = text if isinstance(text, datetime) else datetime.fromisoformat(text)
+    return found.replace(tzinfo=timezone.utc)
+
+
 def end_dead(environment: str, say: Callable[[str], None]) -> None:
     """Note runs of an environment as failed whose process is dead; those that are alive stay.
 
@@ -42,13 +112,17 @@ def end_dead(environment: str, say: Callable[[str], None]) -> None:
         say: Is told of each run that is noted as failed.
     """
     try:
-        database = _opened(os.path.expandvars(os.environ.get(DATABASE, f"sqlite:///${FOLDER}/meltano.db")))
+        database = _record()
         if database is not None:
             with closing(database):
                 for state_id in _end_dead(database, f"{environment}:"):
                     say(f"A run of {state_id} that was killed is noted as failed.")
     except Exception as error:  # noqa: BLE001 - each driver has errors of its own
         say(f"Meltano's runs could not be looked at ({type(error).__name__}): it may refuse to run for 5 minutes.")
+
+
+def _record() -> Any:
+    return _opened(os.path.expandvars(os.environ.get(DATABASE, f"sqlite:///${FOLDER}/meltano.db")))
 
 
 def _opened(uri: str) -> Any:
@@ -81,7 +155,7 @@ def _end_dead(database: Any, prefix: str) -> list[str]:
             if still < _STILL:
                 undecided = True
                 continue
-            told = {**json.loads(payload or "{}"), "error": "The process was killed."}
+            told = {**json.loads(payload or "{}"), "error": _KILLED}
             ending = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(" ")
             if database.execute(fail, [ending, json.dumps(told), number, beat]).rowcount:
                 ended.append(state_id)

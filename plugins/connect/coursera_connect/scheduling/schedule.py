@@ -1,8 +1,9 @@
 """Compares the schedules with the LMS's own sync: does every run end in time, whenever the clocks change?
 
 Times are UTC inside and shown in two zones: the one in which cron runs the schedules, and the one of the LMS. A run's
-usual length comes from the ledger: from a time of the schedule to the first publish that ends after it. Cron fires a
-time of the skipped hour right after it, and one of the repeated hour once; the LMS is taken to do the same.
+usual length comes from the runs that the schedule itself has started, as the journal has them; a run by hand counts
+for none. Cron fires a time of the skipped hour right after it, and one of the repeated hour once; the LMS is taken to
+do the same.
 """
 
 from __future__ import annotations
@@ -17,15 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 from cronsim import CronSimError
 
-from coursera_connect.database import warehouse
-from coursera_connect.errors import DatabaseError, UsageError
+from coursera_connect import moments
+from coursera_connect.database import ledger, warehouse
+from coursera_connect.errors import UsageError
+from coursera_connect.jobs.journal import DONE
 from coursera_connect.scheduling import blackout, meltano_schedules, zones
 from coursera_connect.scheduling.cron_times import DAYS, fires, parsed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+    from zoneinfo import ZoneInfo
 
     from coursera_connect.database.warehouse import Location
+    from coursera_connect.jobs.journal import Run
     from coursera_connect.scheduling.meltano_schedules import Schedule
 
 SYNC_TIME = "CONNECT_LMS_SYNC_TIME"
@@ -42,7 +48,11 @@ USUAL = 0.9
 OK, WARNING, ERROR, NOT_RELEVANT = "ok", "warning", "error", "not relevant"
 _ORDER = (NOT_RELEVANT, OK, WARNING, ERROR)
 _NEXT = 3
+_EARLY = timedelta(minutes=1)
+"""By so much may a run seem to begin before its time."""
 _RARE = timedelta(days=40)
+_DAY_MINUTES = 24 * 60
+_DAILY = re.compile(r"(\d+)\s+(\d+)\s+\*\s+\*\s+(\S+)", re.ASCII)
 _TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
 
 
@@ -50,7 +60,7 @@ _TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
 class Settings:
     """What a check needs to know; `minutes` and `usual_minutes` in minutes, `wait` in seconds.
 
-    A blank `time_zone` is the machine's.
+    A blank `time_zone` is the LMS's.
     """
 
     project: Path
@@ -62,6 +72,9 @@ class Settings:
     usual_minutes: float = 30.0
     blackout: str = ""
     wait: float = 5.0
+    journal: Path | None = None
+    times: Mapping[str, str] | None = None
+    """Times of schedules by their setting; those of the environment where none are given."""
 
 
 @dataclass(eq=False)
@@ -89,11 +102,11 @@ class _Check:
         self.until = self.now + timedelta(days=DAYS)
         self.since = self.now - timedelta(days=HISTORY_DAYS)
         self.lms_zone = zones.zone(settings.lms_time_zone, LMS_ZONE)
-        self.zone = zones.zone(settings.time_zone, CRON_ZONE) if settings.time_zone else zones.local(CRON_ZONE)
+        self.zone = schedule_zone(settings.time_zone, settings.lms_time_zone)
         self.blackouts = blackout.parse(settings.blackout)
         self.slots = self._slots()
-        self.ends = _ends(settings, self.now)
-        self.plans = [self._plan(schedule) for schedule in meltano_schedules.read(settings.project)]
+        self.runs = self._runs()
+        self.plans = [self._plan(schedule) for schedule in meltano_schedules.read(settings.project, settings.times)]
 
     def _slots(self) -> list[datetime]:
         found: set[datetime] = set()
@@ -111,7 +124,11 @@ class _Check:
             try:
                 times = list(fires(schedule.cron, self.zone, self.since, self.until))
             except CronSimError as error:
-                plan.say(f'The interval "{schedule.interval}" is none that cron understands: {error}.', ERROR)
+                plan.say(
+                    f'The interval "{schedule.interval}" is none that cron understands: {error}. Correct '
+                    f"{schedule.setting}.",
+                    ERROR,
+                )
                 return plan
             here = bisect_right(times, self.now)
             plan.past, plan.fires = times[:here], times[here:]
@@ -129,9 +146,8 @@ class _Check:
 
     def run(self) -> dict[str, Any]:
         checked = [plan for plan in self.plans if plan.checked]
-        starts = sorted({moment for plan in checked for moment in plan.past})
         for plan in checked:
-            self._usual(plan, starts)
+            self._usual(plan)
             self._gaps(plan)
         self._overlaps()
         return {
@@ -140,8 +156,8 @@ class _Check:
             "checked_until": _utc(self.until),
             "minutes": self.settings.minutes,
             "schedule_time_zone": {
-                "name": self.zone.key or "local",
-                "from": "setting" if self.settings.time_zone else "machine",
+                "name": self.zone.key,
+                "from": "setting" if self.settings.time_zone else "LMS",
                 "clock_changes": [str(day) for day in zones.clock_changes(self.zone, self.now, self.until)],
             },
             "lms_time_zone": {
@@ -156,47 +172,50 @@ class _Check:
             "schedules": [self._described(plan) for plan in self.plans],
         }
 
-    def _usual(self, plan: _Plan, starts: list[datetime]) -> None:
-        """Find the usual run: the time at which 9 of 10 have ended.
+    def _runs(self) -> dict[str, list[Run]]:
+        """Return the past runs that each schedule has started, newest first."""
+        if warehouse.exists(self.settings.database):
+            with warehouse.opened(self.settings.database, self.settings.wait) as database:
+                runs = ledger.job_runs(database, self.settings.journal)
+        else:
+            runs = ledger.job_runs(None, self.settings.journal)
+        found: dict[str, list[Run]] = {}
+        for run in runs:
+            began = moments.parsed(run.started_at)
+            if run.schedule and began and self.since < began <= self.now:
+                found.setdefault(run.schedule, []).append(run)
+        return found
 
-        Which schedule a publish belongs to is not recorded, so one that ends after the next schedule's start counts
-        for that one; how many starts are left without an end is said, since these may have been the long runs.
-        """
-        first = self.ends[0] if self.ends else self.now
-        lengths, without = [], 0
-        last: dict[str, Any] | None = None
-        for start in plan.past:
-            following = bisect_right(starts, start)
-            before = starts[following] if following < len(starts) else self.now
-            index = bisect_right(self.ends, start)
-            end = self.ends[index] if index < len(self.ends) and self.ends[index] <= before else None
-            if end:
-                lengths.append(end - start)
-            elif start > first and before < self.now:
-                without += 1
-            if end or start > first:
-                last = self._last(start, end)
+    def _usual(self, plan: _Plan) -> None:
+        """Find the usual run: the time in which 9 of 10 of those that ended well have ended."""
+        runs = self.runs.get(plan.schedule.name, [])
+        lengths = sorted(timedelta(seconds=run.seconds or 0) for run in runs if run.outcome == DONE)
+        failed = sum(1 for run in runs if run.ended_at and run.outcome != DONE)
+        last = self._last(plan, runs[0]) if runs and not runs[0].is_alive else None
         known = len(lengths) >= SAMPLES
         minutes = timedelta(minutes=self.settings.usual_minutes)
-        plan.usual = sorted(lengths)[math.ceil(USUAL * len(lengths)) - 1] if known else minutes
+        plan.usual = lengths[math.ceil(USUAL * len(lengths)) - 1] if known else minutes
         plan.facts["usual"] = {
             "minutes": _minutes(plan.usual),
             "source": "history" if known else "setting",
             "samples": len(lengths),
-            "without_an_end": without,
+            "failed": failed,
         }
         plan.facts["last"] = last
         if not known:
-            runs = f"{len(lengths)} of the {SAMPLES} runs needed" if lengths else "no run"
-            plan.say(f"No history yet ({runs}): {_minutes(plan.usual):g} minutes are supposed.")
-        elif without:
-            plan.say(
-                f"{without} of {without + len(lengths)} past starts had no publish that ended before the next start."
-            )
+            told = f"{len(lengths)} of the {SAMPLES} runs needed" if lengths else "no run"
+            plan.say(f"No history yet ({told}): {_minutes(plan.usual):g} minutes are supposed.")
+        elif failed:
+            plan.say(f"{failed} of its last {failed + len(lengths)} runs failed: `connect history` tells why.")
         if last:
             self._judge_last(plan, last)
 
-    def _last(self, start: datetime, end: datetime | None) -> dict[str, Any]:
+    def _last(self, plan: _Plan, run: Run) -> dict[str, Any]:
+        """Return what became of the last time of a schedule: that of its last run, or a later one without a run."""
+        start = moments.parsed(run.started_at) or self.now
+        end = moments.parsed(run.ended_at) if run.outcome == DONE else None
+        if plan.past and start < plan.past[-1] - _EARLY:
+            start, end = plan.past[-1], None
         slot = self._slot(start)
         return {
             "started": self._moment(start),
@@ -210,7 +229,7 @@ class _Check:
         before, lms = last["minutes_before"], last["lms"]
         if before is None:
             verdict = WARNING if last["late"] else NOT_RELEVANT
-            plan.say(f"No publish ended after its last start ({last['started']['here']}) and before the next.", verdict)
+            plan.say(f"Its last time ({last['started']['here']}) brought no run that ended well.", verdict)
         elif last["late"]:
             plan.say(f"The last run ended {-before:g} minutes after the LMS had synced ({lms['here']}).", WARNING)
         elif before < self.settings.minutes:
@@ -251,7 +270,7 @@ class _Check:
         plan.say(
             f"{often} of the next {DAYS} days {verb} too close to the LMS sync. Worst: {when}, {distance} that "
             f"of {slot.astimezone(self.zone):%H:%M}; {self.settings.minutes:g} minutes are needed. "
-            f"Start it {_length(earlier)} earlier, or after that sync.",
+            f"Start it {_length(earlier)} earlier, or after that sync: {_remedy(plan.schedule, earlier)}.",
             ERROR,
         )
 
@@ -276,7 +295,8 @@ class _Check:
             again = "itself" if other == number else second
             plan.say(
                 f"Overlaps with {again}, which starts {self._moment(times[0])['here']} before this one has usually "
-                f"ended ({len(times):,} times in {DAYS} days); one process at a time may hold the DuckDB file.",
+                f"ended ({len(times):,} times in {DAYS} days), and waits for it: move one of them with "
+                f"{' or '.join(dict.fromkeys((plan.schedule.setting, self.plans[other].schedule.setting)))}.",
                 WARNING,
             )
 
@@ -291,6 +311,7 @@ class _Check:
         return {
             "name": plan.schedule.name,
             "interval": plan.schedule.interval,
+            "setting": plan.schedule.setting,
             "cron": plan.schedule.cron,
             "job": plan.schedule.job,
             "verdict": plan.verdict,
@@ -309,6 +330,21 @@ def check(settings: Settings, now: datetime) -> dict[str, Any]:
     return _Check(settings, now).run()
 
 
+def schedule_zone(chosen: str, lms: str) -> ZoneInfo:
+    """Return the zone in which schedules run: the chosen one, or that of the LMS, in which their times were chosen."""
+    return zones.zone(chosen, CRON_ZONE) if chosen else zones.zone(lms, LMS_ZONE)
+
+
+def _remedy(schedule: Schedule, minutes: int) -> str:
+    """Return which setting to change, with the value that is so many minutes earlier where that is easily said."""
+    found = _DAILY.fullmatch(schedule.cron or "")
+    total = int(found[2]) * 60 + int(found[1]) - minutes if found else 0
+    if not found or (total < 0 and found[3] != "*"):
+        return f"change {schedule.setting}"
+    hour, minute = divmod(total // 5 * 5 % _DAY_MINUTES, 60)
+    return f"set {schedule.setting} to '{minute} {hour} * * {found[3]}'"
+
+
 def sync_crons(text: str) -> list[str]:
     """Return the cron expressions of times of the day separated by commas, or the one that the text is itself."""
     times = [_TIMES.fullmatch(part) for part in text.split(",")]
@@ -323,22 +359,6 @@ def sync_crons(text: str) -> list[str]:
             f'{SYNC_TIME}: "{text}" is no time (05:00), no times (05:00, 13:30) and no cron expression.'
         ) from error
     return [cron]
-
-
-def _ends(settings: Settings, now: datetime) -> list[datetime]:
-    """Return when past publishes ended, as the ledger tells, oldest first."""
-    since = now - timedelta(days=HISTORY_DAYS)
-    if not warehouse.exists(settings.database):
-        return []
-    with warehouse.opened(settings.database, settings.wait) as database:
-        if "finished_at" not in database.columns("ledger").get("runs", ()):
-            return []
-        texts = [text for (text,) in database.rows("select finished_at from ledger.runs where finished_at <> ''")]
-    try:
-        ends = [datetime.fromisoformat(text.replace("Z", "+00:00")) for text in texts]
-        return sorted(end for end in ends if since < end <= now)
-    except (ValueError, TypeError) as error:
-        raise DatabaseError("ledger.runs holds a finished_at that is no UTC time: another program wrote it.") from error
 
 
 def _utc(moment: datetime) -> str:

@@ -18,7 +18,7 @@ from coursera_connect.errors import RefusedError, SchedulerError, UsageError
 from coursera_connect.meltano import executable
 from coursera_connect.scheduling import meltano_schedules, zones
 from coursera_connect.scheduling.cron_times import DAYS, parsed
-from coursera_connect.scheduling.schedule import CRON_ZONE
+from coursera_connect.scheduling.schedule import schedule_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from cronsim import CronSim
+
+    from coursera_connect.scheduling.meltano_schedules import Schedule
 
 ENVIRONMENT = "MELTANO_ENVIRONMENT"
 _SANDBOX = "sandbox"
@@ -43,7 +45,7 @@ class Owner:
         """Refuse to be nobody."""
         if not self.environment:
             raise UsageError(
-                f"No Meltano environment is named: use `meltano --environment=prod`, or set {ENVIRONMENT}."
+                f"No Meltano environment is named: use `connect --environment=prod`, or set {ENVIRONMENT}."
             )
 
     def __str__(self) -> str:
@@ -62,15 +64,18 @@ class Timed:
 
 @dataclass(frozen=True)
 class Settings:
-    """How runs are started; `umask` of the files, octal.
-
-    A blank `time_zone` is the machine's.
-    """
+    """How runs are started; `umask` of the files, octal. A blank `time_zone` is the LMS's."""
 
     logs: Path
     meltano: Path | None = None
     umask: str = "077"
     time_zone: str = ""
+    lms_time_zone: str = "UTC"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the time zone of the schedules."""
+        return schedule_zone(self.time_zone, self.lms_time_zone)
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,6 @@ class Plan:
     now: datetime
     schedules: list[Timed] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-
-    @property
-    def where(self) -> str:
-        """Return the time zone of the schedules in words."""
-        return "the time zone of this machine" if self.zone.key in {None, "local"} else self.zone.key
 
     def command(self, name: str, *more: str) -> list[str]:
         """Return the words of the command that runs a schedule, such as a line of a crontab or a unit file can hold."""
@@ -116,30 +116,31 @@ def plan(owner: Owner, settings: Settings, now: datetime) -> Plan:
     if owner.environment == _SANDBOX:
         raise RefusedError(
             "The environment sandbox is a made-up college, which nobody needs every night: "
-            "use `meltano --environment=prod`, or another environment of yours."
+            "use `connect --environment=prod`, or another environment of yours."
         )
     if owner.environment not in known:
         raise UsageError(f"meltano.yml has no environment {owner.environment}: name one of {', '.join(known)}.")
     found = meltano_schedules.read(owner.project)
-    zone = zones.zone(settings.time_zone, CRON_ZONE) if settings.time_zone else zones.local(CRON_ZONE)
-    schedules = [_timed(one.name, one.cron, now.astimezone(zone)) for one in found if one.cron is not None]
+    zone = settings.zone
+    schedules = [_timed(one, one.cron, now.astimezone(zone)) for one in found if one.cron is not None]
     for one in found:
         if one.publishes is None:
             raise UsageError(f"The job {one.job} of the schedule {one.name} is not defined in meltano.yml: correct it.")
     if not schedules:
-        raise UsageError("meltano.yml has no schedule with a time, so there is nothing to install.")
+        raise UsageError("No schedule of meltano.yml has a time, so there is nothing to install.")
     left_out = [one.name for one in found if one.cron is None]
     return Plan(owner, settings, meltano(owner, settings.meltano), zone, now, schedules, left_out)
 
 
-def _timed(name: str, cron: str, start: datetime) -> Timed:
+def _timed(one: Schedule, cron: str, start: datetime) -> Timed:
+    what = f'The interval "{cron}" of {one.name}'
     try:
         times = parsed(cron, start)
     except CronSimError as error:
-        raise UsageError(f'The interval "{cron}" of {name} is none that cron understands: {error}.') from error
+        raise UsageError(f"{what} is none that cron understands: {error}. Correct {one.setting}.") from error
     if min(times.days) < 0 or not all(isinstance(day, int) for day in times.weekdays):
-        raise UsageError(f'The interval "{cron}" of {name} has an L or a #, which cron does not know.')
-    return Timed(name, " ".join(cron.split()), times)
+        raise UsageError(f"{what} has an L or a #, which cron does not know: correct {one.setting}.")
+    return Timed(one.name, " ".join(cron.split()), times)
 
 
 def meltano(owner: Owner, told: Path | None) -> Path:
@@ -147,7 +148,7 @@ def meltano(owner: Owner, told: Path | None) -> Path:
     found = told or executable(owner.project)
     if found is None or not os.access(found, os.X_OK) or found.is_dir():
         raise SchedulerError(
-            "Meltano's executable is not found: call this through `meltano invoke connect`, or name it with --meltano."
+            "Meltano's executable is not found: run `make setup`, or name it with --meltano."
             if found is None
             else f"{found} cannot be executed: name Meltano's executable with --meltano."
         )

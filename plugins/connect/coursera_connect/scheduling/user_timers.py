@@ -97,7 +97,7 @@ def warnings(plan: Plan) -> list[str]:
         days = [f"{moment.astimezone(plan.zone):%Y-%m-%d}" for moment in skipped]
         if days:
             said.append(
-                f"{schedule.name} does not run on {', '.join(days)}: the clocks of {plan.where} skip its time, and "
+                f"{schedule.name} does not run on {', '.join(days)}: the clocks of {plan.zone.key} skip its time, and "
                 "systemd leaves it out (cron runs it right after). Choose another time, if that matters."
             )
     asleep = [name for name in _timers(_wanted(plan)) if _call("is-active", "--quiet", name).returncode]
@@ -143,7 +143,7 @@ def calendars(plan: Plan, schedule: Timed) -> list[str]:
     named = {int(day) % 7 for day in times.weekdays if isinstance(day, int)}
     week = "" if len(named) == len(_DAYS) else ",".join(_DAYS[day] for day in sorted(named)) + " "
     clock = f"{_listed(times.hours, range(24))}:{_listed(times.minutes, range(60))}:00"
-    zone = "" if plan.zone.key in {None, "local"} else f" {plan.zone.key}"
+    zone = f" {plan.zone.key}"
     if times.day_and or not week or days == "*":
         dates = [f"{week}*-{months}-{days}"]
     else:

@@ -1,13 +1,14 @@
-"""Tells people about a run: a page in Markdown, and a word to a webhook. Neither holds a person's name or e-mail.
+"""Tells of a run: a page in Markdown, JSON to a webhook, a few lines to people. None holds a person's name or e-mail.
 
-The report of a run is the one that `publish` makes: `outcome`, `why`, `counts` per file and school, `problems`,
-`blocked`, `held`, `seconds` per part of the work, `data_as_of`, `delivery`, `warnings`. Whatever is missing in it is
-left out of the page, so that an early failure can be told too.
+The report of a run is the one that `publish` makes: `outcome`, `why`, `counts` per file and school, `totals` per file,
+`problems`, `blocked`, `held`, `seconds` per part of the work, `data_as_of`, `delivery`, `warnings`. Whatever is missing
+in it is left out of the page, so that an early failure can be told too: that has `job`, `step` and `to_do`.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
@@ -15,6 +16,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from coursera_connect import meltano
 from coursera_connect.publishing import guards
 
 if TYPE_CHECKING:
@@ -37,12 +39,14 @@ DEADLINE = 30.0
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _PASSING = {408, 425, 429}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
+_BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+"""What stands between two addresses of people."""
 _MAIL = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+\.[^\s@<>(),;:]+")
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Return the run as a page: the outcome first, then what to do, then what is in the package."""
-    parts = [f"# Run {report.get('run', '')}: {report.get('outcome', 'unknown')}".replace(" :", ":"), _opening(report)]
+    parts = [f"# {_title(report)}", _opening(report)]
     parts += _section("Not excluded", [f"- **{_text(line)}**" for line in report.get("not_excluded") or []])
     parts += _section("Blocked", _blocked(report))
     parts += _section("Problems", _problems(report))
@@ -53,18 +57,77 @@ def markdown(report: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def summary(report: Mapping[str, Any]) -> str:
+def summary(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
     """Return the run in a few lines, as a chat shows them: the outcome, the sums, what to do."""
-    lines = [
-        f"Run {report.get('run', '')}: {report.get('outcome', 'unknown')}".replace(" :", ":"),
-        _opening(report, _chat),
-    ]
-    lines += [f"- {_chat(line)}" for line in (report.get("not_excluded") or [])[:_SHOWN]]
+    words = words or _chat
+    return "\n".join([_title(report, words), *_lines(report, words)])
+
+
+def _title(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    """Return which run it was, where, and how it ended."""
+    words = words or _text
+    what = words(report["job"]) if report.get("job") else f"Run {words(report.get('run'))}".rstrip()
+    where = report.get("environment") or ""
+    told = " of the sandbox, a made-up college" if where == meltano.SANDBOX else f" of {words(where)}" if where else ""
+    return f"{what}{told}: {words(report.get('outcome', 'unknown'))}"
+
+
+def _lines(report: Mapping[str, Any], words: Callable[[Any], str]) -> list[str]:
+    lines = [_opening(report, words)]
+    if report.get("recovered"):
+        lines.append(f"This is over: {words(report['recovered'])}")
+    lines += [f"- {words(line)}" for line in (report.get("not_excluded") or [])[:_SHOWN]]
     if sums := _sums(report):
         lines.append(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS if sums[name] or name == "total") + " rows")
-    lines += [f"- {_problem(problem, _chat)}" for problem in _of(report, "problems")[:_SHOWN]]
-    lines += [f"- blocked: {_chat(guards.sentence(block))}" for block in _of(report, "blocked")[:_SHOWN]]
-    return "\n".join(lines)
+    lines += [f"- {_problem(problem, words)}" for problem in _of(report, "problems")[:_SHOWN]]
+    lines += [f"- blocked: {words(guards.sentence(block))}" for block in _of(report, "blocked")[:_SHOWN]]
+    lines += [f"To do: {words(command)}" for command in report.get("to_do") or []]
+    return lines
+
+
+def tell(report: Mapping[str, Any], webhook: str, people: str) -> list[str]:
+    """Tell the webhook and the people (addresses of apprise), each if there is any; return the sentences of warnings.
+
+    All of it takes no longer than DEADLINE seconds, whatever an address is at. It never raises.
+    """
+    deadline = DEADLINE
+    began = time.monotonic()
+    warnings: list[str] = []
+    ended = threading.Event()
+
+    def work() -> None:
+        warnings.extend(_told(report, people))
+        ended.set()
+
+    if people:
+        threading.Thread(target=work, name="notice", daemon=True).start()
+    trouble = post(webhook, report, deadline=deadline) if webhook else None
+    if people and not ended.wait(max(0.0, deadline - (time.monotonic() - began))):
+        warnings.append(f"CONNECT_NOTIFY: no answer within {deadline:.0f} seconds in all; the run is not affected.")
+    return [*([trouble] if trouble else []), *warnings]
+
+
+def _told(report: Mapping[str, Any], people: str) -> list[str]:
+    """Tell each address; return the sentences of warnings, in which an address is its scheme alone: it is a secret."""
+    import apprise  # noqa: PLC0415 - most runs tell nobody, and it takes long to load
+
+    logging.getLogger("apprise").disabled = True  # it would print addresses
+    warnings = []
+    title = f"Coursera Connect: {_title(report, _plain)}"
+    body = "\n".join(_lines(report, _for_people))
+    for address in filter(None, _BETWEEN.split(people.strip())):
+        scheme = address.partition("://")[0] if "://" in address else "one"
+        service = apprise.Apprise()
+        try:
+            known = bool(service.add(address))
+            sent = known and service.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
+        except Exception:  # noqa: BLE001 - each of a hundred services has errors of its own, with addresses in them
+            known, sent = True, False
+        if not known:
+            warnings.append(f"CONNECT_NOTIFY: the address ({scheme}) is none that apprise knows: correct it.")
+        elif not sent:
+            warnings.append(f"CONNECT_NOTIFY: the notice to {scheme} was not taken: check the address.")
+    return warnings
 
 
 def post(  # noqa: PLR0913 - where, what, and how patiently
@@ -142,9 +205,11 @@ def _blocked(report: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     if not rows:
         return []
-    commands = ", then ".join(f"`{one}`" for one in guards.commands(_of(report, "blocked")))
+    environment = report.get("environment") or None
+    commands = guards.commands(_of(report, "blocked"))
+    typed = ", then ".join(f"`{meltano.printed(one, environment)}`" for one in commands)
     remedy = (
-        f"If that is right, agree to it and publish again: {commands}. If not, look in Coursera for what is wrong "
+        f"If that is right, agree to it and publish again: {typed}. If not, look in Coursera for what is wrong "
         "there. `connect history show` tells which rows."
     )
     return [*_table(("file", "school", "before", "rows", "reason"), rows, "llrrl"), "", remedy]
@@ -235,7 +300,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _sums(report: Mapping[str, Any]) -> dict[str, int]:
-    counts = _of(report, "counts")
+    counts = _of(report, "totals") or _of(report, "counts")
     return {name: sum(int(count.get(name) or 0) for count in counts) for name in _COUNTS} if counts else {}
 
 
@@ -261,6 +326,11 @@ def _chat(value: Any) -> str:
     """Somebody's words in a chat, where `<!channel>` would call everybody."""
     words = _MAIL.sub("(address)", _plain(value))
     return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _for_people(value: Any) -> str:
+    """Somebody's words in a mail."""
+    return _MAIL.sub("(address)", _plain(value))
 
 
 def _number(value: Any) -> str:

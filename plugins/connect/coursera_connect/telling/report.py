@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
+from coursera_connect import meltano
 from coursera_connect.database import warehouse
-from coursera_connect.errors import OutputError
+from coursera_connect.errors import DatabaseError, OutputError
 from coursera_connect.moments import parsed
 from coursera_connect.publishing import package as packages
 from coursera_connect.telling import report_data, report_words
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from coursera_connect.database.warehouse import Location
+    from coursera_connect.telling.around import Around
     from coursera_connect.telling.report_data import Shield
 
 NAME = "report.html"
@@ -66,11 +68,19 @@ _OUTCOMES = {
     "failed": ("stop", "failed"),
     "skipped": ("look", "skipped"),
 }
+_OUTCOMES_OF_JOBS = {
+    "": ("plain", "at work"),
+    "done": ("good", "done"),
+    "failed": ("stop", "failed"),
+    "killed": ("stop", "killed"),
+    "stopped": ("look", "stopped"),
+}
 _STATES = {
     "existing": ("good", "mapped"),
     "unmapped-all": ("good", "synced"),
     "missing": ("look", "missing"),
     "missing-data": ("look", "gone at Coursera"),
+    "left-out": ("plain", "left out"),
 }
 _SEVERITIES = {
     "stop": ("stop", "stops the package"),
@@ -85,13 +95,22 @@ def place(package: Path, chosen: Path | None) -> Path:
     return package.with_name(NAME) if chosen is None or str(chosen) == OFF else chosen
 
 
-def write(database: Location, page: Path, package: Path, shield: Shield, wait: float) -> dict[str, Any]:
+def write(  # noqa: PLR0913, PLR0917 - from what, where, and how
+    database: Location, page: Path, package: Path, shield: Shield, around: Around, wait: float, *, anyway: bool = False
+) -> dict[str, Any]:
     """Write the page in place of the one before, and return where it is, its verdict and its first sentence.
 
-    The file may be read by whoever may read the package.
+    The file may be read by whoever may read the package. With `anyway` the page of a warehouse that cannot be read, as
+    it may be what a run failed by, tells what the journal knows.
     """
-    with warehouse.opened(database, wait) as opened:
-        facts = report_data.gather(opened, shield)
+    try:
+        with warehouse.opened(database, wait) as opened:
+            facts = report_data.gather(opened, shield, around)
+    except DatabaseError as error:
+        if not anyway:
+            raise
+        with warehouse.empty() as opened:
+            facts = {**report_data.gather(opened, shield, around), "unread": str(error)}
     words = report_words.words(facts)
     with packages.locked(package, wait):
         text = render(facts, words, library(page), _link(page, package))
@@ -144,8 +163,11 @@ def render(facts: dict[str, Any], words: dict[str, Any], library: str, link: str
         severities=_SEVERITIES,
         fewest=report_data.FEWEST,
         most_classes=report_data.CLASSES,
-        old_run_hours=report_words.OLD_RUN / timedelta(hours=1),
+        old_run_hours="Infinity" if facts["is_sandbox"] else facts["missed_after"] / timedelta(hours=1),
+        install=meltano.printed("connect schedule install"),
+        outcomes_of_jobs=_OUTCOMES_OF_JOBS,
         release=version("coursera-connect"),
+        connect=f"connect --environment={name}" if (name := meltano.environment_of_now()) else "connect",
     )
 
 

@@ -9,7 +9,7 @@ address and is left out. Names are there only when they were asked for, as the P
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import moments
@@ -17,14 +17,17 @@ from coursera_connect.database import build as builds
 from coursera_connect.database import ledger
 from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import programs, schools
+from coursera_connect.jobs import health
 from coursera_connect.publishing import quality, shape
 from coursera_connect.publishing.rules import RULES
+from coursera_connect.telling.around import schedules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import timedelta
 
     from coursera_connect.database.warehouse import Warehouse
+    from coursera_connect.telling.around import Around
 
 RUNS = 60
 """How many runs the page goes back."""
@@ -55,13 +58,16 @@ class Shield:
     exclude: tuple[str, ...] = ()
 
 
-def gather(database: Warehouse, shield: Shield) -> dict[str, Any]:
-    """Return the facts of the page; `now` is the only one that does not come from the warehouse."""
+def gather(database: Warehouse, shield: Shield, around: Around) -> dict[str, Any]:
+    """Return the facts of the page, from the warehouse and from around it."""
     tables = _Tables(database, shield.schema)
     runs = _runs(tables)
     last = runs[0] if runs else None
     facts: dict[str, Any] = {
         "now": ledger.now(),
+        "environment": around.environment,
+        "is_sandbox": around.is_sandbox,
+        "unread": "",
         "organisation": tables.one(
             shield.schema, "orgs", "min(name)", where="type = 'district'", needs=("name", "type")
         ),
@@ -79,12 +85,30 @@ def gather(database: Warehouse, shield: Shield) -> dict[str, Any]:
         "shield": {"names": shield.names, "level": shield.level},
     }
     if facts["published"]:
-        query = (
-            f"select file, sum(total) from {ledger.table('counts')} where run = ? group by file having sum(total) > 0"
-        )
-        rows = tables.dicts(query, ("file", "rows"), [facts["published"]["run"]])
-        facts["files"] = {row["file"]: int(row["rows"]) for row in rows}
-    return facts | _learning(tables)
+        facts["files"] = {file: row["total"] for file, row in facts["published"]["files"].items() if row["total"]}
+    return facts | _jobs(tables, around, facts) | schedules(around) | _learning(tables)
+
+
+def _jobs(tables: _Tables, around: Around, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the newest runs of jobs, what of them failed and was not made good, the last load and the last delivery.
+
+    A publish that the ledger has as its last run is told by that.
+    """
+    runs = ledger.job_runs(tables.database, around.journal)
+    published = facts["published"]
+    failed = health.failure(runs, published["finished_at"] if published else "")
+    last = facts["runs"][0]["run"] if facts["runs"] else None
+    if failed is not None and failed.published and failed.ledger_run == last and not health.loads_in_vain(failed):
+        failed = None
+    loaded = health.last_load(runs)
+    delivered = [run for run in facts["runs"] if run["delivered_to"] and run["placed"]]
+    return {
+        "jobs": [{**asdict(run), "seconds": run.seconds, "schedule": run.schedule} for run in runs[:RUNS]],
+        "failed": health.told(failed) if failed else None,
+        "last_load": loaded.ended_at if loaded else facts["data"]["read_at"],
+        "last_load_of": loaded.job if loaded else "",
+        "delivered": delivered[0] if delivered else None,
+    }
 
 
 class _Tables:
@@ -131,21 +155,12 @@ def _runs(tables: _Tables) -> list[dict[str, Any]]:
     found = ledger.read(tables.database, "runs", order="run desc", limit=RUNS)
     if not found:
         return []
-    oldest = found[-1]["run"]
-    names = ("total", *_MOVES, "held", "errors")
-    sums = {
-        row["run"]: row
-        for row in tables.dicts(
-            f"select run, {', '.join(f'sum({name})' for name in names)} from {ledger.table('counts')} "
-            "where run >= ? group by run",
-            ("run", *names),
-            [oldest],
-        )
-    }
-    nothing = dict.fromkeys(names, 0)
+    names = ("total", *_MOVES, "held")
+    sums = ledger.sums(tables.database, found[-1]["run"])
     first = tables.one("ledger", "runs", "min(run)", where=ledger.PUBLISHED)
     for run in found:
-        run.update(nothing, **{name: int(value) for name, value in sums.get(run["run"], nothing).items()})
+        run["files"] = sums.get(run["run"], {})
+        run.update({name: sum(row[name] for row in run["files"].values()) for name in names})
         if run["outcome"] in {"published", "unchanged"} and not run["placed"]:
             run["outcome"] = "undelivered"
         run["seconds"] = json.loads(run["seconds"] or "{}").get("all")
@@ -189,12 +204,14 @@ def _since(tables: _Tables, runs: list[dict[str, Any]]) -> dict[str, Any]:
         ("file", "school", "school_name", *_MOVES, "held"),
         among,
     )
-    sums: dict[str, dict[str, int]] = {}
     for row in rows:
         row |= {name: int(row[name]) for name in (*_MOVES, "held")}
-        of_file = sums.setdefault(row["file"], dict.fromkeys(_MOVES, 0))
-        for name in _MOVES:
-            of_file[name] += row[name]
+    sums: dict[str, dict[str, int]] = {}
+    for run in done:
+        for file, told in run["files"].items() if run["run"] in among else ():
+            of_file = sums.setdefault(file, dict.fromkeys(_MOVES, 0))
+            for name in _MOVES:
+                of_file[name] += told[name]
     return {"base": base, "yesterday": bool(earlier), "runs": len(among), "rows": rows, "sums": sums}
 
 
@@ -240,6 +257,7 @@ def _schools(tables: _Tables) -> list[dict[str, Any]]:
     if tables.has("connect", "classes", ("program_id",)):
         classes = dict(tables.database.rows("select program_id, count(*) from connect.classes group by program_id"))
     found = []
+    everything = not schools.chooses(mapped)
     for entry in schools.listed(source, mapped):
         one = entry.program_id
         in_files = sourced.get(one, {})
@@ -248,8 +266,8 @@ def _schools(tables: _Tables) -> list[dict[str, Any]]:
                 "program_id": one,
                 "program": entry.program_name,
                 "school": in_files.get("school", ""),
-                "school_name": entry.school_name if mapped else in_files.get("school_name", ""),
-                "state": entry.state if mapped else "unmapped-all",
+                "school_name": in_files.get("school_name", "") if everything else entry.school_name,
+                "state": "unmapped-all" if everything and entry.state == schools.MISSING else entry.state,
                 "renamed": entry.renamed,
                 "members": int(match.get(one, {}).get("members") or 0),
                 "matched": int(match.get(one, {}).get("matched") or 0),

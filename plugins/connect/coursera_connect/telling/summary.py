@@ -7,10 +7,12 @@ import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import meltano
 from coursera_connect.database import build as builds
-from coursera_connect.database import warehouse
+from coursera_connect.database import ledger, warehouse
 from coursera_connect.database.warehouse import quoted
 from coursera_connect.errors import DatabaseError
+from coursera_connect.jobs import health, journal
 from coursera_connect.publishing.publish import REPORT
 from tap_coursera import schemas
 
@@ -28,20 +30,32 @@ STREAMS = tuple(
 def summary(database: Location, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
     """Return rows per stream (None: not loaded yet) and the last publish.
 
-    `unfinished` says why the tables are not of one finished build, blank where they are.
+    `failed` says in words what failed and was not made good since, None where nothing did; `last_load` when the last
+    load ended well, blank where none is known. `unfinished` says why the tables are not of one finished build, blank
+    where they are.
     The package's `bytes` are 0 where there is none; its `published` is None without a report, else false when refused.
     """
     streams: dict[str, Any] = dict.fromkeys(STREAMS)
     unfinished = ""
+    jobs = journal.read(journal.place(package))
     try:
         with warehouse.opened(database, wait) as open_database:
             _count(open_database, raw_schema, streams)
             unfinished = builds.unfinished(open_database, database)
+            jobs = ledger.job_runs(open_database, journal.place(package))
     except DatabaseError:
         if warehouse.exists(database):
             raise
-    found = {"database": str(database), "streams": streams, "unfinished": unfinished}
-    return found | {"package": _package(package)}
+    failed, loaded = health.failure(jobs), health.last_load(jobs)
+    return {
+        "environment": meltano.environment_of_now() or "",
+        "database": str(database),
+        "failed": health.told(failed) if failed else None,
+        "last_load": loaded.ended_at if loaded else "",
+        "streams": streams,
+        "unfinished": unfinished,
+        "package": _package(package),
+    }
 
 
 def _count(database: warehouse.Warehouse, schema: str, streams: dict[str, Any]) -> None:

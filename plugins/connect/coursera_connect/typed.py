@@ -1,0 +1,37 @@
+"""Commands as an operator types them: each with its environment, so that it works wherever it is read."""
+
+from __future__ import annotations
+
+import os
+import re
+
+ENVIRONMENT = "MELTANO_ENVIRONMENT"
+VERBS = (
+    *("attributes", "check", "deliver", "environment", "grades", "history", "items", "lock", "mapping", "preview"),
+    *("publish", "quality", "report", "run", "schedule", "schools", "serve", "settings", "setup", "summary", "test"),
+)
+"""The commands of connect."""
+_COMMAND = re.compile(rf"(?<![\w-])connect (?=(?:{'|'.join(VERBS)})\b)")
+
+
+def environment_of_now() -> str | None:
+    """Return the environment that this process runs in; None outside of Meltano."""
+    return os.environ.get(ENVIRONMENT) or None
+
+
+def printed(words: str, environment: str | None = None) -> str:
+    """Return what an operator types for `connect WORDS` or `meltano WORDS`, with its environment.
+
+    Args:
+        words: The command, program first: `connect schools list`, `meltano run grade-sync`.
+        environment: The environment; that of now where none is given, and none outside of Meltano.
+    """
+    name = environment or environment_of_now()
+    program, _, rest = words.partition(" ")
+    return f"{program} --environment={name} {rest}" if name else words
+
+
+def carried(text: str) -> str:
+    """Return a text in which every command of connect has the environment of now."""
+    name = environment_of_now()
+    return _COMMAND.sub(f"connect --environment={name} ", text) if name else text

@@ -1,0 +1,126 @@
+"""`connect` and `meltano` of this project's .venv: both start Meltano with the env file of the right environment.
+
+Meltano by itself reads the root `.env` for every environment, and lets `env` of meltano.yml outrank the shell. `make
+setup` writes both commands into .venv/bin with `python scripts/launch.py install`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+HOME = Path(__file__).resolve().parents[1]
+sys.path.append(str(HOME / "plugins" / "connect"))
+
+from coursera_connect import meltano as project  # noqa: E402 - found by the line above
+from coursera_connect.errors import ConnectError  # noqa: E402
+
+COMMANDS = ("connect", "meltano")
+_WITH_VALUE = {"log-level", "log-format", "log-config", "environment", "cwd", "env-file"}
+LAUNCHER = """#!{python}
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import launch
+
+launch.{command}(sys.argv[1:])
+"""
+
+
+def install() -> None:
+    """Write both commands into the folder of this Python."""
+    for command in COMMANDS:
+        file = Path(sys.executable).with_name(command)
+        text = LAUNCHER.format(python=sys.executable, command=command)
+        if not file.exists() or file.read_text() != text:
+            file.unlink(missing_ok=True)
+            file.write_text(text)
+            file.chmod(0o755)
+
+
+def connect(words: list[str]) -> None:
+    """Run `connect` of the project that this file is in, wherever the caller stands.
+
+    Meltano says with which variables; it would turn what `connect` says on stderr into lines of a log, so it is not
+    asked to run it.
+    """
+    options, rest = _group_options(words, {"environment"})
+    executable = HOME / ".meltano" / "utilities" / "connect" / "venv" / "bin" / "connect"
+    try:
+        environment = options.get("environment") or project.environment_meant(HOME)
+        project.require_environment(HOME, environment)
+        program = Path(sys.executable).with_name("meltano")
+        asked = ("--log-level=error", "invoke", "connect:variables")
+        called = project.arguments(HOME, environment, *asked, meltano=program)
+    except ConnectError as error:
+        sys.exit(f"Error: {error}")
+    if not executable.exists():
+        sys.exit(f"Error: connect is not installed in {HOME}: run `make setup` there.")
+    done = subprocess.run(
+        called, env=project.variables(HOME, environment), stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(done.returncode)
+    os.execve(executable, ["connect", *rest], json.loads(done.stdout))  # noqa: S606 - our own, without a shell
+
+
+def meltano(words: list[str]) -> None:
+    """Run `meltano` as it stands, with the env file of its environment where the project is one of ours."""
+    options, _ = _group_options(words, _WITH_VALUE)
+    root = _project(options.get("cwd"))
+    if root and "env-file" not in options and "no-environment" not in options:
+        environment = options.get("environment") or project.environment_meant(root)
+        words = [f"--env-file={project.env_file(root, environment)}", f"--environment={environment}", *words]
+        os.environ.update(project.variables(root, environment))
+    _meltano(words)
+
+
+def _meltano(words: list[str]) -> None:
+    from meltano.cli import main  # noqa: PLC0415 - takes a second
+    from meltano.core.meltano_file import MeltanoFile  # noqa: PLC0415
+
+    parse, port = MeltanoFile.parse, os.environ.get(project.PORT)
+
+    def parsed(content: dict[str, Any]) -> MeltanoFile:
+        """Let the shell choose the sandbox's port; `env` of meltano.yml would outrank it, and knows no default."""
+        env = content.get("env") or {}
+        told = {**content, "env": {**env, project.PORT: port}} if port and project.PORT in env else content
+        found: MeltanoFile = parse(told)
+        return found
+
+    sys.argv = [sys.argv[0], *words]
+    with patch.object(MeltanoFile, "parse", parsed):
+        main()
+
+
+def _group_options(words: list[str], with_value: set[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the options before the first command, and the words from it on."""
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest and rest[0].startswith("--"):
+        written, equals, value = rest[0][2:].partition("=")
+        name = written.replace("_", "-")
+        if name not in with_value and with_value == {"environment"}:
+            break
+        rest.pop(0)
+        if name in with_value and not equals and rest:
+            value = rest.pop(0)
+        found[name] = value
+    return found, rest
+
+
+def _project(cwd: str | None) -> Path | None:
+    """Return the project that Meltano would find, where it is one of ours."""
+    start = Path(os.environ.get(project.PROJECT) or cwd or Path.cwd()).resolve()
+    found = next((folder for folder in (start, *start.parents) if (folder / "meltano.yml").exists()), None)
+    return found if found and (found / "scripts" / "launch.py").exists() else None
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["install"]:
+    install()

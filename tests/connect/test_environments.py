@@ -1,0 +1,269 @@
+"""Environments: whose env file counts, what their folders choose, and what still lies where it used to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from coursera_connect import meltano
+from coursera_connect.cli import main
+from coursera_connect.deciding import environments, old_places, settings
+from coursera_connect.errors import RefusedError, UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = {
+    "integer": ("11", "12", "13"),
+    "decimal": ("1.5", "2.5", "3.5"),
+    "boolean": ("true", "false", "true"),
+    "object": ('{"a": "1"}', '{"a": "2"}', '{"a": "3"}'),
+    "array": ('["a"]', '["b"]', '["c"]'),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the environments prod and north, in which prod is that of now."""
+    for name in ("TAP_", "TARGET_", "DBT_", "CONNECT_"):
+        for variable in [one for one in os.environ if one.startswith(name)]:
+            monkeypatch.delenv(variable)
+    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    (tmp_path / "transform").mkdir()
+    shutil.copy(ROOT / "transform" / "dbt_project.yml", tmp_path / "transform")
+    environments.add(tmp_path, "prod")
+    environments.add(tmp_path, "north")
+    monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
+    return tmp_path
+
+
+def samples(one: settings.Setting) -> tuple[str, ...]:
+    allowed = [str(option["value"]) for option in one.definition.get("options", [])]
+    if allowed:
+        return allowed[0], allowed[-1], allowed[0]
+    return SAMPLES.get(one.definition.get("kind", ""), ("one", "two", "three"))
+
+
+def now(project: Path, variable: str, environment: str = "prod") -> settings.Setting:
+    return next(one for one in settings.listed(project, environment) if one.variable == variable)
+
+
+def test_the_root_env_file_is_prods_alone_and_only_until_prod_has_its_own(project: Path) -> None:
+    assert meltano.env_file(project, "prod") == project / ".env"
+    assert meltano.env_file(project, "north") == project / "environments/north/secrets.env"
+    assert meltano.env_file(project, "sandbox") == project / "environments/sandbox/secrets.env"
+    (project / "environments/prod/secrets.env").touch()
+    assert meltano.env_file(project, "prod") == project / "environments/prod/secrets.env"
+
+
+def test_the_environment_is_that_of_the_shell_else_of_the_env_file_else_the_sandbox(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert meltano.environment_meant(project) == "prod"
+    monkeypatch.delenv("MELTANO_ENVIRONMENT")
+    assert meltano.environment_meant(project) == "sandbox"
+    (project / ".env").write_text("MELTANO_ENVIRONMENT=north\n")
+    assert meltano.environment_meant(project) == "north"
+
+
+def test_a_folder_and_what_is_in_it_are_read_by_nobody_else(project: Path) -> None:
+    folder = project / "environments"
+    modes = {path.relative_to(folder).name: path.stat().st_mode & 0o777 for path in [folder, *folder.rglob("*")]}
+    assert set(modes.values()) == {0o700, 0o600}
+
+
+@pytest.mark.parametrize("name", ["../x", "A b", "", "x" * 41, "sandbox", "prod"])
+def test_an_environment_that_is_there_or_cannot_be_called_so_is_refused(project: Path, name: str) -> None:
+    with pytest.raises((UsageError, RefusedError)):
+        environments.add(project, name)
+
+
+def test_shell_env_file_folder_and_default_count_in_this_order_for_every_setting(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> dict[str, settings.Setting]:
+        return {one.variable: one for one in settings.listed(project, "prod")}
+
+    everything = found()
+    assert len(everything) > 80
+    assert {one.origin for one in everything.values()} == {"", "default"}
+    file = project / "environments/prod/settings.yml"
+    text = file.read_text()
+    for one in everything.values():
+        entry = f"          - name: {one.plugin}\n            config:\n"
+        assert entry in text
+        text = text.replace(entry, f"{entry}              {one.key}: {samples(one)[0]}\n")
+    file.write_text(text)
+    assert {one.origin for one in found().values()} == {"environments/prod/settings.yml"}
+    (project / ".env").write_text("".join(f"{name}='{samples(one)[1]}'\n" for name, one in everything.items()))
+    in_file = found()
+    assert {one.origin for one in in_file.values()} == {".env"}
+    for one in in_file.values():
+        assert one.value == (settings.HIDDEN if one.secret else samples(one)[1])
+    assert {one.origin for one in settings.listed(project, "north")} == {"", "default"}
+    for name, one in everything.items():
+        monkeypatch.setenv(name, f"{samples(one)[2]} ")
+    assert {one.origin for one in found().values()} == {"shell"}
+
+
+def test_a_choice_is_written_with_its_comments_kept_and_taken_back_without_a_trace(project: Path) -> None:
+    file = project / "environments/prod/settings.yml"
+    before = file.read_text()
+    for name, value in {
+        "grade_sync": "granular_all",
+        "CONNECT_MODE": "delta",
+        "tap-coursera.program_ids": '["a", "b"]',
+        "attributes": '{"users.sms": "learner.external_id"}',
+        "target-warehouse.batch_size_rows": "500",
+    }.items():
+        settings.set_("prod", name, value)
+    written = file.read_text()
+    assert [line for line in before.splitlines() if line not in written.splitlines()] == []
+    assert now(project, "CONNECT_ATTRIBUTES").value == '{"users.sms": "learner.external_id"}'
+    for name in ("grade_sync", "mode", "tap-coursera.program_ids", "attributes", "target-warehouse.batch_size_rows"):
+        settings.set_("prod", name, "")
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("grade_sync", "granular_al", "granular_all"),
+        ("score_scale", "10", "100, 1"),
+        ("time_zone", "Amsterdam", "IANA time zone"),
+        ("line_item_title_length", "5", "10 to 255"),
+        ("removal_threshold", "much", "a number"),
+        ("privacy_level", "7", "0<=x<=3"),
+        ("attributes", "[1]", "JSON object"),
+        ("empty_classes", "perhaps", "true or false"),
+        ("tap-coursera.max_parallel_requests", "99", "99"),
+        ("lms_sync_time", "late", "a time"),
+        ("name_placeholder", "{{ 1 }}", "plain"),
+        ("grade_synk", "final", "grade_sync"),
+    ],
+)
+def test_a_value_that_cannot_be_is_a_sentence_and_changes_nothing(
+    project: Path, name: str, value: str, said: str
+) -> None:
+    before = (project / "environments/prod/settings.yml").read_bytes()
+    with pytest.raises(UsageError) as refused:
+        settings.set_("prod", name, value)
+    assert said in str(refused.value)
+    assert (project / "environments/prod/settings.yml").read_bytes() == before
+
+
+def test_a_secret_is_kept_in_the_env_file_and_never_shown(project: Path) -> None:
+    assert settings.set_("prod", "delivery_password", "hunter2 x'") == project / ".env"
+    settings.set_("north", "delivery_password", "other")
+    assert meltano.env_values(project / ".env")["CONNECT_DELIVERY_PASSWORD"] == "hunter2 x'"
+    assert (project / ".env").stat().st_mode & 0o777 == 0o600
+    said = CliRunner().invoke(main, ["settings", "--changed"]).output
+    assert "delivery_password = (hidden)  (.env)" in said
+    assert "hunter2" not in said
+
+
+def test_settings_fit_on_a_terminal_of_80_columns(project: Path) -> None:
+    said = CliRunner().invoke(main, ["settings"]).output
+    assert max(map(len, said.splitlines())) <= 80
+    assert f"Settings of the environment {'prod'}:" in said
+    assert project.name not in said.splitlines()[0]
+
+
+def test_the_sandbox_takes_choices_of_its_folder_unless_the_shell_says_otherwise(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.set_("sandbox", "grade_sync", "granular_all")
+    settings.set_("sandbox", "coursera-sandbox.learners", "9")
+    assert meltano.variables(project, "sandbox")["CONNECT_GRADE_SYNC"] == "granular_all"
+    assert meltano.variables(project, "sandbox")["COURSERA_SANDBOX_LEARNERS"] == "9"
+    monkeypatch.setenv("CONNECT_GRADE_SYNC", "final_incremental")
+    assert meltano.variables(project, "sandbox")["CONNECT_GRADE_SYNC"] == "final_incremental"
+    assert "COURSERA_SANDBOX_LEARNERS" not in meltano.variables(project, "prod")
+
+
+@pytest.mark.parametrize("environment", ["sandbox", "north"])
+def test_meltano_that_was_called_by_itself_and_read_the_env_file_of_prod_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    (project / ".env").write_text("CONNECT_GRADE_SYNC=granular_all\nHTTPS_PROXY=http://proxy\n")
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", environment)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    assert CliRunner().invoke(main, ["settings"]).exit_code == 0
+    monkeypatch.setenv("CONNECT_GRADE_SYNC", "granular_all")  # as Meltano passes on what it has read
+    done = CliRunner().invoke(main, ["settings"])
+    assert done.exit_code == 7
+    assert "CONNECT_GRADE_SYNC" in done.output
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
+    assert CliRunner().invoke(main, ["settings"]).exit_code == 0
+
+
+def test_the_sandbox_delivers_to_nobody_who_is_not_on_the_command_line(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONNECT_DELIVERY", str(tmp_path))
+    monkeypatch.setenv("CONNECT_PACKAGE", str(project / "output/sandbox/oneroster.zip"))
+    assert CliRunner().invoke(main, ["deliver", "test"]).exit_code == 0
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "sandbox")
+    assert CliRunner().invoke(main, ["deliver", "test"]).exit_code == 5
+    assert CliRunner().invoke(main, ["deliver", "test", "--to", str(tmp_path)]).exit_code == 0
+
+
+def _mapping(project: Path) -> str:
+    old = project / "transform/mapping/prod"
+    old.mkdir(parents=True)
+    (old / "excluded_people.csv").write_text("learner,reason\ntest@x.example,\n")
+    return "1 lines of transform/mapping/prod/excluded_people.csv"
+
+
+def _var(project: Path) -> str:
+    file = project / "transform/dbt_project.yml"
+    file.write_text(file.read_text().replace("  score_scale: 100", "  score_scale: 1"))
+    return "the var score_scale"
+
+
+def _config(project: Path) -> str:
+    file = project / "meltano.yml"
+    file.write_text(
+        file.read_text().replace("      namespace: dbt\n", "      namespace: dbt\n      config: {calendar: terms}\n")
+    )
+    return "calendar of dbt in meltano.yml"
+
+
+def _environment(project: Path) -> str:
+    file = project / "meltano.yml"
+    file.write_text(file.read_text().replace("environments:\n  - name", "environments:\n  - name: prod\n  - name", 1))
+    return "the environment prod of meltano.yml"
+
+
+@pytest.mark.parametrize("leave", [_mapping, _var, _config, _environment])
+def test_a_job_refuses_while_an_old_place_holds_what_the_folder_lacks(project: Path, leave: Any) -> None:
+    old_places.refuse(project, "prod")
+    left = leave(project)
+    with pytest.raises(RefusedError) as refused:
+        old_places.refuse(project, "prod")
+    assert left in str(refused.value)
+    assert old_places.MOVE in str(refused.value)
+    done = CliRunner().invoke(main, ["lock"], env={"CONNECT_PACKAGE": str(project / "output/prod/oneroster.zip")})
+    assert done.exit_code == 7
+
+
+def test_what_the_folder_has_too_may_stay_where_it_was(project: Path) -> None:
+    _mapping(project)
+    _var(project)
+    shutil.copy(project / "transform/mapping/prod/excluded_people.csv", project / "environments/prod/mapping")
+    settings.set_("prod", "score_scale", "1")
+    old_places.refuse(project, "prod")
+
+
+def test_json_has_every_setting_and_no_secret(project: Path) -> None:
+    settings.set_("prod", "webhook", "https://chat.example/secret")
+    done = CliRunner().invoke(main, ["settings", "--json"])
+    told = json.loads(done.output)
+    assert {one["variable"] for one in told["settings"]} >= {"CONNECT_WEBHOOK", "TAP_COURSERA_ORG_ID"}
+    assert "chat.example" not in done.output
+    assert project.exists()
