@@ -87,7 +87,7 @@ $(VENV)/.meltano-ready: requirements.txt
 .meltano output:
 	@mkdir -m 700 $@
 
-$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml scripts/launch.py $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
+$(VENV)/.ready: $(VENV)/.meltano-ready meltano.yml $(wildcard scripts/launch.py) $(addsuffix /pyproject.toml,$(PARTS)) | .meltano output
 	@echo "Setting up: Meltano installs the plugins (10 to 60 seconds, once) ..."
 	@$(BIN)/python scripts/launch.py install
 	@$(BIN)/meltano --log-level=warning install
