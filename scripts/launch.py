@@ -18,6 +18,7 @@ HOME = Path(__file__).resolve().parents[1]
 sys.path.append(str(HOME / "plugins" / "connect"))
 
 from coursera_connect import meltano as project  # noqa: E402 - found by the line above
+from coursera_connect import private_files  # noqa: E402
 from coursera_connect.errors import ConnectError  # noqa: E402
 
 COMMANDS = ("connect", "meltano")
@@ -50,6 +51,7 @@ def connect(words: list[str]) -> None:
     Meltano says with which variables; it would turn what `connect` says on stderr into lines of a log, so it is not
     asked to run it.
     """
+    private_files.keep()
     options, rest = _group_options(words, {"environment"})
     executable = HOME / ".meltano" / "utilities" / "connect" / "venv" / "bin" / "connect"
     try:
@@ -72,6 +74,7 @@ def connect(words: list[str]) -> None:
 
 def meltano(words: list[str]) -> None:
     """Run `meltano` as it stands, with the env file of its environment where the project is one of ours."""
+    private_files.keep()
     options, _ = _group_options(words, _WITH_VALUE)
     root = _project(options.get("cwd"))
     if root and "env-file" not in options and "no-environment" not in options:

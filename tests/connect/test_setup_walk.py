@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dotenv
 import pexpect
 import pytest
 
+from coursera_connect import meltano
 from coursera_connect.deciding import setting_up
 from coursera_connect.scheduling import meltano_schedules, proposed, schedule
 from coursera_sandbox.testing import RunningSandbox
@@ -22,17 +24,15 @@ from tests.connect.desk import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-MELTANO = """
-environments: [{name: sandbox}, {name: prod}]
-plugins: {utilities: [{name: connect, commands: {publish: {args: publish}}}]}
-jobs: [{name: nightly, tasks: ["tap target dbt:build connect:publish"]}]
-schedules:
-  - {name: full-reconcile, interval: "0 21 * * 6", job: nightly}
-  - {name: roster-sync, interval: "0 1 * * *", job: nightly}
-  - {name: grade-sync, interval: "30 2 * * *", job: nightly}
-  - {name: publish, interval: "0 4 * * *", job: nightly}
+ROOT = Path(__file__).resolve().parents[2]
+MELTANO = f"""#!{sys.executable}
+import json, os, sys
+if "config" in sys.argv:
+    names = ("client_id", "client_secret", "org_id", "api_url", "auth_url")
+    print(json.dumps({{name: os.environ.get("TAP_COURSERA_" + name.upper()) for name in names}}))
+else:
+    open(os.environ["CALLED"], "a").write(" ".join(sys.argv[1:]) + chr(10))
 """
 COMMAND = [sys.executable, "-m", "coursera_connect", "setup"]
 
@@ -51,15 +51,17 @@ class Office:
     def __init__(self, folder: Path, college: RunningSandbox) -> None:
         self.project = folder / "project"
         self.college = college
-        self.mapping = self.project / "mapping"
+        self.mapping = self.project / "environments" / "prod" / "mapping"
         self.mapping.mkdir(parents=True)
         self.package = self.project / "output" / "prod" / "oneroster.zip"
-        (self.project / "meltano.yml").write_text(MELTANO)
+        shutil.copy(ROOT / "meltano.yml", self.project)
+        (self.project / "transform").mkdir()
+        shutil.copy(ROOT / "transform" / "dbt_project.yml", self.project / "transform")
         for name, header in HEADERS.items():
             (self.mapping / f"{name}.csv").write_text(f"{header}\n")
         programs = folder / "bin"
         programs.mkdir()
-        (programs / "meltano").write_text(f'#!/bin/sh\necho "$@" >> {folder}/called\n')
+        (programs / "meltano").write_text(MELTANO)
         (programs / "meltano").chmod(0o755)
         (programs / "crontab").write_text("#!/bin/sh\necho 'no crontab for root' >&2; exit 1\n")
         (programs / "crontab").chmod(0o755)
@@ -72,6 +74,7 @@ class Office:
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder / "config"),
             "TZ": "America/Halifax",
+            "CALLED": str(self.called),
             "MELTANO_PROJECT_ROOT": str(self.project),
             "MELTANO_ENVIRONMENT": "prod",
             "CONNECT_PACKAGE": str(self.package),
@@ -85,15 +88,18 @@ class Office:
     def env_file(self) -> Path:
         return self.project / ".env"
 
-    def saved(self) -> dict[str, str | None]:
-        return dotenv.dotenv_values(self.env_file) if self.env_file.exists() else {}
+    def saved(self) -> dict[str, str]:
+        """What is stored, by environment variable: the secrets, and what the folder says."""
+        return meltano.env_values(self.env_file) | meltano.chosen(self.project, "prod")
 
     def rows(self) -> list[list[str]]:
         with (self.mapping / "school_mapping.csv").open(newline="") as handle:
             return list(csv.reader(handle))[1:]
 
     def files(self) -> dict[str, bytes]:
-        return {str(path): path.read_bytes() for path in self.project.rglob("*") if path.is_file()}
+        """All that there is, but for the empty mapping that the sandbox makes itself."""
+        found = (path for path in self.project.rglob("*") if path.is_file() and "sandbox" not in path.parts)
+        return {str(path): path.read_bytes() for path in found}
 
     def walk(self, *words: str) -> Any:
         """A terminal in which `connect setup` runs."""
@@ -192,6 +198,7 @@ def test_an_administrator_walks_through_all_steps_and_nothing_is_written_before_
         **proposed.times("00:30"),
         "CONNECT_PROFILE": "powerschool",
     }
+    assert office.college.client_secret not in (office.mapping.parent / "settings.yml").read_text()
     assert stat.S_IMODE(office.env_file.stat().st_mode) == 0o600
     assert sum(1 for row in office.rows() if row[2]) == 2
     assert len(office.rows()) == number

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import click
+from typing_extensions import override
 
 from coursera_connect import meltano
 from coursera_connect.commands import (
@@ -23,8 +24,17 @@ from coursera_connect.commands import (
 )
 from coursera_connect.deciding import environments
 from coursera_connect.errors import ConnectError
+from coursera_connect.typed import carried
 
 _INTERRUPTED = 130  # as shells tell it
+
+
+class _Context(click.Context):
+    """Lets the commands of a help work as they stand."""
+
+    @override
+    def get_help(self) -> str:
+        return carried(super().get_help())
 
 
 class _Commands(click.Group):
@@ -88,3 +98,12 @@ for _command in (
     serve.serve,
 ):
     main.add_command(_command)
+
+
+def _with_help(command: click.Command) -> None:
+    command.context_class = _Context
+    for child in getattr(command, "commands", {}).values():
+        _with_help(child)
+
+
+_with_help(main)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from coursera_connect import env_file, meltano, tables
+from coursera_connect import meltano, tables
 from coursera_connect.commands import installing, options
 from coursera_connect.database import ledger
-from coursera_connect.deciding import connection, setting_up
+from coursera_connect.deciding import connection, setting_up, settings
 from coursera_connect.deciding import mapping as files
 from coursera_connect.deciding import schools as mapped_schools
 from coursera_connect.deciding.leaving import leaving
@@ -182,9 +182,8 @@ class _Walk:
 
     def write(self) -> None:
         """Write all that was answered."""
-        if self.values:
-            place = meltano.env_file(self.project, self.environment)
-            env_file.write(place, self.values)
+        chosen = {settings.set_(self.environment, name, value, self.project) for name, value in self.values.items()}
+        for place in sorted(chosen):
             click.echo(f"Wrote {place}.")
         if self.programs is not None:
             connection.remember(self.package, self.programs, self.credentials)
@@ -322,14 +321,14 @@ def setup(*, only: tuple[str, ...], no_input: bool, save: bool, **chosen: Any) -
     It asks for the credentials and tests them, shows the programs and takes which are synced (the others are left out
     on purpose), asks when and in which time zone the LMS syncs and sets the times of the jobs before that, asks for the
     profile and for where packages go. Each step can be left out, and repeated before the end or by another call. Then
-    it writes the env file and the mapping, offers a first preview, and tells what is still missing.
+    it writes the settings, secrets and mapping of the environment, offers a first preview, and tells what is missing.
 
     \b
     Examples:
-      connect setup
-      connect setup --step programs --step delivery
-      connect setup --no-input --save --client-id ID --client-secret-file KEY --org-id ORG --all-programs \\
-        --lms-sync-time 05:00 --lms-time-zone Europe/Berlin --profile moodle --to sftp://college@sftp.example.org/in/
+      connect --environment=prod setup
+      connect --environment=prod setup --step programs --step delivery
+      connect --environment=prod setup --no-input --save --client-id ID --client-secret-file KEY --org-id ORG \\
+        --all-programs --lms-sync-time 05:00 --lms-time-zone Europe/Berlin --profile moodle --to sftp://college@sftp.example.org/in/
 
     \b
     Exit codes: 0 done; what is still missing is told

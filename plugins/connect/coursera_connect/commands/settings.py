@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ def settings(context: click.Context, *, as_json: bool, changed: bool) -> None:
 def set_setting(name: str, value: str | None) -> None:
     """Choose a VALUE for the setting NAME in the folder of this environment; a blank one goes back to the default.
 
-    Without VALUE it is asked for, and not shown while it is typed: for secrets, which are kept in the env file.
+    Without VALUE it is asked for and not shown, or read from standard input: for secrets, which the env file keeps.
 
     \b
     Examples:
@@ -86,7 +87,7 @@ def set_setting(name: str, value: str | None) -> None:
     """  # noqa: D301 - the escape is what keeps the lines apart
     project, environment = _now()
     one = chosen.find(chosen.listed(project, environment), name)
-    told = click.prompt(one.name, hide_input=True) if value is None else value
+    told = _asked(one.name) if value is None else value
     file = chosen.set_(environment, name, told, project)
     shown = chosen.HIDDEN if one.secret else told or "its default"
     click.echo(f"{one.name} of {environment} is now {shown}, in {file.relative_to(project)}.")
@@ -95,6 +96,13 @@ def set_setting(name: str, value: str | None) -> None:
         click.echo(f"Warning: {one.variable} of {one.origin} outranks it.", err=True)
     if one.plugin == "dbt":
         click.echo(f"To bring that into effect: {meltano.printed('connect run publish')}")
+
+
+def _asked(name: str) -> str:
+    """Read a value that nobody sees, or a line of standard input where that is no terminal."""
+    if sys.stdin.isatty():
+        return str(click.prompt(name, hide_input=True))
+    return sys.stdin.readline().strip()
 
 
 @click.group(short_help="Show the environments, or make another.")

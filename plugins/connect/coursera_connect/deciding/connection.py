@@ -67,9 +67,11 @@ def remember(package: Path, programs: int, answers: Mapping[str, str] | None = N
 
 def known() -> dict[str, str]:
     """Return the credentials that are set now, by their names in the tap; blank where one is not."""
-    return {
-        name: os.environ.get(f"TAP_COURSERA_{name.upper()}", "") for name in ("client_id", "client_secret", "org_id")
-    }
+    told = _told()
+    names = ("client_id", "client_secret", "org_id")
+    if told is None:
+        told = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}") for name in names}
+    return {name: told.get(name) or "" for name in names}
 
 
 def credentials(answers: Mapping[str, str]) -> str:

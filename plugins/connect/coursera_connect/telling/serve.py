@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from coursera_connect.errors import UsageError
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             handle = path.open("rb")
         except OSError:
-            self.send_error(HTTPStatus.NOT_FOUND, explain=_MISSING)
+            self.send_error(HTTPStatus.NOT_FOUND, explain=carried(_MISSING))
             return
         with handle:
             size = handle.seek(0, 2)
