@@ -168,7 +168,7 @@ def chosen(random: Random, supply: dict[str, list[Row]], wanted: list[Thrown]) -
 
 def makes_a_school(wanted: Thrown) -> bool:
     """Whether a school would leave with the value: where that is published, the guard blocks it, on purpose."""
-    return (wanted[0].stream, wanted[0].column) == ("programs", "id")
+    return wanted[0].stream == "programs" and wanted[0].column in {"id", "_sdc_deleted_at"}
 
 
 def _fits(row: Row, counts: Counter[str], taken: set[Any]) -> bool:

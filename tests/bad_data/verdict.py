@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 IDENTIFY = {"id", "externalId", "contentId", "contentType", "courseId", "itemId", "programId", "email", "skillsetId"}
 HASHED = re.compile(r"\.h[0-9a-f]{40}$")
 NO_TEXT = (r"\ud83d\"", r"\udc00", r"\u00", r"\u202e", r"\u2066", r"\ufffe", r"\uffff", r"\ufdd0", r"\udffe", r"\u200f")
-"""What no text holds, as JSON writes it; the other \\u00 among the values is the blank U+00A0."""
+TEXT = (r"\u00a0", r"\u00ad")
+"""What no text holds, as JSON writes it; the other two \\u00 among the values are a blank and a soft hyphen."""
 DONE = {
     "enrolled_at",
     "last_activity_at",
@@ -204,7 +205,7 @@ def _raw_has_to_be_named(column: str, value: str) -> bool:
 def _no_text(value: str, _column: str) -> bool:
     if not value.startswith('"'):
         return not _is_number(value)
-    return any(one in value for one in NO_TEXT) and r"\u00a0" not in value
+    return any(one in value for one in NO_TEXT) and not any(one in value for one in TEXT)
 
 
 def _no_moment(value: str, column: str) -> bool:
