@@ -40,7 +40,12 @@ def said(part: str, text: str, **told: Any) -> dict[str, Any]:
 LOADED = [
     end(0),
     said("tap-coursera", "Beginning sync of 'users'", producer=True),
-    said("tap-coursera", 'METRIC: {"metric": "record_count", "value": 5, "tags": {"stream": "users"}}', producer=True),
+    said(
+        "tap-coursera",
+        "METRIC",
+        producer=True,
+        metric_info={"metric": "record_count", "value": 5, "tags": {"stream": "users"}},
+    ),
     said("target-warehouse", "ready", consumer=True),
     end(1, "ExtractLoadBlocks"),
 ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 from rich.progress_bar import ProgressBar
@@ -34,7 +33,6 @@ _TITLES = {
 _SHORT = {"connect:publish": "publish"}
 _OVER = re.compile(r"(\w+): ([\d]+) rows, \d+ requests")
 _STREAM = re.compile(r"Beginning sync of '(\w+)'")
-_METRIC = re.compile(r"METRIC: (\{.*\})")
 _NODE = re.compile(r"\b(\d+) of (\d+) (?:OK|PASS|WARN|ERROR|FAIL|SKIP)")
 _ALMOST = 0.99
 
@@ -75,18 +73,14 @@ class Step:
                 self.told = found[1]
             if found := _OVER.search(event.text):
                 self.rows[found[1]] = int(found[2])
-            elif found := _METRIC.search(event.text):
-                self._count(found[1])
+            elif metric := event.facts.get("metric_info"):
+                self._count(metric)
         elif found := _NODE.search(event.text):
             self.done, self.of = int(found[1]), int(found[2])
 
-    def _count(self, text: str) -> None:
-        try:
-            point = json.loads(text)
-            if point["metric"] == "record_count" and (stream := point["tags"].get("stream")):
-                self.rows[stream] = self.rows.get(stream, 0) + int(point["value"])
-        except (ValueError, KeyError, TypeError):
-            return
+    def _count(self, metric: Mapping[str, Any]) -> None:
+        if metric.get("metric") == "record_count" and (stream := metric.get("tags", {}).get("stream")):
+            self.rows[stream] = self.rows.get(stream, 0) + int(metric["value"])
 
     @property
     def progress(self) -> str:
