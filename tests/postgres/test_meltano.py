@@ -27,9 +27,9 @@ def test_a_job_loads_transforms_and_publishes_there(project: Project, database: 
     chosen = {name: value for name, value in postgres["env"].items() if name != "CONNECT_OUTPUT"}
     content["environments"][0]["env"] |= chosen
     page.write_text(yaml.safe_dump(content))
-    (project.root / "environments" / "sandbox" / "secrets.env").write_text(
-        "".join(f"{name}={value}\n" for name, value in database.items())
-    )
+    secrets = project.root / "environments" / "sandbox" / "secrets.env"
+    secrets.parent.mkdir(parents=True, exist_ok=True)
+    secrets.write_text("".join(f"{name}={value}\n" for name, value in database.items()))
 
     project.meltano("run", "demo")
 
