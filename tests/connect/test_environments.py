@@ -33,8 +33,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for variable in [one for one in os.environ if one.startswith(name)]:
             monkeypatch.delenv(variable)
     shutil.copy(ROOT / "meltano.yml", tmp_path)
-    (tmp_path / "transform").mkdir()
-    shutil.copy(ROOT / "transform" / "dbt_project.yml", tmp_path / "transform")
+    for file in ("transform/dbt_project.yml", "scripts/move_choices.py"):
+        (tmp_path / file).parent.mkdir()
+        shutil.copy(ROOT / file, tmp_path / file)
     environments.add(tmp_path, "prod")
     environments.add(tmp_path, "north")
     monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
@@ -217,7 +218,7 @@ def _mapping(project: Path) -> str:
     old = project / "transform/mapping/prod"
     old.mkdir(parents=True)
     (old / "excluded_people.csv").write_text("learner,reason\ntest@x.example,\n")
-    return "1 lines of transform/mapping/prod/excluded_people.csv"
+    return "1 line of transform/mapping/prod/excluded_people.csv"
 
 
 def _var(project: Path) -> str:
@@ -250,6 +251,12 @@ def test_a_job_refuses_while_an_old_place_holds_what_the_folder_lacks(project: P
     assert old_places.MOVE in str(refused.value)
     done = CliRunner().invoke(main, ["lock"], env={"CONNECT_PACKAGE": str(project / "output/prod/oneroster.zip")})
     assert done.exit_code == 7
+
+
+def test_the_project_of_somebody_else_has_places_of_its_own(project: Path) -> None:
+    _environment(project)
+    (project / "scripts/move_choices.py").unlink()
+    old_places.refuse_now()
 
 
 def test_what_the_folder_has_too_may_stay_where_it_was(project: Path) -> None:

@@ -207,8 +207,8 @@ def configured(content: Any, environment: str) -> dict[str, dict[str, Any]]:
 
 def defined(project: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the settings that meltano.yml defines, by plugin and name, in its order; those inherited included."""
-    content = load(project / "meltano.yml")
-    entries = {one["name"]: one for kind in content["plugins"].values() for one in kind}
+    plugins = (load(project / "meltano.yml") or {}).get("plugins") or {}
+    entries = {one["name"]: one for kind in plugins.values() for one in kind or []}
     return {
         name: {one["name"]: one for one in (entries.get(entry.get("inherit_from"), entry).get("settings") or [])}
         for name, entry in entries.items()

@@ -15,12 +15,14 @@ import yaml
 from coursera_connect import meltano
 from coursera_connect.deciding import mapping
 from coursera_connect.errors import RefusedError
+from coursera_connect.text import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SHIPPED = "dbt-vars.json"
-MOVE = "python3 scripts/move_choices.py"
+_MOVE = "scripts/move_choices.py"
+MOVE = f"python3 {_MOVE}"
 
 
 def refuse(project: Path, environment: str) -> None:
@@ -34,9 +36,9 @@ def refuse(project: Path, environment: str) -> None:
 
 
 def refuse_now() -> None:
-    """Do so for the environment that this process runs in, if any."""
+    """Do so for the environment that this process runs in, if any; other people's projects have places of their own."""
     project, environment = meltano.project_of_now(), meltano.environment_of_now()
-    if project and environment:
+    if project and environment and (project / _MOVE).exists():
         refuse(project, environment)
 
 
@@ -54,7 +56,7 @@ def _mapping(project: Path, environment: str) -> list[str]:
         if (old / file).exists():
             lacking = _rows(old / file) - _rows(new / file)
             if lacking:
-                found.append(f"{len(lacking)} lines of {(old / file).relative_to(project)}")
+                found.append(f"{plural(len(lacking), 'line')} of {(old / file).relative_to(project)}")
     return found
 
 
