@@ -181,7 +181,20 @@ def settings(plugin: str) -> dict[str, Any]:
     if done.returncode or not isinstance(found, dict):
         see = printed(f"meltano config print {plugin}")
         raise UsageError(f"Meltano cannot tell the settings of {plugin}: see {see}.")
-    return found
+    return found | _by_own_variables(plugin)
+
+
+def _by_own_variables(plugin: str) -> dict[str, str]:
+    """Return the settings that the process finds in a variable of their own (`env` in meltano.yml).
+
+    Meltano passes such a variable on, and yet does not count it when it tells the setting.
+    """
+    project, environment = project_of_now(), environment_of_now()
+    if project is None or environment is None:
+        return {}
+    told = {**env_values(env_file(project, environment)), **variables(project, environment)}
+    own = {name: setting.get("env") for name, setting in defined(project).get(plugin, {}).items()}
+    return {name: told[variable] for name, variable in own.items() if variable and told.get(variable)}
 
 
 def chosen(project: Path, environment: str) -> dict[str, str]:

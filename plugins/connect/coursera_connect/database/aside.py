@@ -81,7 +81,7 @@ def up_to_date(
         duckdb_file.copy(location, copy, wait)
         target, logs = (str(private / name) for name in ("target", "logs"))
         done = meltano.started(
-            "invoke", "dbt:build", DBT_DUCKDB_PATH=str(copy), DBT_TARGET_PATH=target, DBT_LOG_PATH=logs
+            "invoke", "dbt:build", CONNECT_BUILD_ASIDE=str(copy), DBT_TARGET_PATH=target, DBT_LOG_PATH=logs
         )
         if done is None:
             yield location, as_built
