@@ -153,8 +153,10 @@ def new_machine(
 
 
 def load(machine: Project, college: RunningSandbox, env: dict[str, str]) -> Night:
-    """Load with settings that stand in `.env`, as an operator's do."""
-    (machine.root / ".env").write_text("".join(f'{name}="{value}"\n' for name, value in env.items()))
+    """Load with settings that stand in the env file of the environment, as an operator's do."""
+    secrets = machine.root / "environments" / "sandbox" / "secrets.env"
+    secrets.parent.mkdir(parents=True, exist_ok=True)
+    secrets.write_text("".join(f'{name}="{value}"\n' for name, value in env.items()))
     college.reset_requests()
     machine.meltano(*LOAD)
     counted = college.requests()
