@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from coursera_connect import moments
 from coursera_connect.database import ledger
 from coursera_connect.publishing.holds import Holding
+from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -160,7 +161,7 @@ def since(
     for name, (words, of, command) in _NAMED.items():
         if name in changed:
             before, after = changed[name]
-            reason = f"the {words} was changed from {before} to {after} without `{command.format(after)}`"
+            reason = carried(f"the {words} was changed from {before} to {after} without `{command.format(after)}`")
             named.append(Named(name, after, of, reason, after in ledger.agreed(database, name)))
     return Steps(
         changed,
