@@ -141,7 +141,9 @@ def airflow(
     shutil.copytree(ROOT / "orchestrate", project.root / "orchestrate", ignore=shutil.ignore_patterns("__pycache__"))
     edited(project.root / "meltano.yml", READS_ONLY)
     edited(project.root / FOLDER / "dags" / "coursera_connect_dags.py", IMPATIENT)
-    (project.root / ".env").write_text(f"CONNECT_WEBHOOK={address}\n")
+    secrets = project.root / "environments" / "sandbox" / "secrets.env"
+    secrets.parent.mkdir(parents=True, exist_ok=True)
+    secrets.write_text(f"CONNECT_WEBHOOK={address}\n")
     project.start("--learners", "20")
 
     home = tmp_path_factory.mktemp("airflow")
