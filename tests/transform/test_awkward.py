@@ -180,7 +180,8 @@ def test_what_belongs_to_nobody_is_in_no_file_and_counted(college: Warehouse) ->
 
 def test_items_whose_ids_differ_by_case_are_two_columns(college: Warehouse) -> None:
     college.build(grade_sync="granular_all")  # with all data tests: none of it may stop a night
-    assert connect(college, "grades", "change", "granular_all", "--save").returncode == 0
+    mapping = str(college.runner.mapping)
+    assert connect(college, "grades", "change", "granular_all", "--save", "--mapping", mapping).returncode == 0
     assert publish(college).returncode == 0
     items = college.file("lineItems")
     assert len(items) == 3

@@ -149,7 +149,8 @@ class Nights:
 
     def agree_to_mode(self) -> None:
         """Take the step that a change of the grade sync needs."""
-        words = ("grades", "change", self.life.mode, "--save", "--json", "--database", str(self.warehouse.path))
+        places = ("--database", str(self.warehouse.path), "--mapping", str(self.warehouse.runner.mapping))
+        words = ("grades", "change", self.life.mode, "--save", "--json", *places)
         done = CliRunner().invoke(main, words, catch_exceptions=False)
         assert json.loads(done.stdout)["agreed"], done.output
 
