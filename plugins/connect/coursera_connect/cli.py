@@ -50,11 +50,17 @@ class _Commands(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(_stopped())
-        except RuntimeError as error:
-            # So DuckDB tells that Ctrl-C ended a query.
-            if not isinstance(error.__cause__, KeyboardInterrupt):
+        except Exception as error:
+            if not _is_interrupted(error):
                 raise
             ctx.exit(_stopped())
+
+
+def _is_interrupted(error: Exception) -> bool:
+    """Whether Ctrl-C ended a query: DuckDB tells that in two ways, by where it was."""
+    import duckdb  # noqa: PLC0415 - takes a moment that a help does not need
+
+    return isinstance(error, duckdb.InterruptException) or isinstance(error.__cause__, KeyboardInterrupt)
 
 
 def _stopped() -> int:

@@ -37,7 +37,10 @@ mapped_nothing as (
     select mapped.line_number, mapped.program_id
     from {{ ref("school_mapping") }} as mapped
     left join {{ ref("stg_coursera__programs") }} as programs on mapped.program_id = programs.program_id
-    where programs.program_id is null and exists (select 1 from {{ ref("stg_coursera__programs") }})
+    where
+        programs.program_id is null
+        and mapped.school_id is not null
+        and exists (select 1 from {{ ref("stg_coursera__programs") }})
 ),
 
 taught_nothing as (
