@@ -240,7 +240,8 @@ def rounds(nights: Nights, tmp_path_factory: pytest.TempPathFactory) -> Rounds:
 
 def test_odd_values_of_the_api_harm_no_other_row_and_are_named(rounds: Rounds) -> None:
     random, rows = Random(SEED), supply(rounds.days[0])
-    of_learners, others = [], []
+    of_learners: list[Thrown] = []
+    others: list[Thrown] = []
     for one in thrown(random)[: 3 * TAKEN]:
         (of_learners if rows[one[0].stream][0].learner else others).append(one)
     # A value of a program or course leaves no room for its learners, so there are few of these.
