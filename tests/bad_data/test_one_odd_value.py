@@ -22,7 +22,7 @@ from tests.bad_data.college import ANCHORS, ITEMS, LISTS, ORG, SHARED, College, 
 from tests.bad_data.nights import Nights, Site
 from tests.bad_data.upstream import Upstream
 from tests.bad_data.values import Odd, thrown_at
-from tests.bad_data.verdict import IDENTIFY, differences, has_to_be_named, makes_new, may, names
+from tests.bad_data.verdict import IDENTIFY, MODE, differences, has_to_be_named, makes_new, may, names
 from tests.transform.compiled import compiled
 from tests.transform.warehouse import RAW_COLUMNS, Warehouse
 
@@ -200,14 +200,13 @@ def nights(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Night
     logging.disable(logging.WARNING)
     warehouse = Warehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb", dbt)
     warehouse.load("2026-03-10T06:00:00Z", **{stream: [] for stream in RAW_COLUMNS})
-    mode = os.environ.get("ODD_MODE", "final_incremental")
-    warehouse.run("--select", *MODELS, "resource_type:seed", grade_sync=mode)
-    models = {one: compiled(warehouse, *MODELS, grade_sync=one) for one in dict.fromkeys((GRANULAR, mode))}
+    warehouse.run("--select", *MODELS, "resource_type:seed", grade_sync=MODE)
+    models = {one: compiled(warehouse, *MODELS, grade_sync=one) for one in dict.fromkeys((GRANULAR, MODE))}
     with duckdb.connect(str(warehouse.path)) as database:
         database.execute("drop schema coursera cascade")  # the loader makes it
         database.execute("update connect.build set is_complete = true")  # what is not made here, nobody reads
     upstream = Upstream(tmp_path_factory.mktemp("batches") if os.environ.get("ODD_BATCH") else None)
-    yield Nights(upstream, models, mode, _tests(dbt), warehouse.path.parent)
+    yield Nights(upstream, models, MODE, _tests(dbt), warehouse.path.parent)
     upstream.stop()
     logging.disable(logging.NOTSET)
 
