@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.connect.box import CONNECT
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CRON, NEEDED = shutil.which("cron", path="/usr/sbin:/usr/bin"), ("crontab", "nsenter", "unshare")
 MELTANO = Path(sys.executable).with_name("meltano")
+CONNECT = Path(__file__).resolve().parents[2] / ".meltano" / "utilities" / "connect" / "venv" / "bin" / "connect"
+"""As Meltano has it: the one beside Python belongs to this project alone."""
 OTHERS = b'# somebody else\'s, \xff\nMAILTO=""\n17 3 * * * echo 50\\%\n'
 SPOOL = """\
 set -e
@@ -128,7 +128,7 @@ def test_cron_runs_meltano_through_the_installed_entry_one_run_at_a_time(apart: 
             until("Waiting up to 3600 seconds for a run by hand.", log, 150)
             assert "it is on time" not in log.read_text()
             fcntl.flock(holder, fcntl.LOCK_UN)
-            until("tick ended with exit code 0", log, 100)
+            until("tick of prod ended with exit code 0", log, 100)
             assert "No cron seems to run" not in apart.run(CONNECT, "schedule", "status").stderr.decode()
         finally:
             cron.terminate()
