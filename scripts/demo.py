@@ -51,7 +51,7 @@ def main() -> int:
         if failed := meltano("connect", "run", *fresh, "demo"):
             return failed
         sys.stdout.write(NEXT)
-        DAY_DONE.touch()
+        DAY_DONE.touch(mode=0o600)
     except KeyboardInterrupt:
         sys.stdout.write("\nStopped.\n")
         return 130
