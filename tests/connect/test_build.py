@@ -31,7 +31,7 @@ if words[0] == "config":
     print(json.dumps({{"grade_sync": os.environ.get("SET_IN_MELTANO")}}))
 else:
     assert words == ["invoke", "dbt:build"], words
-    with duckdb.connect(os.environ["DBT_DUCKDB_PATH"]) as built:
+    with duckdb.connect(os.environ["CONNECT_BUILD_ASIDE"]) as built:
         assert os.stat(os.path.dirname(os.environ["DBT_TARGET_PATH"])).st_mode & 0o077 == 0
         built.execute("delete from oneroster.enrollments where \\"userSourcedId\\" = 'a1'")
         built.execute("delete from oneroster.results where \\"studentSourcedId\\" = 'a1'")
@@ -81,6 +81,7 @@ class Place(College):
         program.write_text(MELTANO)
         program.chmod(0o755)
         link.symlink_to(program)
+        (self.folder / "meltano.yml").write_text("environments: [{name: prod}]\n")
         self.monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(self.folder))
 
     def refusal(self, *arguments: str) -> str:

@@ -57,10 +57,13 @@ class _Commands(click.Group):
 
 
 def _is_interrupted(error: Exception) -> bool:
-    """Whether Ctrl-C ended a query: DuckDB tells that in two ways, by where it was."""
+    """Whether Ctrl-C ended a query: DuckDB tells that in several ways, also by an error about what is unfinished."""
     import duckdb  # noqa: PLC0415 - takes a moment that a help does not need
 
-    return isinstance(error, duckdb.InterruptException) or isinstance(error.__cause__, KeyboardInterrupt)
+    told: BaseException | None = error
+    while told and not isinstance(told, KeyboardInterrupt | duckdb.InterruptException):
+        told = told.__cause__ or told.__context__
+    return told is not None
 
 
 def _stopped() -> int:
