@@ -15,7 +15,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/dbt-private plugins/connect plugins/coursera-sandbox
 CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse plugins/dbt-private/dbt_private orchestrate scripts tests
 
-.PHONY: demo test test-slow bench lint format setup chromium cron sshd faketime clean
+.PHONY: demo test test-slow bench lint format docs setup chromium cron sshd faketime clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -73,6 +73,17 @@ format: $(VENV)/.dev-ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The documents as a site with navigation and search. Every warning is an error: a link that leads nowhere, a page that no menu has.
+docs: $(VENV)-docs/.ready
+	$(VENV)-docs/bin/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/docs
+	@echo "The site: build/docs/index.html"
+
+$(VENV)-docs/.ready: requirements-docs.txt
+	@echo "Setting up: Sphinx, in an environment of its own ..."
+	@$(PYTHON) -m venv $(VENV)-docs
+	@$(VENV)-docs/bin/python -m pip install -qq -r requirements-docs.txt
+	@touch $@
+
 setup: $(VENV)/.ready
 
 # A stamp is newer than what it was made from, so `make` sets up again only when a pin or a plugin changed.
@@ -102,4 +113,4 @@ $(VENV)/.dev-ready: $(VENV)/.meltano-ready requirements-dev.txt $(addsuffix /pyp
 
 # What can be made anew. The data, the ledger and the bookmarks of your organisation cannot.
 clean:
-	rm -rf $(VENV) .bench $(addprefix .meltano/,extractors loaders utilities run coursera-sandbox) output/sandbox transform/target transform/logs
+	rm -rf $(VENV) $(VENV)-docs build .bench $(addprefix .meltano/,extractors loaders utilities run coursera-sandbox) output/sandbox transform/target transform/logs

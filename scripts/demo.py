@@ -28,7 +28,7 @@ Try next:
       the same day with every graded item in the gradebook; the first command agrees that final grades leave (and
       `grades change final --save` that they come back: without it the next publish is blocked)
   connect --environment=prod setup
-      your own organisation (README, "Real credentials")
+      your own organisation (docs/administrators.md)
 """
 
 

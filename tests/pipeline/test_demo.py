@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.pipeline.api import ORG
+from tests.pipeline.walkthrough import differences
 
 if TYPE_CHECKING:
     from tests.pipeline.project import Project
@@ -50,6 +52,12 @@ def test_the_first_day(project: Project, first: subprocess.CompletedProcess[str]
     assert project.package.is_file()
     assert list(project.warehouse.with_name("batches").iterdir()) == []  # rows passed through there
     assert not sandbox_answers(project)
+
+
+def test_the_readme_shows_what_the_first_day_ends_with(first: subprocess.CompletedProcess[str]) -> None:
+    readme = Path(__file__).resolve().parents[2] / "README.md"
+    shown = next(block for block in readme.read_text("utf-8").split("```") if "OneRoster: " in block)
+    assert not differences(("...", *shown.strip().splitlines()), [line for line in first.stdout.splitlines() if line])
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The pages in docs/ are under test: tests, commands, settings and links that they name exist."""
+"""The documents are under test: tests, commands, settings and links that they name exist."""
 
 from __future__ import annotations
 
@@ -173,18 +173,11 @@ def test_every_link_leads_somewhere(page: str) -> None:
             assert anchor in anchors(file.read_text(encoding="utf-8")), f"{page} links to {target}"
 
 
-def test_every_page_is_found_from_the_readme() -> None:
-    found, new = set(), {"README.md"}
-    while new:
-        found |= new
-        linked = {
-            str((ROOT / page).parent.joinpath(target.partition("#")[0]).resolve().relative_to(ROOT))
-            for page in new
-            for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page])
-            if "://" not in target
-        }
-        new = linked & set(PAGES) - found
-    assert set(PAGES) <= found
+def test_every_page_is_once_in_the_menu_of_the_site() -> None:
+    menus = re.findall(r"```{toctree}\n(.*?)```", PAGES["docs/index.md"], flags=re.DOTALL)
+    entries = [line for menu in menus for line in menu.splitlines() if line and not line.startswith(":")]
+    listed = [str((ROOT / "docs" / f"{entry}.md").resolve().relative_to(ROOT)) for entry in entries]
+    assert sorted(listed) == sorted(set(PAGES) - {"docs/index.md"})
 
 
 def test_the_page_for_administrators_explains_every_sentence_of_the_report() -> None:

@@ -1,4 +1,4 @@
-"""The commands of the README and what it says they print, to be typed and compared."""
+"""The commands that a document shows and the output that it shows for them, to be typed and compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.pipeline.project import Project
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/administrators.md"
+"""The page with the walk-through: two days in the sandbox."""
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _OF_MELTANO = re.compile(r"^\S+ \[\w+ *\] meltano ")
 _CHANCE = (
@@ -24,7 +25,7 @@ _CHANCE = (
 
 @dataclass(frozen=True)
 class Typed:
-    """A command as it is typed, and the lines that the README shows of its answer."""
+    """A command as it is typed, and the lines that the document shows of its output."""
 
     command: str
     shown: tuple[str, ...]
@@ -33,7 +34,7 @@ class Typed:
 def blocks(text: str = "") -> list[list[Typed]]:
     """Return the commands of each ```console block."""
     found = []
-    for block in _BLOCK.findall(text or README.read_text(encoding="utf-8")):
+    for block in _BLOCK.findall(text or PAGE.read_text(encoding="utf-8")):
         parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
         found.append([Typed(lines[0], tuple(lines[1:])) for lines in map(str.splitlines, parts)])
     return found
@@ -59,7 +60,7 @@ def answer(project: Project, command: str) -> list[str]:
 
 
 def differences(shown: tuple[str, ...], printed: list[str]) -> str:
-    """Return what the README shows and the command did not print, or nothing; `...` stands for any lines or text."""
+    """Return what the document shows and the command did not print, or nothing; `...` stands for any lines or text."""
     at, gap = 0, False
     for line in shown:
         if line == "...":

@@ -1,4 +1,4 @@
-"""The README's walk over two days; and after it, what the sandbox serves is what the files say."""
+"""The walk-through of the page for administrators, two days; after it, the files say what the sandbox serves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.pipeline.api import ORG, served
-from tests.pipeline.readme import answer, blocks, differences
+from tests.pipeline.walkthrough import answer, blocks, differences
 
 if TYPE_CHECKING:
     from tests.pipeline.project import Project
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.pipeline
 
 FILES = ("academicSessions", "categories", "classes", "courses", "enrollments", "lineItems", "orgs", "results", "users")
-
-
 DELIVERED = "output/lms-import/oneroster.zip"
 
 
 def walk(project: Project, day: int) -> list[str]:
-    """Type the commands that the README has for a day; returns what it shows and they did not print."""
+    """Type the commands that the page has for a day; returns what the page shows and they did not print."""
     return [
         f"$ {typed.command}\n{difference}"
         for typed in blocks()[day - 1]
@@ -41,7 +39,7 @@ def first_day(project: Project) -> list[str]:
 
 @pytest.fixture(scope="module")
 def ran(project: Project, first_day: list[str]) -> Project:  # noqa: ARG001 - what was printed has a test of its own
-    """The project after the README's first day, against a sandbox that is left running."""
+    """The project after the first day of the walk-through, with a sandbox that is left running."""
     return project
 
 
@@ -63,7 +61,7 @@ def test_dots_stand_for_anything_and_everything_else_for_itself(shown: tuple[str
     assert (differences(shown, ["a   1", "bb", "c", "d"]) == "") == same
 
 
-def test_the_readme_shows_what_the_first_day_prints(first_day: list[str]) -> None:
+def test_the_page_shows_what_the_first_day_prints(first_day: list[str]) -> None:
     assert not first_day, "\n\n".join(first_day)
 
 
@@ -101,7 +99,7 @@ def test_grades_of_the_api_arrive_in_the_results(ran: Project) -> None:
     assert sorted(row["score"] for row in results) == scores
 
 
-def test_the_readme_shows_what_the_second_day_prints_and_only_what_changed_is_fetched(ran: Project) -> None:
+def test_the_page_shows_what_the_second_day_prints_and_only_what_changed_is_fetched(ran: Project) -> None:
     before = ran.package.read_bytes()
     wrong = walk(ran, 2)
     assert not wrong, "\n\n".join(wrong)
