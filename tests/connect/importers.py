@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from coursera_connect.publishing import binding as bindings
+from oneroster_csv import binding as bindings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

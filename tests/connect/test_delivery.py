@@ -24,8 +24,8 @@ from moto.server import ThreadedMotoServer
 from coursera_connect.delivering import delivery
 from coursera_connect.errors import DeliveryError
 from tests.connect import sshd as server
-from tests.connect.packages import large
 from tests.connect.sshd import PASSWORD
+from tests.oneroster_csv.packages import large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

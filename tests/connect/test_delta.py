@@ -14,8 +14,8 @@ from coursera_connect.database import warehouse
 from coursera_connect.database.history import runs
 from coursera_connect.errors import DeliveryError, OutputError
 from coursera_connect.publishing.publish import preview
+from oneroster_csv.replay import Reader
 from tests.connect.college import College
-from tests.connect.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

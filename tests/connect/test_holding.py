@@ -10,7 +10,7 @@ import pytest
 
 from coursera_connect.cli import main
 from coursera_connect.database import ledger
-from coursera_connect.publishing import binding as bindings
+from oneroster_csv import binding as bindings
 from tests.connect.college import SETTINGS, College
 
 if TYPE_CHECKING:

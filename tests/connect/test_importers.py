@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect.publishing import profile as profiles
+from oneroster_csv import profile as profiles
 from tests.connect.college import College
 from tests.connect.importers import IMPORTERS, Arrived, Refused, opened
 

@@ -15,7 +15,7 @@ from coursera_connect.delivering import delivery
 from coursera_connect.delivering.sftp import Sftp
 from coursera_connect.errors import DeliveryError
 from tests.connect.openssh import NEEDED, ROOT, openssh
-from tests.connect.packages import large
+from tests.oneroster_csv.packages import large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,10 @@ import pytest
 
 from coursera_connect import screen
 from coursera_connect.database import warehouse
-from coursera_connect.publishing import binding, checks, stages
+from coursera_connect.publishing import stages
 from coursera_connect.publishing.publish import Settings, publish
-from coursera_connect.publishing.rules import RULES
+from oneroster_csv import binding, checks
+from oneroster_csv.rules import RULES
 from tests.connect.warehouse import ROWS
 
 if TYPE_CHECKING:

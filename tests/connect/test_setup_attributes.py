@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coursera_connect.deciding import attributes
-from coursera_connect.publishing.binding import load
+from oneroster_csv.binding import load
 from tests.connect.desk import Desk
 
 if TYPE_CHECKING:

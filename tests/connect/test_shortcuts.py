@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect.database.warehouse import csv_row, quoted
 from coursera_connect.publishing import guards, stages
+from oneroster_csv.sql import csv_row, quoted
 from tests.connect.college import College
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coursera_connect.database import warehouse
-from coursera_connect.publishing import validate
+from oneroster_csv import validate
 from tests.pipeline.project import tables
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ import duckdb
 import pytest
 
 from coursera_connect.errors import UsageError
-from coursera_connect.publishing import profile as profiles
-from coursera_connect.publishing import validate
 from coursera_connect.publishing.publish import Settings, publish
 from coursera_sandbox.testing import RunningSandbox
-from tests.connect.reader import Reader
+from oneroster_csv import profile as profiles
+from oneroster_csv import validate
+from oneroster_csv.replay import Reader
 from tests.transform.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from coursera_connect.cli import main
 from coursera_connect.database import ledger, moving, postgres, warehouse
 from coursera_connect.database.warehouse import Server
 from coursera_connect.errors import DatabaseError, UsageError
-from coursera_connect.publishing import checks
 from coursera_connect.publishing.publish import publish
+from oneroster_csv import checks
+from oneroster_csv.sql import literal
 from tests.connect.college import College
 from tests.connect.warehouse import HEADERS
 
@@ -109,7 +110,7 @@ def test_a_value_of_every_type_arrives_as_it_is() -> None:
 
 
 def test_what_is_stored_is_there_as_it_was_and_all_of_it_or_nothing() -> None:
-    values = ", ".join(f"({'null' if text is None else warehouse.literal(text)})" for text in TEXTS)
+    values = ", ".join(f"({'null' if text is None else literal(text)})" for text in TEXTS)
     with warehouse.opened(Server(), write=True) as opened:
         with opened.transaction():
             opened.store("create schema kept")

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from coursera_connect.deciding import attributes
-from coursera_connect.errors import UsageError
-from coursera_connect.publishing import profile as profiles
+from oneroster_csv import profile as profiles
+from oneroster_csv.errors import SettingError
 from tests.connect.college import College
 from tests.package.commands import run
 from tests.package.singer import read_tap
@@ -111,11 +111,11 @@ def test_a_profile_is_added_by_a_file_and_followed_by_a_publish(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / "profiles"
-    shutil.copytree(ROOT / "plugins/connect/coursera_connect/profiles", folder)
+    shutil.copytree(ROOT / "plugins/oneroster-csv/oneroster_csv/profiles", folder)
     monkeypatch.setattr(profiles, "_folder", lambda: folder)
     monkeypatch.setenv("CONNECT_REPORT", "off")
     (profile,) = blocks("Add a profile")
-    with pytest.raises(UsageError, match="There is no profile riverside"):
+    with pytest.raises(SettingError, match="There is no profile riverside"):
         profiles.load("riverside")
     (folder / "riverside.json").write_text(profile)
     assert "riverside" in profiles.names()
@@ -144,6 +144,7 @@ def test_folders_that_secrets_and_people_pass_through_are_made_for_their_owner_o
         "plugins/target-duckdb",
         "plugins/target-warehouse",
         "plugins/dbt-private",
+        "plugins/oneroster-csv",
         "plugins/connect",
         "plugins/coursera-sandbox",
     ):

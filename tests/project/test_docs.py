@@ -41,7 +41,7 @@ FEATURES = [
     for line in PAGES["docs/connect-features.md"].splitlines()
     if re.match(r"\| \d", line)
 ]
-PROFILES = ROOT / "plugins/connect/coursera_connect/profiles"
+PROFILES = ROOT / "plugins/oneroster-csv/oneroster_csv/profiles"
 
 
 def commands(

@@ -25,9 +25,9 @@ from click.testing import CliRunner
 from coursera_connect.cli import main
 from coursera_connect.database import ledger
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publishing import validate
 from coursera_connect.publishing.publish import Settings, preview, publish
-from tests.connect.reader import Reader, Table
+from oneroster_csv import validate
+from oneroster_csv.replay import Reader, Table
 from tests.transform.compiled import FINISHED, compiled
 from tests.transform.life import MODES, Life, plan
 from tests.transform.warehouse import RAW_COLUMNS, Warehouse

@@ -14,6 +14,7 @@ from coursera_connect.jobs import journal
 from coursera_connect.publishing import guards
 from coursera_connect.text import one_line
 from coursera_connect.typed import carried
+from oneroster_csv.report import problems, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,30 +64,21 @@ def published(report: dict[str, Any]) -> str:
         lines.append(f"Since the last publish: {_moved(report['totals'])}.")
     if report["delivery"]:
         lines.append(f"Delivered to {report['delivery']['target_shown']}.")
-    lines = [*report["not_excluded"], *lines, *_held(report), *report["warnings"], *_warnings(report), *_sandbox()]
+    lines = [*report["not_excluded"], *lines, *_held(report), *report["warnings"], *warnings(report), *_sandbox()]
     return carried("\n".join(lines))
 
 
 def refused(report: dict[str, Any], where: Path) -> str:
     """Return the lines that say why a package was refused or blocked: counts, and the first rows of each."""
-    lines = _problems(report, "error")
+    lines = problems(report, "error")
     lines += [f"{guards.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
     commands = guards.commands(report["blocked"])
     if commands:
         lines.append(f"If that is right, once: {', '.join(map(meltano.printed, commands))}")
-    lines += _held(report) + _warnings(report)
+    lines += _held(report) + warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
     lines += [f"Not published, {stays}. All findings: {near(where)}", *_sandbox()]
     return carried("\n".join([*report["not_excluded"], *lines]))
-
-
-def checked(report: dict[str, Any]) -> str:
-    """Return the lines that say whether a package is valid: what is wrong with it first, and the verdict last."""
-    files = [f"{name} {file['rows']:,}" for name, file in report["files"].items() if file["rows"]]
-    what = f"{near(report['package'])} is {'valid' if report['valid'] else 'not valid'}"
-    version = f" OneRoster {report['version']}" if report["version"] else ""
-    verdict = f"{what}{version}: {', '.join(files) or 'no rows'}."
-    return "\n".join([*_problems(report, "error"), *_warnings(report), verdict])
 
 
 def preview(report: dict[str, Any]) -> None:
@@ -95,7 +87,7 @@ def preview(report: dict[str, Any]) -> None:
     console.print(changes_table(report["counts"], "What would change since the last publish"))
     if not any(row[name] for row in report["counts"] for name in ("added", "changed", "removed")):
         console.print("Nothing would change.")
-    lines = report["not_excluded"] + _problems(report, "error") + _warnings(report) + _held(report) + report["warnings"]
+    lines = report["not_excluded"] + problems(report, "error") + warnings(report) + _held(report) + report["warnings"]
     lines += [f"Would be blocked: {guards.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
     lines += [*_sandbox(), told or f"It would be published. The package to look at: {near(report['package'])}"]
@@ -206,7 +198,7 @@ def _package(package: dict[str, Any]) -> list[str]:
         state = "first package"
     elif package["unchanged"]:
         state = "unchanged since the previous publish"
-    return [f"OneRoster: {there}", f"published {package['finished_at']}, {state}", *_warnings(package)]
+    return [f"OneRoster: {there}", f"published {package['finished_at']}, {state}", *warnings(package)]
 
 
 def _not_published(package: dict[str, Any], there: str) -> list[str]:
@@ -220,31 +212,13 @@ def _not_published(package: dict[str, Any], there: str) -> list[str]:
     if outcome in {"skipped", "failed"}:
         return [*lines, f"Why: {package['why']}"]
     blocked = [f"{guards.sentence(drop)}." for drop in (package["blocked"] or [])[:_PROBLEMS_SHOWN]]
-    return [*lines, *_problems(package, "error"), *blocked, f"All findings: {near(package['report'])}"]
+    return [*lines, *problems(package, "error"), *blocked, f"All findings: {near(package['report'])}"]
 
 
 def near(path: str | Path) -> str:
     """Return a path as seen from the current folder, if it is below it."""
     absolute, here = Path(path).absolute(), Path.cwd()
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
-
-
-def _warnings(report: dict[str, Any]) -> list[str]:
-    return [f"Warning: {line}" if line[:1] != " " else line for line in _problems(report, "warning")]
-
-
-def _problems(report: dict[str, Any], severity: str) -> list[str]:
-    problems = [problem for problem in report["problems"] if problem["severity"] == severity]
-    lines = []
-    for problem in problems[:_PROBLEMS_SHOWN]:
-        times = "once" if problem["count"] == 1 else f"{problem['count']:,} times"
-        lines.append(f"{problem['file']} {problem['field']}: {problem['reason']} ({times}) {problem['remedy']}")
-        same = [f for f in report["findings"] if all(f[key] == problem[key] for key in ("rule", "file", "field"))]
-        rows = [finding for finding in same if finding["row"] is not None]
-        lines += [f"  row {finding['row']:,}  {finding['sourced_id'] or ''}".rstrip() for finding in rows[:_ROWS_SHOWN]]
-    if len(problems) > _PROBLEMS_SHOWN:
-        lines.append(f"and {len(problems) - _PROBLEMS_SHOWN} more, all in the report.")
-    return lines
 
 
 def runs(found: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ import click
 
 from coursera_connect import screen
 from coursera_connect.commands import options
-from coursera_connect.publishing import profile as profiles
-from coursera_connect.publishing import validate
+from coursera_connect.publishing import oneroster
+from oneroster_csv import report, validate
 
 
 @click.command(short_help="Check a OneRoster package, ours or anybody's.")
@@ -45,12 +45,12 @@ def check(package: Path, profile: str, empty: str | None, as_json: bool) -> None
                 2 an option or argument is wrong
                 4 the package is missing, no zip, damaged, or unpacks to too much
     """  # noqa: D301 - the escape is what keeps the lines apart
-    reader = profiles.load(profile)
-    with screen.progress() as step:
+    reader = oneroster.load(profile)
+    with screen.progress() as step, oneroster.as_ours():
         outcome = validate.package(
             package, lambda file: step(f"Checking {file}", 0), empty=empty or reader.empty, takes=reader.files
         )
-    report = validate.report(package, outcome)
-    click.echo(json.dumps(report) if as_json else screen.checked(report))
-    if not report["valid"]:
+    found = report.facts(package, outcome)
+    click.echo(json.dumps(found) if as_json else "\n".join(report.lines(found)))
+    if not found["valid"]:
         sys.exit(1)

@@ -13,8 +13,9 @@ from coursera_connect import screen
 from coursera_connect.commands import options
 from coursera_connect.delivering import addresses, delivery
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publishing import outputs, package
+from coursera_connect.publishing import package
 from coursera_connect.publishing.allowed import within_consent
+from oneroster_csv.package import is_written_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +130,7 @@ def deliver(what: str | None, as_json: bool, **chosen: Any) -> None:
     path: Path = chosen["package"]
     if not path.is_file():
         raise DeliveryError(f"There is no package {path}: run `connect publish` first, or set CONNECT_PACKAGE.")
-    if not outputs.is_package(path):
+    if not is_written_here(path):
         raise DeliveryError(f"{path} is no package of connect, so it is not delivered: set CONNECT_PACKAGE to the one.")
     with package.locked(path, chosen["wait"]), screen.progress("bytes") as step:
         done = delivery.deliver(path, target, driver, attempts=chosen["attempts"], step=step)

@@ -21,10 +21,11 @@ from coursera_connect.deciding import schools as mapped_schools
 from coursera_connect.deciding.leaving import leaving
 from coursera_connect.delivering import addresses, delivery
 from coursera_connect.errors import ConnectError, RefusedError, UsageError
-from coursera_connect.publishing import profile as profiles
+from coursera_connect.publishing import oneroster
 from coursera_connect.scheduling import meltano_schedules, zones
 from coursera_connect.scheduling import schedule as schedules
 from coursera_connect.text import one_line, plural
+from oneroster_csv import profile as profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -147,7 +148,7 @@ class _Walk:
         """Take which LMS reads the packages."""
 
         def known(text: str) -> str:
-            profiles.load(text)
+            oneroster.load(text)
             return text
 
         for name in profiles.names():

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect.database import ledger, warehouse
-from coursera_connect.database.warehouse import quoted
 from coursera_connect.errors import DatabaseError, UsageError
-from coursera_connect.publishing import binding as bindings
+from oneroster_csv import binding as bindings
+from oneroster_csv.sql import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

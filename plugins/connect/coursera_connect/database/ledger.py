@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 
 from coursera_connect import moments
 from coursera_connect.database import warehouse
-from coursera_connect.database.warehouse import literal, quoted
 from coursera_connect.jobs import journal
 from coursera_connect.jobs.journal import Run
 from coursera_connect.redaction import redacted
+from oneroster_csv.sql import literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

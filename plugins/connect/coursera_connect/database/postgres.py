@@ -21,8 +21,9 @@ from typing_extensions import override
 
 from coursera_connect.database import duckdb_file, warehouse
 from coursera_connect.database.scratch_folder import scratch_folder
-from coursera_connect.database.warehouse import NULL, Warehouse, literal, quoted
+from coursera_connect.database.warehouse import NULL, Warehouse
 from coursera_connect.errors import DatabaseError
+from oneroster_csv.sql import literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,53 +1,18 @@
-"""A folder for rows that are unpacked, or do not fit into memory: of people, so a killed process may not leave them.
-
-Each process holds its folder locked. What nobody holds was left behind by one that died, and goes with the next.
-"""
+"""A folder for rows of people that do not fit into memory."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import tempfile
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oneroster_csv import scratch_folder as folders
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 PREFIX = "coursera-connect-"
 
 
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Give a folder of this process alone in the system's temporary one, gone at the end; and remove left ones."""
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        _remove_if_left(left)
-    folder, handle = _made()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
-
-
-def _made() -> tuple[Path, int]:
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        with suppress(FileNotFoundError):
-            handle = os.open(folder, os.O_RDONLY)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if folder.is_dir():  # else another process took it for a left one before it was locked
-                return folder, handle
-            os.close(handle)
-
-
-def _remove_if_left(folder: Path) -> None:
-    with suppress(OSError):  # another user's, in use, or gone by now
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(handle)
+def scratch_folder() -> AbstractContextManager[Path]:
+    """Give a folder of this process alone, gone at the end; and remove what a killed process left."""
+    return folders.scratch_folder(PREFIX)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from coursera_connect.database import ledger, warehouse
-from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import items as gradebook
 from coursera_connect.errors import DatabaseError
+from oneroster_csv.sql import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

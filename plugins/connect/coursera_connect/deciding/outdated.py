@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from coursera_connect import meltano
-from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import mapping
 from coursera_connect.deciding.attributes import FILE
 from coursera_connect.errors import DatabaseError, UsageError
 from coursera_connect.text import listed
+from oneroster_csv.sql import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path

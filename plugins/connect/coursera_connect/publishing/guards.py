@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect.database.warehouse import items, literal, number, quoted
 from coursera_connect.publishing.holds import IMPOSSIBLE, running_zero
 from coursera_connect.publishing.stages import at
 from coursera_connect.text import plural
+from oneroster_csv.sql import items, literal, number, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from coursera_connect import moments
 from coursera_connect.database import ledger
-from coursera_connect.database.warehouse import items, literal, number, quoted
 from coursera_connect.publishing.stages import at
 from coursera_connect.text import plural
+from oneroster_csv.sql import items, literal, number, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coursera_connect.deciding.connection import RECORD
 from coursera_connect.errors import UsageError
-from coursera_connect.publishing import binding as bindings
-from coursera_connect.publishing.package import DATE
 from coursera_connect.publishing.publish import PREVIEW, REPORT
 from coursera_connect.scheduling.job_lock import LOCK
 from coursera_connect.telling import report as pages
+from oneroster_csv import package as packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,14 +18,13 @@ if TYPE_CHECKING:
     from coursera_connect.database.warehouse import Location
 
 _BEGINNING = 1 << 16
-_MANIFEST = "manifest.csv"
 
 
 def check(database: Location, package: Path, page: Path | None, *, writes_package: bool = True) -> None:
     """Raise UsageError where the package, its preview or the page (None: none) would take the place of another file."""
     if writes_package:
         for path in (package, package.parent / PREVIEW / package.name):
-            _check("CONNECT_PACKAGE", path, "a package of connect", "a zip file", is_package)
+            _check("CONNECT_PACKAGE", path, "a package of connect", "a zip file", packages.is_written_here)
         _apart("CONNECT_PACKAGE", package, _others(database, package))
     if page is not None:
         _check("CONNECT_REPORT", page, "a page of connect", "an HTML file", is_page)
@@ -70,26 +64,6 @@ def _same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:  # not there yet; where case does not count, two names that differ in it are one
         return str(one.resolve()).casefold() == str(other.resolve()).casefold()
-
-
-def is_package(path: Path) -> bool:
-    """Whether a file is a package as connect writes it: a manifest first, and nothing else of another time or name."""
-    known = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {_MANIFEST}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if not entries or entries[0].filename != _MANIFEST:
-                return False
-            if any(entry.filename not in known or entry.date_time != DATE for entry in entries):
-                return False
-            with archive.open(_MANIFEST) as manifest:
-                text = manifest.read(_BEGINNING).decode("utf-8")
-                rows = list(csv.reader(io.StringIO(text, newline="")))
-    except (OSError, ValueError, EOFError, RuntimeError, csv.Error, zipfile.BadZipFile, zlib.error):
-        return False
-    return rows[:1] == [["propertyName", "value"]] and {"manifest.version", "oneroster.version"} <= {
-        row[0] for row in rows if row
-    }
 
 
 def is_page(path: Path) -> bool:

@@ -25,22 +25,32 @@ from typing import TYPE_CHECKING, Any
 from coursera_connect import meltano
 from coursera_connect.database import aside, ledger, warehouse
 from coursera_connect.database import build as builds
-from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import mapping, mapping_match, outdated
 from coursera_connect.delivering import delivery
 from coursera_connect.errors import ConnectError, DatabaseError, DeliveryError, UsageError
 from coursera_connect.jobs import ending, journal
-from coursera_connect.publishing import allowed, checks, guards, holds, package, predecessor, shape, stages, steps
-from coursera_connect.publishing import binding as bindings
-from coursera_connect.publishing.rules import Rule
+from coursera_connect.publishing import (
+    allowed,
+    guards,
+    holds,
+    oneroster,
+    package,
+    predecessor,
+    stages,
+    steps,
+    transforms,
+)
 from coursera_connect.telling import announcing, notices
+from oneroster_csv import binding as bindings
+from oneroster_csv import checks, rules
+from oneroster_csv import package as packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from coursera_connect.database.warehouse import Location, Warehouse
-    from coursera_connect.publishing.binding import Binding
-    from coursera_connect.publishing.shape import Shape
+    from oneroster_csv.binding import Binding
+    from oneroster_csv.output import Output
 
 REPORT = "publish-report.json"
 """Name of the report, beside the package; the same as Markdown has the suffix `.md`."""
@@ -52,7 +62,6 @@ _OWN_SCHEMA = {"1.1": "", "1.2": "_1_2"}
 """What follows the schema's name where the files stand that only this version has, or has with other columns."""
 
 _ROWS_LISTED = 1000
-_NEEDED = Rule("reader-needs", "A file without which the reader takes nothing has no rows.", "Load all streams first.")
 
 
 @dataclass(frozen=True)
@@ -276,18 +285,19 @@ class _Run:
                 self.headers,
                 self.binding,
                 lambda file: self.step(f"Checking {file}", 0),
-                reader=lambda file: shape.rules(self.shape, file),
+                reader=self.output.profile.rules_of,
             )
+            outcome.remedies = oneroster.REMEDIES
             self._need(outcome)
-            self.stopping = checks.stopped(database, outcome)
-            report["odd_rows"] = checks.odd_rows(database)
+            self.stopping = transforms.stopped(database, outcome)
+            report["odd_rows"] = transforms.odd_rows(database)
         self.refused = outcome.refused
         self._describe(database, outcome)
         builds.same(database, settings.database, build)
 
     def _headers_are_right(self) -> bool:
         """Whether every table has its columns; without them nothing can be compared, and the package is refused."""
-        outcome = checks.Outcome()
+        outcome = checks.Outcome(remedies=oneroster.REMEDIES)
         for file, names in self.present.items():
             checks.check_header(outcome, file, [column.name for column in self.binding.files[file]], names)
         self.refused = bool(outcome.counts)
@@ -298,7 +308,7 @@ class _Run:
         settings, columns = self.settings, self.columns
         orgs = stages.at("source", "orgs")
         district = next(database.rows(f"select \"sourcedId\" from {orgs} where type = 'district'"), ("",))[0]
-        self.shape: Shape = shape.shape(
+        self.output: Output = oneroster.output(
             settings.oneroster_version,
             settings.profile,
             settings.privacy_level,
@@ -308,8 +318,8 @@ class _Run:
             mode=settings.mode,
             identity=self.report["settings"].get("identity", "coursera_id"),
         )
-        shape.unlock(self.shape, database)
-        self.headers = {file: shape.header(self.shape, file, names) for file, names in self.columns.items()}
+        self.output.unlock(database)
+        self.headers = {file: self.output.header(names) for file, names in self.columns.items()}
         stages.memory(database, columns)
         stages.apart(database, columns)
         version = self.last["version"] if self.last else settings.oneroster_version
@@ -319,7 +329,7 @@ class _Run:
         holding = since.holding(self.last, self.report, settings)
         told = holds.hold(database, columns, holding)
         holds.keep_dates(database, holding.run_at)
-        conditions = {file: shape.condition(self.shape, file) for file in columns}
+        conditions = {file: self.output.condition(file) for file in columns}
         stages.now(database, columns, conditions)
         stages.changes(database, columns, conditions)
         stages.schools(database, "now", columns)
@@ -346,33 +356,20 @@ class _Run:
     @property
     def fingerprint(self) -> str:
         """Of all that makes the same rows look different to the reader."""
-        headers = {file: self.headers[file] for file in shape.files(self.shape, self.binding) if file in self.headers}
-        return hashlib.sha256(json.dumps([self.shape.fingerprint, headers], sort_keys=True).encode()).hexdigest()
+        headers = {file: self.headers[file] for file in self.output.files(self.binding) if file in self.headers}
+        return hashlib.sha256(json.dumps([self.output.fingerprint, headers], sort_keys=True).encode()).hexdigest()
 
     def _present(self, database: Warehouse, stage: str) -> None:
         """Define the files as the reader is to see them."""
-        for file, names in self.headers.items():
-            shown = [
-                f"{self._stamp(stage, name)} as {quoted(name)}"
-                if name in stages.STAMPS
-                else f"{shape.cell(self.shape, file, name)} as {quoted(name)}"
-                for name in names
-            ]
-            database.view(f"publish {file}", f"select {', '.join(shown)} from {stages.at(stage, file)} as r")
-        for file in self.binding.files.keys() - self.headers.keys():
-            blank = ", ".join(f"'' as {quoted(column.name)}" for column in self.binding.files[file])
-            database.view(f"publish {file}", f"select {blank} where false")
+        rows = {file: stages.at(stage, file) for file in self.headers}
+        self.output.define(database, self.binding, self.headers, rows, stamped=stage == "delta")
 
     def _need(self, outcome: checks.Outcome) -> None:
         """Record which files the reader cannot do without and does not get."""
-        for file in self.shape.profile.needs:
+        for file in self.output.profile.needs:
             if outcome.rows.get(file) == 0:
-                outcome.rules[_NEEDED.id] = _NEEDED
-                outcome.add(_NEEDED.id, "manifest", f"file.{file}")
-
-    def _stamp(self, stage: str, name: str) -> str:
-        # A run may be missing from the ledger, and with it the moment of its rows; a cell is never null.
-        return f"coalesce(r.{quoted(name)}, '')" if stage == "delta" else "''"
+                outcome.rules[rules.NEEDED.id] = rules.NEEDED
+                outcome.add(rules.NEEDED.id, "manifest", f"file.{file}")
 
     def _describe(self, database: Warehouse, outcome: checks.Outcome) -> None:
         report = self.report
@@ -396,7 +393,7 @@ class _Run:
             {"file": file, "sourced_id": sourced_id, "reason": reason, "since": since}
             for file, sourced_id, reason, since in database.rows("select * from held order by all")
         ]
-        files = shape.files(self.shape, self.binding)
+        files = self.output.files(self.binding)
         report["files"] = {
             file: {"mode": self.mode if rows and file in files else "absent", "rows": rows if file in files else 0}
             for file, rows in sorted(outcome.rows.items())
@@ -424,8 +421,8 @@ class _Run:
 
     def write_file(self, database: Warehouse, target: Path, commit: Callable[[], None] = lambda: None) -> None:
         """Write the package beside its place, commit, and only then let it take its place."""
-        report, profile = self.report, self.shape.profile
-        files = shape.files(self.shape, self.binding)
+        report, profile = self.report, self.output.profile
+        files = self.output.files(self.binding)
         if self.mode == "delta":
             assert self.past.placed is not None  # noqa: S101 - else there is no delta
             stages.delta(database, self.columns, self.past.placed["run"], report["stamp"])
@@ -435,7 +432,7 @@ class _Run:
             columns = self.headers.get(file, [column.name for column in self.binding.files[file]])
             rows = database.row(f"select count(*) from {stages.at('publish', file)}")[0]
             written = rows or (profile.empty == "header" and self.mode == "bulk")
-            parts[file] = package.Part(self.mode if written else "absent", columns, rows)
+            parts[file] = packages.Part(self.mode if written else "absent", columns, rows)
         report["files"] = {
             file: {"mode": parts[file].mode, "rows": parts[file].rows}
             if file in parts
@@ -446,7 +443,7 @@ class _Run:
         place = self.settings.package  # also of a preview: would the file there change?
         before = package.digest(place) if place.is_file() else ""
         with self.timed("write"), package.replacing(target, target, keep_same=True) as handle:
-            package.write(
+            packages.write(
                 handle,
                 database,
                 self.binding,

@@ -12,12 +12,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect.database import warehouse
-from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import people_match
 from coursera_connect.errors import DatabaseError, UsageError
-from coursera_connect.publishing.checks import TRANSFORMS
 from coursera_connect.publishing.publish import REPORT
-from coursera_connect.publishing.rules import RULES
+from coursera_connect.publishing.transforms import TRANSFORMS
+from oneroster_csv.rules import RULES
+from oneroster_csv.sql import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,14 +17,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coursera_connect.database import ledger
-from coursera_connect.database.warehouse import items, literal, quoted
-from coursera_connect.publishing import binding as bindings
+from oneroster_csv import binding as bindings
+from oneroster_csv.output import STAMPS
+from oneroster_csv.sql import items, literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from coursera_connect.database.warehouse import Warehouse
-    from coursera_connect.publishing.binding import Binding
+    from oneroster_csv.binding import Binding
 
 CONNECTED = frozenset(
     (
@@ -48,9 +49,6 @@ FILES = frozenset(file for version in bindings.VERSIONS for file in bindings.loa
 KEPT_CELLS = {"results": "scoreDate", "classes": "termSourcedIds"}
 """The column of a file of which a cell may stay as it was in a row that is otherwise the source's."""
 
-STAMPS = ("status", "dateLastModified")
-"""Columns that say when a row changed; they are made when the file is written."""
-
 
 def at(stage: str, file: str) -> str:
     """Return the name of a file's relation at a stage, quoted."""
@@ -69,11 +67,10 @@ def sources(database: Warehouse, binding: Binding, schemas: list[str]) -> dict[s
     """
     tables = {schema: database.columns(schema) for schema in schemas}
     present: dict[str, list[str]] = {}
-    for file, standard in binding.files.items():
+    for file in binding.files:
         schema = next((name for name in schemas if file in tables[name]), None)
         if schema is None:
-            blank = ", ".join(f"'' as {quoted(column.name)}" for column in standard)
-            database.view(f"source {file}", f"select {blank} where false")
+            database.view(f"source {file}", binding.no_rows(file))
             continue
         present[file] = tables[schema][file]
         text = ", ".join(f"coalesce(cast({quoted(c)} as varchar), '') as {quoted(c)}" for c in present[file])

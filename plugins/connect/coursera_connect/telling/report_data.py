@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from coursera_connect import moments
 from coursera_connect.database import build as builds
 from coursera_connect.database import ledger
-from coursera_connect.database.warehouse import quoted
 from coursera_connect.deciding import programs, schools
 from coursera_connect.jobs import health
-from coursera_connect.publishing import quality, shape
-from coursera_connect.publishing.rules import RULES
+from coursera_connect.publishing import oneroster, quality
 from coursera_connect.telling.around import schedules
+from oneroster_csv.rules import RULES
+from oneroster_csv.sql import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -367,7 +367,7 @@ def _quality(tables: _Tables, shield: Shield, last: dict[str, Any] | None) -> li
                 "severity": quality.OF_ONEROSTER.get(problem["severity"], "flag"),
                 "entity": f"{problem['file']} {problem['field']}",
                 "count": problem["how_many"],
-                "sentence": f"{broken.sentence} {broken.remedy}"
+                "sentence": f"{broken.sentence} {oneroster.REMEDIES.get(broken.id, broken.remedy)}"
                 if broken
                 else "A rule of the reader's profile is broken.",
                 "rows": [],
@@ -382,11 +382,11 @@ def _people(tables: _Tables, shield: Shield) -> str:
         return "select cast(null as varchar) as id, cast(null as varchar) as name where false"
     district = tables.one(shield.schema, "orgs", 'min("sourcedId")', where="type = 'district'", needs=("type",)) or ""
     identity = tables.one("connect", "settings_used", "max(identity)", needs=("identity",)) or "coursera_id"
-    written = shape.shape(
+    written = oneroster.output(
         shield.version, shield.profile, shield.level, shield.key, shield.exclude, district, identity=identity
     )
-    shape.unlock(written, tables.database)
-    name = " || ' ' || ".join(shape.cell(written, "users", column) for column in ("givenName", "familyName"))
+    written.unlock(tables.database)
+    name = " || ' ' || ".join(written.cell("users", column) for column in ("givenName", "familyName"))
     return f'select r."sourcedId" as id, trim({name}) as name from {quoted(shield.schema)}.users as r'
 
 

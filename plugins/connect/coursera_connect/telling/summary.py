@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from coursera_connect import meltano
 from coursera_connect.database import build as builds
 from coursera_connect.database import ledger, warehouse
-from coursera_connect.database.warehouse import quoted
 from coursera_connect.errors import DatabaseError
 from coursera_connect.jobs import health, journal
 from coursera_connect.publishing.publish import REPORT
+from oneroster_csv.sql import quoted
 from tap_coursera import schemas
 
 if TYPE_CHECKING:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect import screen
-from coursera_connect.cli import main
-from coursera_connect.errors import PackageError
-from coursera_connect.publishing import checks, validate
-from coursera_connect.publishing.rules import RULES, remedy
-from tests.connect.packages import ORDER, Package
+from oneroster_csv import checks, report, validate
+from oneroster_csv.cli import main
+from oneroster_csv.errors import PackageError
+from oneroster_csv.rules import NEEDED, RULES
+from tests.oneroster_csv.packages import ORDER, Package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,10 +218,10 @@ def only(package: Package, *files: str) -> Package:
 def break_and_check(package: Package, change: Change, folder: Path) -> validate.Checked:
     change(package)
     outcome = validate.package(package.write(folder / "package.zip"))
-    report = validate.report(folder / "package.zip", outcome)
-    shown = json.dumps(report) + screen.checked(report)
+    found = report.facts(folder / "package.zip", outcome)
+    shown = json.dumps(found) + "\n".join(report.lines(found))
     assert [private for private in ("Ada", "Zed", "Zoë", "example.org") if private in shown] == []
-    assert report["valid"] == (not outcome.refused)
+    assert found["valid"] == (not outcome.refused)
     return outcome
 
 
@@ -286,10 +285,10 @@ def test_what_is_to_be_done_about_a_zip_fits_what_is_in_it(names: list[str], wan
     assert [f"{problem['field']}: {problem['remedy']}" for problem in outcome.described()["problems"]] == wanted
 
 
-def test_the_remedy_for_somebody_elses_package_is_not_our_models() -> None:
+def test_a_remedy_fits_a_package_of_whatever_origin() -> None:
     own = ("model", "transforms", "staging", "streams", "full-reconcile", "Coursera", "organisation")
-    for rule in RULES.values():
-        told = remedy(rule, "users.csv", ours=False)
+    for rule in (*RULES.values(), NEEDED):
+        told = rule.remedy.replace("{field}", "users.csv")
         assert [word for word in own if word in told] == []
         assert told.endswith(".")
         assert "{" not in told.replace("{name:value}", "")

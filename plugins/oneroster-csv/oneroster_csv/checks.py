@@ -1,4 +1,4 @@
-# ruff: noqa: S608 - the parts of every statement are names and conditions of the binding, quoted in warehouse.py
+# ruff: noqa: S608 - the parts of every statement are names and conditions of the binding, quoted
 """Checks the OneRoster tables against the binding, set by set in SQL, so that memory does not grow with the rows."""
 
 from __future__ import annotations
@@ -7,7 +7,9 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect.database.warehouse import (
+from oneroster_csv import binding as bindings
+from oneroster_csv.rules import RULES, Rule
+from oneroster_csv.sql import (
     contains,
     how_many,
     is_date,
@@ -18,21 +20,18 @@ from coursera_connect.database.warehouse import (
     number,
     quoted,
 )
-from coursera_connect.publishing.rules import RULES, Rule, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from coursera_connect.database.warehouse import Warehouse
-    from coursera_connect.publishing.binding import Binding, Column
-    from coursera_connect.publishing.profile import ReaderRule
-
-TRANSFORMS = "transforms"
-"""Stands for a file where the transforms say that all files are wrong."""
+    from oneroster_csv.binding import Binding, Column
+    from oneroster_csv.database import Database
+    from oneroster_csv.profile import ReaderRule
 
 FINDINGS_PER_CHECK = 1000
 """Rows listed per rule and field; the counts are always complete."""
 
+_FILES = {file for version in bindings.VERSIONS for file in bindings.load(version).files} | {"manifest"}
 _GUID = "[A-Za-z0-9._/@-]{1,255}"
 _DECIMAL = "-?[0-9]+([.][0-9]+)?"
 _LOOSE_LIST = r"^(,|\s)|(,|\s)$|,(,|\s)|\s,"
@@ -98,8 +97,8 @@ class Outcome:
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=lambda: dict(RULES))
     """The rules of the binding, and those of the reader."""
-    ours: bool = True
-    """Whether the rows come from our own models; a package that is only read may be anybody's."""
+    remedies: Mapping[str, str] = field(default_factory=dict)
+    """What to do about a broken rule, by its id, where the caller knows better than the rule."""
 
     @property
     def refused(self) -> bool:
@@ -128,7 +127,7 @@ class Outcome:
                     "field": column,
                     "count": count,
                     "reason": self.rules[rule].sentence,
-                    "remedy": remedy(self.rules[rule], column, ours=self.ours),
+                    "remedy": self.remedies.get(rule, self.rules[rule].remedy).replace("{field}", column),
                 }
                 for (rule, file, column), count in self.counts.items()
             ],
@@ -145,40 +144,7 @@ class Outcome:
 
 
 def _shown(file: str) -> str:
-    return file if file in {"package", TRANSFORMS} else f"{file}.csv"
-
-
-def stopped(database: Warehouse, outcome: Outcome) -> str:
-    """Record what the transforms found that makes the files as a whole wrong (`connect.quality`, severity stop).
-
-    Return it in words, blank for nothing: other rules may be broken because of it.
-    """
-    if "quality" not in database.columns("connect"):
-        return ""
-    query = (
-        "select distinct rule, sentence, entity, record_id from connect.quality "
-        "where severity = 'stop' and how_many > 0 order by 1, 2, 3, 4"
-    )
-    told: dict[str, None] = {}
-    for name, sentence, entity, record in database.rows(query):
-        what = f"{entity} {record}" if record else entity
-        rule = f"{name} {record}" if record else name
-        outcome.rules[rule] = Rule(rule, sentence, "")
-        outcome.add(rule, TRANSFORMS, what)
-        told[sentence] = None
-    return " ".join(told)
-
-
-def odd_rows(database: Warehouse) -> list[dict[str, Any]]:
-    """Return how many records each rule of `connect.quality` flagged, repaired or left out, by kind of record."""
-    if "quality" not in database.columns("connect"):
-        return []
-    query = (
-        "select rule, severity, entity, cast(sum(how_many) as bigint) from connect.quality "
-        "where severity <> 'stop' group by rule, severity, entity order by 1, 2, 3"
-    )
-    names = ("rule", "severity", "entity", "how_many")
-    return [dict(zip(names, row, strict=True)) for row in database.rows(query)]
+    return f"{file}.csv" if file in _FILES else file
 
 
 def rows_of(file: str) -> str:
@@ -192,7 +158,7 @@ def order_of(columns: list[str]) -> str:
 
 
 def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for packages
-    warehouse: Warehouse,
+    database: Database,
     present: dict[str, list[str]],
     binding: Binding,
     step: Callable[[str], None],
@@ -215,7 +181,7 @@ def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for 
         return outcome  # nothing below can be asked of a table without its columns
     mode = {file: (modes or {}).get(file, "bulk") for file in binding.files}
     for file in binding.files:
-        outcome.rows[file] = warehouse.row(f"select count(*) from {rows_of(file)}")[0] if file in present else 0
+        outcome.rows[file] = database.row(f"select count(*) from {rows_of(file)}")[0] if file in present else 0
     _check_together(outcome, binding, mode)
     for file, columns in present.items():
         if outcome.rows[file]:
@@ -227,7 +193,7 @@ def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for 
                 outcome.rules[rule.id] = Rule(rule.id, rule.sentence, rule.remedy, rule.refuses)
                 checks.append(Check(file, rule.column, rule.id, rule.condition))
             known = [check for check in checks if all(mode[other] == "bulk" for other in check.whole)]
-            _run(warehouse, outcome, known, mode[file], f"(select *, {numbered} as row_number from {rows_of(file)})")
+            _run(database, outcome, known, mode[file], f"(select *, {numbered} as row_number from {rows_of(file)})")
     return outcome
 
 
@@ -529,18 +495,18 @@ _FILE_CHECKS = {
 }
 
 
-def _run(warehouse: Warehouse, outcome: Outcome, checks: list[Check], mode: str, numbered: str) -> None:
+def _run(database: Database, outcome: Outcome, checks: list[Check], mode: str, numbered: str) -> None:
     file = checks[0].file
     plain = [check for check in checks if check.of_one_row]
-    counts = _counts(warehouse, file, [check for check in plain if not check.only_with])
+    counts = _counts(database, file, [check for check in plain if not check.only_with])
     broken = {(check.field, check.rule) for check, count in counts.items() if count}
-    counts |= _counts(warehouse, file, [check for check in plain if (check.field, check.only_with) in broken])
+    counts |= _counts(database, file, [check for check in plain if (check.field, check.only_with) in broken])
     folded = 'lower("sourcedId")'
-    twice = warehouse.row(
+    twice = database.row(
         f"select count(*) > count(distinct {folded}) from {rows_of(file)} where \"sourcedId\" <> ''",
     )[0]
     others = [check for check in checks if not check.of_one_row and (twice or not check.of_ids)]
-    counts |= {check: warehouse.row(check.query("count(*)", rows_of(file), mode))[0] for check in others}
+    counts |= {check: database.row(check.query("count(*)", rows_of(file), mode))[0] for check in others}
     for check in (*plain, *others):
         count = counts.get(check, 0)
         if not count:
@@ -548,15 +514,15 @@ def _run(warehouse: Warehouse, outcome: Outcome, checks: list[Check], mode: str,
         key = check.rule, file, check.field
         outcome.counts[key] = outcome.counts.get(key, 0) + count
         query = check.query('r.row_number, r."sourcedId"', numbered, mode)
-        for row, sourced_id in warehouse.rows(f"{query} order by 1 limit {FINDINGS_PER_CHECK}"):
+        for row, sourced_id in database.rows(f"{query} order by 1 limit {FINDINGS_PER_CHECK}"):
             # What is no GUID or holds an e-mail may name a person; the row number finds it as well.
             shown = sourced_id if re.fullmatch(_GUID, sourced_id) and "@" not in sourced_id else None
             outcome.findings.append(Finding(file, row, shown, check.field, check.rule))
 
 
-def _counts(warehouse: Warehouse, file: str, checks: list[Check]) -> dict[Check, int]:
+def _counts(database: Database, file: str, checks: list[Check]) -> dict[Check, int]:
     """Return how many rows of a file break each check of one row, from one look at every row."""
     if not checks:
         return {}
     sums = ", ".join(f"count(case when {check.where} then 1 end)" for check in checks)
-    return dict(zip(checks, warehouse.row(f"select {sums} from {rows_of(file)} as r"), strict=True))
+    return dict(zip(checks, database.row(f"select {sums} from {rows_of(file)} as r"), strict=True))

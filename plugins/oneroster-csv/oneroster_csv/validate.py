@@ -1,4 +1,4 @@
-"""Validates a OneRoster package, ours or anybody's: the zip, its manifest, the bytes of its files, and their rows.
+"""Validates a OneRoster package: the zip, its manifest, the bytes of its files, and their rows.
 
 Python reads the files strictly and writes them again in the plainest dialect there is, which DuckDB then loads: its
 own reader is lenient (and guesses) just where a validator must not be. That costs two seconds per million rows.
@@ -16,20 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect.database import warehouse
-from coursera_connect.database.scratch_folder import scratch_folder
-from coursera_connect.errors import PackageError
-from coursera_connect.publishing import binding as bindings
-from coursera_connect.publishing import checks
-from coursera_connect.publishing.checks import Outcome
-from coursera_connect.publishing.strict_csv import BrokenError, Reader
+from oneroster_csv import binding as bindings
+from oneroster_csv import checks, database
+from oneroster_csv.checks import Outcome
+from oneroster_csv.errors import PackageError
+from oneroster_csv.scratch_folder import scratch_folder
+from oneroster_csv.strict_csv import BrokenError, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from coursera_connect.database.warehouse import Scratch
-    from coursera_connect.publishing.binding import Binding
+    from oneroster_csv.binding import Binding
+    from oneroster_csv.database import Scratch
 
 MOST_BYTES = 16 << 30
 """What a package may unpack to. The rows of the largest organisation are a tenth of it; a zip bomb is far above."""
@@ -62,7 +61,7 @@ def package(
     (none named: all), since of what refers to the others nothing can be said. Raises PackageError where the package
     cannot be read.
     """
-    outcome = Checked(ours=False)
+    outcome = Checked()
     with _opened(path) as archive:
         entries = _entries(outcome, archive)
         if "manifest.csv" not in entries:
@@ -84,7 +83,7 @@ def package(
         small = sum(entry.file_size for entry in entries.values()) < _FEW_BYTES
         with (
             scratch_folder() as folder,
-            warehouse.scratch(folder / "spill", small=small) as base,
+            database.scratch(folder / "spill", small=small) as base,
         ):
             loading = _Loading(outcome, binding, base, folder / "rows.csv", empty, frozenset(takes))
             for file in files:
@@ -94,19 +93,6 @@ def package(
             if loading.faithful and loading.columns:
                 loading.check(step)
     return outcome
-
-
-def report(path: Path, outcome: Checked) -> dict[str, Any]:
-    """Return what `connect check --json` prints."""
-    return {
-        "valid": not outcome.refused,
-        "package": str(path),
-        "version": outcome.version,
-        "files": {
-            file: {"mode": mode, "rows": outcome.rows.get(file, 0)} for file, mode in sorted(outcome.modes.items())
-        },
-        **outcome.described(),
-    }
 
 
 @contextmanager
@@ -301,10 +287,9 @@ class _Loading:
         """Have the rows checked and take over what is found."""
         modes = dict(self.outcome.modes)
         others = self.binding.files.keys() - self.takes if self.takes and any(self.outcome.rows.values()) else set()
-        for file, standard in self.binding.files.items():
+        for file in self.binding.files:
             if file not in self.columns:
-                blank = ", ".join(f"'' as {warehouse.quoted(column.name)}" for column in standard)
-                self.base.view(f"publish {file}", f"select {blank} where false")
+                self.base.view(f"publish {file}", self.binding.no_rows(file))
                 if modes[file] != "absent" or file in others:
                     modes[file] = "delta"  # promised, or not for this reader: nothing is said of references to it
             elif modes[file] == "absent":

@@ -23,9 +23,8 @@ userIds and userMasterIdentifier are masked whatever they hold, since they name 
 that matches people by one of these needs level 1; others match by sourcedId. `metadata.*` of files about people is
 blank from level 2 on: a masked natural key would be no key.
 
-sourcedIds are never masked, since every file refers to them and a change would replace everybody. Under the identities
-email and external_id they can be guessed from an e-mail, so level 2 refuses those. Under coursera_id, only people whom
-Coursera no longer lists, and whose account was never seen, have an id made of the external id.
+sourcedIds are never masked, since every file refers to them and a change would replace everybody. Where they are made
+of an e-mail, they can be guessed from one: then nothing above level 1 keeps what it promises.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ import hashlib
 import hmac
 import re
 
-from coursera_connect.database.warehouse import (
+from oneroster_csv.sql import (
     digits,
     each_item,
     extracted,

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coursera_connect.errors import UsageError
-from coursera_connect.publishing import binding as bindings
-from coursera_connect.publishing import profile as profiles
-from coursera_connect.publishing import shape as shapes
-from tests.connect.shaping import ADA, ZOE, broken, columns_of, connection, fill, shape, written
+from oneroster_csv import binding as bindings
+from oneroster_csv import profile as profiles
+from oneroster_csv.errors import SettingError
+from tests.oneroster_csv.writing import ADA, ZOE, broken, columns_of, connection, fill, output, written
 
 ROSTER = ("academicSessions", "classes", "courses", "demographics", "enrollments", "orgs", "users")
 READABLE = re.compile(r"[^\W_]+([ .,-]|[^\W_])*|[ .,-]+")  # as letters and digits of any script are to a reader
@@ -48,29 +47,29 @@ ONE: dict[str, Any] = {"versions": ("1.1",), "modes": ("bulk",), "files": ROSTER
 )
 def test_what_a_reader_takes(name: str, wanted: dict[str, Any]) -> None:
     binding = bindings.load("1.1")
-    chosen = shape(name)
+    chosen = output(name)
     wanted = {"empty": "absent", "quotes": "minimal", "needs": (), "manifest": ()} | wanted
     wanted["files"] = wanted["files"] or tuple(binding.files)
-    taken = {word: getattr(chosen.profile, word) for word in wanted} | {"files": shapes.files(chosen, binding)}
+    taken = {word: getattr(chosen.profile, word) for word in wanted} | {"files": chosen.files(binding)}
     assert taken == wanted
 
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_columns_of_our_own_are_left_out_where_the_reader_refuses_them(name: str) -> None:
     names = columns_of("users")
-    shown = shapes.header(shape(name), "users", names)
+    shown = output(name).header(names)
     assert shown == (names[:-1] if name in {"moodle", "moodle-accounts", "hmh"} else names)
 
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_a_plain_row_breaks_no_rule_that_refuses(name: str) -> None:
     refusing = {rule.id for rule in profiles.load(name).rules if rule.refuses and not rule.filled}
-    for file in shapes.files(shape(name), bindings.load("1.1")):
-        assert not {rule for rule, _, _ in broken(shape(name), file, {"sourcedId": "a.b-1"})} & refusing
+    for file in output(name).files(bindings.load("1.1")):
+        assert not {rule for rule, _, _ in broken(output(name), file, {"sourcedId": "a.b-1"})} & refusing
 
 
 def test_powerschool_gets_short_titles_and_each_category_once() -> None:
-    powerschool = shape("powerschool")
+    powerschool = output("powerschool")
     (row,) = written(powerschool, "lineItems", {"sourcedId": "l1", "title": "Week 1: " + "x" * 41 + " and more"})
     assert row["title"] == "Week 1: " + "x" * 41  # 50 characters would end with a blank
     (row,) = written(powerschool, "categories", {"sourcedId": "c1", "title": "y" * 31})
@@ -85,26 +84,26 @@ def test_powerschool_gets_short_titles_and_each_category_once() -> None:
 @pytest.mark.parametrize(("wrong", "times"), [("x" * 101, 1), ("a@b", 1), ("a/b", 1), ("x" * 100, 0), ("A-b_c.d", 0)])
 def test_great_minds_takes_short_plain_ids(wrong: str, times: int) -> None:
     for file in ROSTER:
-        found = broken(shape("great-minds"), file, {"sourcedId": wrong})
+        found = broken(output("great-minds"), file, {"sourcedId": wrong})
         assert found == [("reader-id", "sourcedId", times)] * times
 
 
 def test_hmh_is_warned_of_large_classes() -> None:
     rows = [{"sourcedId": f"e{i}", "classSourcedId": "large" if i < 51 else "small"} for i in range(101)]
-    assert broken(shape("hmh"), "enrollments", *rows) == [("reader-class-size", "classSourcedId", 51)]
-    assert not any(rule.refuses for rule in shapes.rules(shape("hmh"), "enrollments"))
+    assert broken(output("hmh"), "enrollments", *rows) == [("reader-class-size", "classSourcedId", 51)]
+    assert not any(rule.refuses for rule in output("hmh").profile.rules_of("enrollments"))
 
 
 def test_blackbaud_gets_results_when_they_are_final() -> None:
     states = ["exempt", "fully graded", "not submitted", "partially graded", "submitted", ""]
     rows = [{"sourcedId": f"r{i}", "scoreStatus": state} for i, state in enumerate(states)]
-    assert [row["scoreStatus"] for row in written(shape("blackbaud"), "results", *rows)] == ["exempt", "fully graded"]
-    assert len(written(shape("generic"), "results", *rows)) == 6
-    assert shapes.condition(shape("blackbaud"), "users") == "true"
+    assert [row["scoreStatus"] for row in written(output("blackbaud"), "results", *rows)] == ["exempt", "fully graded"]
+    assert len(written(output("generic"), "results", *rows)) == 6
+    assert output("blackbaud").condition("users") == "true"
 
 
 def test_moodle_gets_texts_it_can_read() -> None:
-    ada, zoe = written(shape("moodle-accounts"), "users", ADA, ZOE)
+    ada, zoe = written(output("moodle-accounts"), "users", ADA, ZOE)
     assert re.fullmatch("ada.lovelace-example.org-[0-9a-f]{10}", ada["username"])
     assert ada["identifier"] == "A" + ada["username"][1:4] + "L" + ada["username"][5:]  # one tail in any case
     assert ada["userIds"] == ""
@@ -112,21 +111,21 @@ def test_moodle_gets_texts_it_can_read() -> None:
     assert ada["phone"] == "44 1632 960002"
     assert (zoe["username"], zoe["identifier"], zoe["userIds"]) == ("zoe-obrien", "T4711", "{Coursera:T4711}")
     assert (zoe["givenName"], zoe["familyName"]) == ("Zoë", "OBrien")
-    assert written(shape("moodle"), "users", ADA | {"givenName": "(!)"})[0]["givenName"] == "-"
+    assert written(output("moodle"), "users", ADA | {"givenName": "(!)"})[0]["givenName"] == "-"
     for wrong in ("zoë@example.org", "ada@localhost", "ada..l@example.org", f"{'a' * 95}@example.org", "no address"):
-        assert written(shape("moodle"), "users", ADA | {"email": wrong})[0]["email"] == ""
+        assert written(output("moodle"), "users", ADA | {"email": wrong})[0]["email"] == ""
     (row,) = written(
-        shape("moodle"), "classes", {"sourcedId": "k_1", "title": "C++: Objects & Classes", "classCode": "c_a"}
+        output("moodle"), "classes", {"sourcedId": "k_1", "title": "C++: Objects & Classes", "classCode": "c_a"}
     )
     assert (row["sourcedId"], row["title"], row["classCode"]) == ("k_1", "C Objects Classes", "")
-    (row,) = written(shape("moodle"), "orgs", {"sourcedId": "o1", "name": "St. Mary's (North)", "identifier": "north"})
+    (row,) = written(output("moodle"), "orgs", {"sourcedId": "o1", "name": "St. Mary's (North)", "identifier": "north"})
     assert (row["name"], row["identifier"]) == ("St. Mary s North", "north")
 
 
 def test_moodle_finds_each_enrollment_by_the_name_of_an_account() -> None:
     ids = ["user.a1", "user.a_1", "user.a-1", f"user.{'x' * 110}", "user.A@b/c"]
-    users = written(shape("moodle"), "users", *(ADA | {"sourcedId": one} for one in ids))
-    found = written(shape("moodle"), "enrollments", *({"sourcedId": one, "userSourcedId": one} for one in ids))
+    users = written(output("moodle"), "users", *(ADA | {"sourcedId": one} for one in ids))
+    found = written(output("moodle"), "enrollments", *({"sourcedId": one, "userSourcedId": one} for one in ids))
     names = {row["username"] for row in users}
     assert len(names) == len(ids)
     assert names == {row["sourcedId"] for row in users} == {row["userSourcedId"] for row in found}
@@ -141,7 +140,7 @@ def test_moodle_can_read_every_text_at_every_level(level: int) -> None:
     strange = "A_b+c@d!é 漢 'x' \\ ß/ü#"
     for file, names in texts.items():
         person = (ADA if file == "users" else {"sourcedId": "x"}) | dict.fromkeys(names.split(), strange)
-        for row in written(shape("moodle-accounts", level), file, person):
+        for row in written(output("moodle-accounts", level), file, person):
             assert [row[name] for name in names.split() if not READABLE.fullmatch(row[name])] == []
             assert re.fullmatch(r"([{][A-Za-z0-9]+:[A-Za-z0-9]+[}])?", row.get("userIds", ""))
 
@@ -149,11 +148,11 @@ def test_moodle_can_read_every_text_at_every_level(level: int) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])), max_size=20, unique=True))
 def test_sanitised_usernames_stay_different_and_readable(names: list[str]) -> None:
-    moodle = shape("moodle-accounts")
+    moodle = output("moodle-accounts")
     variants = [*names, *(f"{name}+" for name in names), *(f"{name}@x" for name in names)]
     with duckdb.connect(config={"threads": 1}) as opened:
         opened.execute("create table users as select unnest(cast(? as text[])) as username", [variants])
-        cell = shapes.cell(moodle, "users", "username")
+        cell = moodle.cell("users", "username")
         clean = "select distinct on (lower(trim(username))) trim(username) as username from users"
         once = opened.execute(f"select username, {cell} from ({clean}) as r where username <> ''").fetchall()
         shown_names = [shown for _, shown in once]
@@ -168,10 +167,10 @@ def test_sanitised_usernames_stay_different_and_readable(names: list[str]) -> No
 
 
 def test_no_unchanged_username_is_the_changed_one_of_somebody_else() -> None:
-    (ada,) = written(shape("moodle-accounts"), "users", ADA)
+    (ada,) = written(output("moodle-accounts"), "users", ADA)
     mallory = ZOE | {"username": ada["username"]}
     rows = written(
-        shape("moodle-accounts"), "users", ADA, mallory, ZOE | {"sourcedId": "v", "username": ada["username"].upper()}
+        output("moodle-accounts"), "users", ADA, mallory, ZOE | {"sourcedId": "v", "username": ada["username"].upper()}
     )
     assert rows[0]["username"] == ada["username"]
     assert len({row["username"].lower() for row in rows[:2]}) == 2
@@ -179,20 +178,20 @@ def test_no_unchanged_username_is_the_changed_one_of_somebody_else() -> None:
 
 def test_long_usernames_are_cut_and_stay_different() -> None:
     people = [ADA | {"sourcedId": f"user.{end}", "username": "u" * 300 + end} for end in "ab"]
-    shown = [row["username"] for row in written(shape("moodle-accounts"), "users", *people)]
+    shown = [row["username"] for row in written(output("moodle-accounts"), "users", *people)]
     assert len(set(shown)) == 2
     assert {len(text) for text in shown} == {100}
 
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_every_rule_and_cell_of_a_profile_is_sql(name: str) -> None:
-    chosen = shape(name, 3)
+    chosen = output(name, 3)
     with connection(chosen) as opened:
         for file in bindings.load("1.1").files:
             columns = fill(opened, file, [])
-            cells = ", ".join(shapes.cell(chosen, file, column) for column in columns)
-            opened.execute(f'select {cells} from "{file}" as r where {shapes.condition(chosen, file)}')
-            for rule in shapes.rules(chosen, file):
+            cells = ", ".join(chosen.cell(file, column) for column in columns)
+            opened.execute(f'select {cells} from "{file}" as r where {chosen.condition(file)}')
+            for rule in chosen.profile.rules_of(file):
                 opened.execute(f'select * from "{file}" as r where {rule.condition}'.replace("{rows}", f'"{file}"'))
                 assert rule.sentence.endswith(".")
                 assert rule.remedy.endswith(".")
@@ -255,11 +254,11 @@ MISTAKES: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("data", "sentence"), MISTAKES, ids=[sentence for _, sentence in MISTAKES])
 def test_a_mistake_in_a_profile_is_named(data: Any, sentence: str) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(SettingError) as refused:
         profiles.parse("mine", json.dumps(data))
     assert str(refused.value).startswith(f"The profile mine is wrong: {sentence}")
 
 
 def test_a_profile_that_is_no_json_is_named() -> None:
-    with pytest.raises(UsageError, match="The profile mine is no JSON"):
+    with pytest.raises(SettingError, match="The profile mine is no JSON"):
         profiles.parse("mine", "{")

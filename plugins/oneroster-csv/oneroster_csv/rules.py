@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coursera_connect.publishing.binding import VERSIONS
+from oneroster_csv.binding import VERSIONS
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Rule:
     id: str
     sentence: str
     remedy: str
+    """What to do; `{field}` stands for the field, or the file of the zip."""
     refuses: bool = True
     versions: tuple[str, ...] = VERSIONS
     """The versions of OneRoster that have the rule."""
@@ -27,8 +28,8 @@ class Rule:
         return "error" if self.refuses else "warning"
 
 
-_MODEL = "Correct the OneRoster model that makes the field, and run the transforms again."
-_RELOAD = "Run full-reconcile, so that both sides come from the same load."
+AT_SOURCE = "Correct it where the package is made."
+SAME_DATA = "Make the package again, all files from the same data."
 _ZIP = "Make the zip again, with the CSV files alone and at its root."
 _RENAME = "Rename it: {field}."
 _MANIFEST = "Correct manifest.csv."
@@ -84,26 +85,26 @@ _OF_A_FILE = (
 )
 
 _OF_A_HEADER = (
-    Rule("header-missing", "A column of the binding is missing.", _MODEL),
+    Rule("header-missing", "A column of the binding is missing.", AT_SOURCE),
     Rule(
         "header-extra",
         "A column is not in the binding (extensions are named metadata.*, at the far right).",
-        _MODEL,
+        AT_SOURCE,
     ),
-    Rule("header-case", "A column name differs from the binding in case, spaces or invisible characters.", _MODEL),
-    Rule("header-duplicate", "Two columns have the same name, upper and lower case aside.", _MODEL),
-    Rule("header-order", "A column is not at its place in the binding.", _MODEL),
+    Rule("header-case", "A column name differs from the binding in case, spaces or invisible characters.", AT_SOURCE),
+    Rule("header-duplicate", "Two columns have the same name, upper and lower case aside.", AT_SOURCE),
+    Rule("header-order", "A column is not at its place in the binding.", AT_SOURCE),
 )
 
 _OF_A_CELL = (
-    Rule("required", "A required field is blank.", _MODEL),
-    Rule("bulk-blank", "status and dateLastModified must be blank in a bulk file.", _MODEL),
-    Rule("delta-status", "In a delta file, status is active or tobedeleted.", _MODEL),
-    Rule("delta-modified", "In a delta file, dateLastModified is a time in UTC: YYYY-MM-DDThh:mm:ss.mmmZ.", _MODEL),
+    Rule("required", "A required field is blank.", AT_SOURCE),
+    Rule("bulk-blank", "status and dateLastModified must be blank in a bulk file.", AT_SOURCE),
+    Rule("delta-status", "In a delta file, status is active or tobedeleted.", AT_SOURCE),
+    Rule("delta-modified", "In a delta file, dateLastModified is a time in UTC: YYYY-MM-DDThh:mm:ss.mmmZ.", AT_SOURCE),
     Rule(
         "control-character",
         "A field holds a line break or another control character.",
-        "Clean the text in staging.",
+        "Take it out where the package is made.",
     ),
     Rule(
         "string-length",
@@ -111,41 +112,41 @@ _OF_A_CELL = (
         "Shorten it.",
         refuses=False,
     ),
-    Rule("guid", "A GUID has 1 to 255 characters out of A-Z a-z 0-9 . - _ / @.", _MODEL),
-    Rule("vocabulary", "A value is not in the vocabulary, exact in spelling and case.", _MODEL),
-    Rule("boolean", "A boolean is exactly true or false.", _MODEL),
-    Rule("list", "A list has a blank item, or a space around one.", _MODEL),
-    Rule("pairs", "A list of pairs is written {name:value},{name:value}.", _MODEL),
-    Rule("date", "A date is YYYY-MM-DD and a day of the calendar.", _MODEL),
-    Rule("year", "A year is YYYY.", _MODEL),
-    Rule("number", "A number is plain decimal, without an exponent.", _MODEL),
-    Rule("percent", "A weight is a whole number from 0 to 100, without a percent sign.", _MODEL, versions=_NEW),
-    Rule("subjects", "subjects and subjectCodes must have the same number of items.", _MODEL, versions=_NEW),
-    Rule("objective-urn", "A learning objective of the source case is urn:uuid: and a UUID.", _MODEL, versions=_NEW),
+    Rule("guid", "A GUID has 1 to 255 characters out of A-Z a-z 0-9 . - _ / @.", AT_SOURCE),
+    Rule("vocabulary", "A value is not in the vocabulary, exact in spelling and case.", AT_SOURCE),
+    Rule("boolean", "A boolean is exactly true or false.", AT_SOURCE),
+    Rule("list", "A list has a blank item, or a space around one.", AT_SOURCE),
+    Rule("pairs", "A list of pairs is written {name:value},{name:value}.", AT_SOURCE),
+    Rule("date", "A date is YYYY-MM-DD and a day of the calendar.", AT_SOURCE),
+    Rule("year", "A year is YYYY.", AT_SOURCE),
+    Rule("number", "A number is plain decimal, without an exponent.", AT_SOURCE),
+    Rule("percent", "A weight is a whole number from 0 to 100, without a percent sign.", AT_SOURCE, versions=_NEW),
+    Rule("subjects", "subjects and subjectCodes must have the same number of items.", AT_SOURCE, versions=_NEW),
+    Rule("objective-urn", "A learning objective of the source case is urn:uuid: and a UUID.", AT_SOURCE, versions=_NEW),
 )
 
 _OF_A_SET = (
     Rule(
         "package-empty",
         "No file has a row, and a reader would take that for no news.",
-        "Load the organisation first.",
+        "Make the package again, with its rows.",
     ),
     # No reference is broken by it (that would be `reference`): an organisation with members and no enrollments yet.
     Rule(
         "together",
         "A file that readers expect beside the others has no rows, so it is absent.",
-        "Nothing to do if there is nothing of the kind yet; else load all streams.",
+        "Nothing to do if there is nothing of the kind yet; else add it, with its rows.",
         refuses=False,
     ),
-    Rule("id-unique", "A sourcedId occurs twice in a file.", _MODEL),
+    Rule("id-unique", "A sourcedId occurs twice in a file.", AT_SOURCE),
     Rule(
         "id-unique-case",
         "Two sourcedIds differ only in upper and lower case, and readers take them for one.",
-        _MODEL,
+        AT_SOURCE,
     ),
-    Rule("reference", "A reference points at nothing in the package.", _RELOAD),
-    Rule("reference-type", "A reference points at a row of the wrong type.", _MODEL),
-    Rule("parent-loop", "A row is its own parent, at once or over others.", _MODEL),
+    Rule("reference", "A reference points at nothing in the package.", SAME_DATA),
+    Rule("reference-type", "A reference points at a row of the wrong type.", AT_SOURCE),
+    Rule("parent-loop", "A row is its own parent, at once or over others.", AT_SOURCE),
     Rule(
         "parent-dates",
         "A session begins before its parent or ends after it.",
@@ -162,19 +163,21 @@ _OF_A_SET = (
         "A date of an enrollment lies in none of the terms of its class.",
         "Correct the terms or leave it blank.",
     ),
-    Rule("learner-twice", "The same person is enrolled in a class twice in the same role.", _MODEL),
-    Rule("primary-teacher", "primary is true for somebody who is not a teacher.", _MODEL),
+    Rule("learner-twice", "The same person is enrolled in a class twice in the same role.", AT_SOURCE),
+    Rule("primary-teacher", "primary is true for somebody who is not a teacher.", AT_SOURCE),
     Rule("primary-twice", "A class has two primary teachers.", "Let one be primary."),
-    Rule("role-primary", "A user has one primary role in an organisation, no more and no less.", _MODEL, versions=_NEW),
+    Rule(
+        "role-primary", "A user has one primary role in an organisation, no more and no less.", AT_SOURCE, versions=_NEW
+    ),
     Rule(
         "username-unique",
         "Two users have the same username, upper and lower case aside.",
-        _MODEL,
+        AT_SOURCE,
     ),
     Rule(
         "email-shared",
         "Two users have the same e-mail, upper and lower case aside: a reader that matches by it may merge them.",
-        "If it is one person with two accounts, merge them in Coursera.",
+        "If it is one person with two accounts, merge them where the package is made.",
         refuses=False,
     ),
     Rule("score-range", "A score lies outside resultValueMin to resultValueMax of its line item.", "Check the scale."),
@@ -184,7 +187,7 @@ _OF_A_SET = (
         "All scores of a line item are at most 1, some fractions, while the maximum is 100.",
         "Multiply by 100.",
     ),
-    Rule("not-enrolled", "The student of a result is not enrolled in the class of the line item.", _RELOAD),
+    Rule("not-enrolled", "The student of a result is not enrolled in the class of the line item.", SAME_DATA),
 )
 
 RULES = {
@@ -193,19 +196,9 @@ RULES = {
     for rule in group
 }
 
-_ELSEWHERE = {
-    _MODEL: "Correct it where the package is made.",
-    _RELOAD: "Make the package again, all files from the same data.",
-    "Clean the text in staging.": "Take it out where the package is made.",
-    "Load the organisation first.": "Make the package again, with its rows.",
-    "Nothing to do if there is nothing of the kind yet; else load all streams.": "Nothing to do if there is nothing of "
-    "the kind yet; else add it, with its rows.",
-    "If it is one person with two accounts, merge them in Coursera.": "If it is one person with two accounts, merge "
-    "them where the package is made.",
-}
-"""What to do about a package that may be anybody's, in place of what to do about ours."""
-
-
-def remedy(rule: Rule, field: str, *, ours: bool) -> str:
-    """Return what to do about a finding on a field, or a file of the zip, of a package of ours or of anybody."""
-    return (rule.remedy if ours else _ELSEWHERE.get(rule.remedy, rule.remedy)).replace("{field}", field)
+NEEDED = Rule(
+    "reader-needs",
+    "A file without which the reader takes nothing has no rows.",
+    "Make the package again, with its rows.",
+)
+"""What a reader's profile demands of whole files."""

@@ -37,17 +37,18 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
-from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coursera_connect.database.warehouse import digest, literal, matches, once, quoted, replaced
-from coursera_connect.errors import UsageError
-from coursera_connect.publishing import binding as bindings
+from oneroster_csv import binding as bindings
+from oneroster_csv.errors import SettingError
+from oneroster_csv.sql import digest, literal, matches, once, quoted, replaced
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
 
+_SUFFIX = ".json"
 _LONGEST = 255
 _TAIL_DIGITS = 10
 _TAIL = 1 + _TAIL_DIGITS
@@ -171,27 +172,56 @@ class Profile:
         """Whether the reader takes a file."""
         return not self.files or file in self.files
 
+    def rules_of(self, file: str) -> list[ReaderRule]:
+        """Return the reader's rules on the written rows of a file, none for a file it does not take."""
+        return [
+            demand.of(column)
+            for demand in self.rules
+            for of_file, _, column in (attribute.partition(".") for attribute in demand.columns)
+            if of_file in {file, "*"} and self.takes(file)
+        ]
+
 
 def names() -> tuple[str, ...]:
-    """Return the names of all profiles, generic first."""
-    found = sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
+    """Return the names of the profiles that come along, generic first."""
+    found = sorted(entry.name.removesuffix(_SUFFIX) for entry in _folder().iterdir() if entry.name.endswith(_SUFFIX))
     return tuple(sorted(found, key=lambda name: name != "generic"))
 
 
-@cache
 def load(name: str) -> Profile:
-    """Return a profile by its name; a UsageError suggests the nearest one."""
+    """Return a profile by its name, or by the path of a file that ends in .json.
+
+    Raises:
+        SettingError: there is none, and which is nearest; or which word of it is wrong, and why.
+    """
+    if name.endswith(_SUFFIX):
+        return _own(Path(name))
     if name not in names():
-        raise UsageError(f"There is no profile {name}{suggestion(name, names())}: choose one of {', '.join(names())}.")
+        raise SettingError(f"There is no profile {name}{suggestion(name, names())}: choose one of {_listed()}.")
     return parse(name, (_folder() / f"{name}.json").read_text("utf-8"))
 
 
+def _own(path: Path) -> Profile:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingError(
+            f"The profile {path} cannot be read ({reason}): name a JSON file, or one of {_listed()}."
+        ) from error
+    return parse(path.name.removesuffix(_SUFFIX), text)
+
+
+def _listed() -> str:
+    return ", ".join(names())
+
+
 def parse(name: str, text: str) -> Profile:
-    """Return a profile from its JSON; a UsageError says which word of it is wrong, and why."""
+    """Return a profile from its JSON; a SettingError says which word of it is wrong, and why."""
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"The profile {name} is no JSON ({error}).") from error
+        raise SettingError(f"The profile {name} is no JSON ({error}).") from error
     return _Reading(name).profile(data)
 
 
@@ -203,7 +233,7 @@ def suggestion(word: str, words: tuple[str, ...]) -> str:
 
 
 def _folder() -> Traversable:
-    return files("coursera_connect") / "profiles"
+    return files("oneroster_csv") / "profiles"
 
 
 class _Reading:
@@ -240,7 +270,7 @@ class _Reading:
 
     def _must(self, right: bool, where: str, what: str) -> None:
         if not right:
-            raise UsageError(f"The profile {self._name} is wrong: {where or 'it'} {what}.")
+            raise SettingError(f"The profile {self._name} is wrong: {where or 'it'} {what}.")
 
     def _object(self, data: Any, kind: type[Profile | Change | Demand], where: str) -> dict[str, Any]:
         self._must(isinstance(data, dict), where, "must be an object")

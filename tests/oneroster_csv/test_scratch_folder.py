@@ -5,7 +5,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from coursera_connect.database.scratch_folder import scratch_folder
+from oneroster_csv.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DIE = """
 import os, signal
-from coursera_connect.database.scratch_folder import scratch_folder
+from oneroster_csv.scratch_folder import scratch_folder
 held = scratch_folder()
 (held.__enter__() / "rows").write_text("Zoe")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -28,7 +28,7 @@ def test_what_a_killed_process_left_goes_with_the_next_and_what_is_in_use_stays(
     monkeypatch.setattr(tempfile, "tempdir", None)
     (tmp_path / "somebody-else").mkdir()
     assert subprocess.run([sys.executable, "-c", DIE], check=False, timeout=60).returncode == -9
-    (left,) = tmp_path.glob("coursera-connect-*")
+    (left,) = tmp_path.glob("oneroster-csv-*")
     assert (left / "rows").read_text() == "Zoe"
     with scratch_folder() as first:
         assert not left.exists()

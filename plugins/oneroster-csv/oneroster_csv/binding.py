@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from oneroster_csv.sql import quoted
+
 
 @dataclass(frozen=True)
 class Column:
@@ -43,6 +45,11 @@ class Binding:
     together: dict[str, tuple[str, ...]]
     sameLength: dict[str, tuple[str, str]]  # noqa: N815 - spelled as in the data
 
+    def no_rows(self, file: str) -> str:
+        """Return the query that gives the columns of a file and no row."""
+        blank = ", ".join(f"'' as {quoted(column.name)}" for column in self.files[file])
+        return f"select {blank} where false"
+
 
 VERSIONS = ("1.1", "1.2")
 """The versions we have data for, oldest first; 1.2 is 1.2.1, which calls itself 1.2 in the manifest."""
@@ -51,7 +58,7 @@ VERSIONS = ("1.1", "1.2")
 @cache
 def load(version: str = "1.1") -> Binding:
     """Return the binding of a version we have data for."""
-    data = json.loads((files("coursera_connect") / "bindings" / f"oneroster-{version}.json").read_text("utf-8"))
+    data = json.loads((files("oneroster_csv") / "bindings" / f"oneroster-{version}.json").read_text("utf-8"))
     return Binding(
         version=data["version"],
         files={

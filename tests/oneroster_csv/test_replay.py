@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.connect.packages import Package
-from tests.connect.reader import Reader
+from oneroster_csv.replay import Reader
+from tests.oneroster_csv.packages import Package
 
 if TYPE_CHECKING:
     from pathlib import Path

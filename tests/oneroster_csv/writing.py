@@ -1,4 +1,4 @@
-"""Rows as the models make them, in memory, and what a shape makes of them."""
+"""Rows as a system may have them, in memory, and what an output makes of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from coursera_connect.database.warehouse import Warehouse, quoted
-from coursera_connect.publishing import binding as bindings
-from coursera_connect.publishing import shape as shapes
+from oneroster_csv import binding as bindings
+from oneroster_csv import output as outputs
+from oneroster_csv import profile as profiles
+from oneroster_csv.database import Database
+from oneroster_csv.sql import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from coursera_connect.publishing.shape import Shape
+    from oneroster_csv.output import Output
 
 KEY = "a key that only this test knows"
 DISTRICT = "org.Blue_Hills"
@@ -49,14 +51,14 @@ ZOE = {
 }
 
 
-def shape(profile: str = "generic", level: int = 0, *exclude: str, key: str = KEY, version: str = "1.1") -> Shape:
-    return shapes.shape(version, profile, level, key, exclude, DISTRICT)
+def output(profile: str = "generic", level: int = 0, *exclude: str, key: str = KEY, version: str = "1.1") -> Output:
+    return outputs.make(version, profiles.load(profile), level, key, exclude, DISTRICT)
 
 
 @contextmanager
-def connection(shape: Shape) -> Iterator[duckdb.DuckDBPyConnection]:
+def connection(output: Output) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": 1}) as opened:
-        shapes.unlock(shape, Warehouse(opened))
+        output.unlock(Database(opened))
         yield opened
 
 
@@ -76,22 +78,22 @@ def fill(opened: duckdb.DuckDBPyConnection, file: str, rows: list[dict[str, str]
     return names
 
 
-def written(shape: Shape, file: str, *rows: dict[str, str], more: tuple[str, ...] = ()) -> list[dict[str, str]]:
-    """Return the rows as this shape writes them, in the order of their ids."""
-    with connection(shape) as opened:
-        names = shapes.header(shape, file, fill(opened, file, list(rows), *more))
-        cells = ", ".join(f"{shapes.cell(shape, file, name)} as {quoted(name)}" for name in names)
-        query = f'select {cells} from {quoted(file)} as r where {shapes.condition(shape, file)} order by r."sourcedId"'
+def written(output: Output, file: str, *rows: dict[str, str], more: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """Return the rows as an output writes them, in the order of their ids."""
+    with connection(output) as opened:
+        names = output.header(fill(opened, file, list(rows), *more))
+        cells = ", ".join(f"{output.cell(file, name)} as {quoted(name)}" for name in names)
+        query = f'select {cells} from {quoted(file)} as r where {output.condition(file)} order by r."sourcedId"'
         return [dict(zip(names, row, strict=True)) for row in opened.execute(query).fetchall()]
 
 
-def broken(shape: Shape, file: str, *rows: dict[str, str]) -> list[tuple[str, str, int]]:
+def broken(output: Output, file: str, *rows: dict[str, str]) -> list[tuple[str, str, int]]:
     """Return rule, column and number of rows for each rule of the reader that written rows break."""
-    shaped = written(shape, file, *rows)
-    with connection(shape) as opened:
+    shaped = written(output, file, *rows)
+    with connection(output) as opened:
         fill(opened, file, shaped)
         counts = []
-        for rule in shapes.rules(shape, file):
+        for rule in output.profile.rules_of(file):
             query = f"select count(*) from {quoted(file)} as r where {rule.condition}"
             (count,) = opened.execute(query.replace("{rows}", quoted(file))).fetchall()[0]
             counts.append((rule.id, rule.column, count))

@@ -1,0 +1,1 @@
+"""OneRoster CSV packages: read, checked, masked and written."""

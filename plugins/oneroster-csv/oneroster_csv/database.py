@@ -1,0 +1,114 @@
+# ruff: noqa: S608 - every name in a statement is quoted
+"""A DuckDB connection, as the checks and the writer of a package use it: memory does not grow with the rows."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from oneroster_csv.errors import PackageError
+from oneroster_csv.sql import literal, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROWS_AT_ONCE = 10_000
+
+
+class Database:
+    """An open DuckDB connection. What is defined here is temporary; no table of the database is written.
+
+    A `small` one gets one thread: for a few rows, to start more costs more than they save.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, small: bool = False) -> None:
+        self._connection = connection
+        self._small = small
+        if small:
+            connection.execute("set threads = 1")
+
+    def _execute(self, statement: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
+        return self._connection.execute(statement, parameters or [])
+
+    def columns(self, schema: str) -> dict[str, list[str]]:
+        """Return the tables and views of a schema with their columns in order."""
+        tables: dict[str, list[str]] = {}
+        query = (
+            "select table_name, column_name from information_schema.columns "
+            "where table_schema = ? and table_catalog = current_database() order by table_name, ordinal_position"
+        )
+        for table, column in self.rows(query, [schema]):
+            tables.setdefault(table, []).append(column)
+        return tables
+
+    def view(self, name: str, query: str) -> None:
+        """Define a view for the time of this connection."""
+        self._execute(f"create or replace temporary view {quoted(name)} as {query}")
+
+    def remember(self, name: str, value: bytes) -> None:
+        """Keep a value for `keyed_digest` as long as the connection: it stands in no statement, so in no error."""
+        self._connection.execute(f"set variable {name} = ?", [value])
+
+    def table(self, name: str, query: str) -> None:
+        """Keep the rows of a query for the time of this connection."""
+        self._execute(f"create or replace temporary table {quoted(name)} as {query}")
+
+    def define(self, name: str, query: str) -> None:
+        """Define a relation that many queries read: a table in a small database, else a view, which takes no room.
+
+        For a few rows, a query that has to be planned with all of a view's own query takes several times as long.
+        """
+        (self.table if self._small else self.view)(name, query)
+
+    def do(self, statement: str, parameters: list[Any] | None = None) -> None:
+        """Execute a statement that changes tables of this connection."""
+        self._execute(statement, parameters)
+
+    def rows(self, query: str, parameters: list[Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query without holding them all."""
+        for rows in self.blocks(query, parameters):
+            yield from rows
+
+    def blocks(self, query: str, parameters: list[Any] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows of a query in lists of at most `ROWS_AT_ONCE`; one query at a time."""
+        cursor = self._execute(query, parameters)
+        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+            yield rows
+
+    def row(self, query: str) -> tuple[Any, ...]:
+        """Return the only row of a query, such as one of counts."""
+        return next(self.rows(query))
+
+
+class Scratch(Database):
+    """A database in memory that spills to disk, gone when it is closed."""
+
+    def load(self, name: str, columns: list[str], path: Path, counter: str) -> None:
+        """Define the view `name` with the rows of a file that the csv module wrote: no header, every cell quoted.
+
+        All is text, in the order of the file; the column `counter` counts the rows from 1.
+        """
+        types = ", ".join(f"{literal(column)}: 'varchar'" for column in columns)
+        self._connection.execute(
+            f"create or replace temporary table {quoted(f'rows of {name}')} as select * from read_csv("
+            f"{literal(str(path))}, columns = {{{types}}}, header = false, auto_detect = false, "
+            "delim = ',', quote = '\"', escape = '\"', new_line = '\\n')"
+        )
+        cells = ", ".join(f"coalesce({quoted(column)}, '') as {quoted(column)}" for column in columns)
+        self.view(name, f"select {cells}, rowid + 1 as {quoted(counter)} from {quoted(f'rows of {name}')}")
+
+
+@contextmanager
+def scratch(spill: Path, *, small: bool) -> Iterator[Scratch]:
+    """Open an empty database whose memory is bounded; what does not fit spills into a folder."""
+    connection = duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": "256MB"})
+    try:
+        yield Scratch(connection, small=small)
+    except duckdb.Error as error:
+        reason = type(error).__name__
+        raise PackageError(f"The rows could not be checked ({reason}): make room in {spill.parent}.") from error
+    finally:
+        connection.close()

@@ -1,0 +1,103 @@
+"""Writes a package: the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Literal
+
+from oneroster_csv import binding as bindings
+from oneroster_csv.checks import rows_of
+from oneroster_csv.sql import csv_row, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from oneroster_csv.binding import Binding
+    from oneroster_csv.database import Database
+
+DATE = (1980, 1, 1, 0, 0, 0)
+"""Of every file in a package, since the same rows give the same bytes."""
+
+_ZIP64_FROM_ROWS = 2_000_000  # a file above 2 GiB needs it announced; a row is far below 1 kB
+_BEGINNING = 1 << 16
+_MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a file is written: `mode` bulk, delta or absent; its columns in order; its rows as counted."""
+
+    mode: str
+    columns: list[str]
+    rows: int
+
+
+def write(  # noqa: PLR0913, PLR0917 - one value per part of the package
+    handle: IO[bytes],
+    database: Database,
+    binding: Binding,
+    parts: dict[str, Part],
+    source: dict[str, str],
+    quote_all: bool,
+    step: Callable[[str, int], None],
+) -> None:
+    """Write manifest and files of a checked package. `step` is told file and rows after every block."""
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    modes = {file: parts[file].mode if file in parts else "absent" for file in binding.files}
+    properties = {"manifest.version": "1.0", "oneroster.version": binding.version}
+    properties |= {f"file.{file}": mode for file, mode in modes.items()}
+    properties |= {f"source.{name}": value for name, value in source.items() if value}
+    with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
+        with _entry(archive, "manifest", 0) as text:
+            csv.writer(text, quoting=quoting).writerows([("propertyName", "value"), *properties.items()])
+        for file, mode in modes.items():
+            if mode == "absent":
+                continue
+            names = parts[file].columns
+            # RFC 4180: commas, CRLF, quotes at least where needed. No two rows share the sourcedId, the first column.
+            line = csv_row([quoted(name) for name in names], quote_all=quote_all)
+            rows = f"select {line} as line, {quoted(names[0])} as id from {rows_of(file)}"  # noqa: S608 - quoted
+            with _entry(archive, file, parts[file].rows) as text:
+                csv.writer(text, quoting=quoting).writerow(names)
+                for block in database.blocks(f"select line from ({rows}) as r order by id"):  # noqa: S608 - quoted
+                    text.write("".join(f"{line}\r\n" for (line,) in block))
+                    step(file, len(block))
+
+
+@contextmanager
+def _entry(archive: zipfile.ZipFile, file: str, rows: int) -> Iterator[IO[str]]:
+    info = zipfile.ZipInfo(f"{file}.csv", date_time=DATE)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.create_system = 3
+    info.external_attr = 0o100644 << 16
+    with (
+        archive.open(info, "w", force_zip64=rows >= _ZIP64_FROM_ROWS) as raw,
+        io.TextIOWrapper(raw, encoding="utf-8", newline="") as text,
+    ):
+        yield text
+
+
+def is_written_here(path: Path) -> bool:
+    """Whether a file is a package as `write` makes it: a manifest first, and nothing of another time or name."""
+    known = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {_MANIFEST}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if not entries or entries[0].filename != _MANIFEST:
+                return False
+            if any(entry.filename not in known or entry.date_time != DATE for entry in entries):
+                return False
+            with archive.open(_MANIFEST) as manifest:
+                text = manifest.read(_BEGINNING).decode("utf-8")
+                rows = list(csv.reader(io.StringIO(text, newline="")))
+    except (OSError, ValueError, EOFError, RuntimeError, csv.Error, zipfile.BadZipFile, zlib.error):
+        return False
+    return rows[:1] == [["propertyName", "value"]] and {"manifest.version", "oneroster.version"} <= {
+        row[0] for row in rows if row
+    }
