@@ -20,6 +20,9 @@ exclude_patterns = [".*", "build", "output", "environments", "tests", "transform
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 
+smartquotes = False
+highlight_language = "none"
+
 html_theme = "furo"
 html_title = "Coursera Connect"
 html_extra_path = ["site"]

@@ -180,6 +180,13 @@ def test_every_page_is_once_in_the_menu_of_the_site() -> None:
     assert sorted(listed) == sorted(set(PAGES) - {"docs/index.md"})
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_the_lines_of_a_page_are_wrapped(page: str) -> None:
+    """Tables, code and pictures cannot be wrapped."""
+    prose = re.sub(r"^ *```.*?^ *```$|^(?:\||    |!\[).*?$", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 120] == []
+
+
 def test_the_page_for_administrators_explains_every_sentence_of_the_report() -> None:
     found = set()
     for node in ast.walk(ast.parse(Path(report_words.__file__).read_text(encoding="utf-8"))):
