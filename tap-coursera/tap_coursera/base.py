@@ -73,9 +73,10 @@ class Brought:
         )
 
 
-def belongs(named: object, program: str) -> bool:
-    """Whether a row that names this program, or none, is one of a program's."""
-    return named == program or not isinstance(named, str) or not named
+def belongs(raw: Raw, program: object, name: str = "programId") -> bool:
+    """Whether a row names this program in that field, or names none; a text that had to be repaired is no name."""
+    named = raw.get(name)
+    return named == program or not isinstance(named, str) or not named or name in getattr(raw, "repaired", ())
 
 
 class CourseraStream(Stream):
@@ -118,6 +119,8 @@ class CourseraStream(Stream):
         """In the programs that were read before."""
         self.incomplete = False
         """Whether rows may be missing although the run goes on, so that nothing may count as gone."""
+        self.is_unsure = False
+        """Whether all rows are there, and nobody can tell which of those of before they are."""
         self.as_of: int | None = None
         """How old the report is that is being read (epoch milliseconds), if there is one that tells."""
         self.reader = RowReader(self.name, self.schema, self.known_elsewhere, self.replication_key)
@@ -172,7 +175,7 @@ class CourseraStream(Stream):
         seen = Seen()
         for raw in read(listings, seen):
             # A server that ignores the filter shows rows of other programs, too.
-            if not context or belongs(raw.get(self.program_field), context["program_id"]):
+            if not context or belongs(raw, context["program_id"], self.program_field):
                 yield raw
         self.brought.outranked += len(seen.rivals)
 
@@ -224,7 +227,8 @@ class CourseraStream(Stream):
         wanted = bool(self.config.get("emit_activate_version_messages")) and self.replication_method == "FULL_TABLE"
         brought = self._brought_before
         # Where no row could be told from others, it is not sure that anybody is gone.
-        return wanted and not self.incomplete and (brought.rows > 0 or not brought.left_out)
+        is_whole = not self.incomplete and not self.is_unsure
+        return wanted and is_whole and (brought.rows > 0 or not brought.left_out)
 
     @cached_property
     def _version(self) -> int:

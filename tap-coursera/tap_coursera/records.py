@@ -226,11 +226,12 @@ class RowReader:
         for columns, around in ((self._outer, outer), (self._own, raw)):
             if around is None:
                 continue
-            repaired = getattr(around, "repaired", ())
+            repaired, replaced = (getattr(around, name, ()) for name in ("repaired", "replaced"))
             for name, source, _, convert in columns:
                 value, wrong = around.get(source), _Wrong()
                 row[name] = None if value is None else convert(value, wrong)
-                problems += [f"{name}:type"] * wrong.told + [f"{name}:text"] * (source in repaired)
+                problems += [f"{name}:type"] * (wrong.told or source in replaced)
+                problems += [f"{name}:text"] * (source in repaired)
         if self._newest is not None:
             name, of_outer = self._newest
             latest = self.moment(outer if of_outer and outer is not None else raw)

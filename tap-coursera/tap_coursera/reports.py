@@ -118,7 +118,7 @@ class EnrollmentReport:
         """All rows of a program, or those touched at or after a time (epoch milliseconds); each once."""
         for raw in self._dated(self.listings(program, since)):
             # A server that ignores the filter shows rows of other programs, too.
-            if belongs(raw.get("programId"), program):
+            if belongs(raw, program):
                 yield raw
 
     def touched(self, program: str, since: int) -> Iterator[Raw]:

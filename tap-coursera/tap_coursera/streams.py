@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from typing_extensions import override
 
 from tap_coursera.base import SECOND, CourseraStream, IncrementalStream
 from tap_coursera.errors import TapError, unknown_programs
 from tap_coursera.records import objects
+from tap_coursera.texts import OddRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,8 +38,15 @@ class Users(CourseraStream):
     primary_keys = ("id",)
 
 
+KNOWN = "program_ids"
+"""In the state of the programs: those of the last run."""
+
+
 class Programs(CourseraStream):
-    """Active learning programs; only those of the setting `program_ids` where it names some."""
+    """Active learning programs; only those of the setting `program_ids` where it names some.
+
+    A program whose row has an odd `id` for a night is asked for under the id that the run before has read.
+    """
 
     name = "programs"
     path = "/programs"
@@ -50,18 +58,46 @@ class Programs(CourseraStream):
         super().__init__(tap)
         self.names: dict[str, str | None] = {}
         """Of the programs of this run, by id."""
+        self.shown_as: dict[str, object] = {}
+        """Programs whose rows have another id in this run, and which."""
 
     @override
     def raw_rows(self, context: Context | None) -> Iterator[Raw]:
         wanted = set(self.config.get("program_ids") or [])
-        listed = list(super().raw_rows(context))
-        rows = [self.reader.read(raw) for raw in listed]
-        names = {row["id"]: row["name"] for row in rows if row["id"]}
+        state = self.get_context_state(None)
+        listed = self._recognised(list(super().raw_rows(context)), state.get(KNOWN), wanted)
+        names = {raw["id"]: self.reader.read(raw)["name"] for raw in listed if raw["id"]}
         if missing := wanted - names.keys():
             raise TapError(unknown_programs(missing))
         self.names = {program: name for program, name in names.items() if not wanted or program in wanted}
         self._coursera.forget_other_programs(self.names.keys())
-        yield from (raw for raw, row in zip(listed, rows, strict=True) if not row["id"] or row["id"] in self.names)
+        state[KNOWN] = list(self.names)
+        yield from (raw for raw in listed if not raw["id"] or raw["id"] in self.names)
+
+    def _recognised(self, listed: list[Raw], before: list[str] | None, wanted: set[str]) -> list[Raw]:
+        """The rows, each with an id to ask with: of before where it is odd now, and null where nobody knows it.
+
+        A program of before that is not listed is asked for alone: the row that answers is its own, whatever id it has.
+        """
+        known = dict.fromkeys([*(before or ()), *sorted(wanted)])
+        strange = [raw for raw in listed if not _id(raw) or (before is not None and _id(raw) not in known)]
+        shown = set(map(_id, listed))
+        found: list[Raw] = []
+        for program in [one for one in known if one not in shown] if strange else ():
+            answer = list(self.listing(None, {"ids": program}).rows())
+            if len(answer) == 1 and _id(answer[0]) not in known:
+                found.append(_with_id(answer[0], program))
+                self.shown_as[program] = answer[0].get("id")
+                strange.remove(next((raw for raw in strange if _id(raw) == _id(answer[0])), strange[0]))
+            if not strange:
+                break
+        nameless = [raw for raw in strange if not _id(raw)]
+        if nameless and before is None:
+            for stream in (self, *self.child_streams):
+                if isinstance(stream, CourseraStream):
+                    stream.is_unsure = True
+        usual = [raw for raw in listed if _id(raw) in known or (_id(raw) and (before is None or raw in strange))]
+        return [*usual, *found, *(_with_id(raw, None) for raw in nameless)]
 
     def contexts(self) -> list[Context]:
         """Of the programs of this run, in their order, once they are known."""
@@ -70,6 +106,20 @@ class Programs(CourseraStream):
     @override
     def get_child_context(self, record: Record, context: Context | None) -> Context:
         return {"program_id": record["id"]}
+
+
+def _id(raw: Raw) -> str:
+    """The id of a row as it can be asked with; blank where it cannot."""
+    program = raw.get("id")
+    is_text = isinstance(program, str) and not program.isspace() and "id" not in getattr(raw, "repaired", ())
+    return str(program) if is_text else ""
+
+
+def _with_id(raw: Raw, program: str | None) -> Raw:
+    """The row with this id in place of one that cannot be used."""
+    row = OddRow(cast("dict[str, Any]", raw), id=program)
+    row.repaired, row.replaced = getattr(raw, "repaired", row.repaired) - {"id"}, frozenset({"id"})
+    return row
 
 
 class ProgramContents(CourseraStream):
@@ -82,6 +132,12 @@ class ProgramContents(CourseraStream):
     primary_keys = ("program_id", "content_type", "content_id")
     known_elsewhere = frozenset({"id"})
     program_field = "id"
+
+    @override
+    def read(self, listings: Iterable[Listing], context: Context | None) -> Iterator[Raw]:
+        shown_as = cast("Programs", self._coursera.streams[Programs.name]).shown_as
+        program = dict(context or {}).get("program_id", "")
+        return super().read(listings, {"program_id": shown_as.get(program, program)})
 
     @override
     def rows(self, raw: Raw, context: Context | None) -> Iterator[Record]:

@@ -47,6 +47,8 @@ class OddRow(dict[str, Any]):
 
     repaired: frozenset[str] = frozenset()
     """The fields in which a text was, at whatever depth."""
+    replaced: frozenset[str] = frozenset()
+    """The fields whose value could not be used, and has another one in its place."""
 
 
 def row(value: Any) -> OddRow:

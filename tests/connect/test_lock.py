@@ -145,19 +145,3 @@ def test_who_waits_for_the_lock_of_a_job_that_is_gone_takes_none(folder: Path) -
         assert "meltano run first" in second.says()
         second.process.kill()
         assert second.end()[1] == "Error: The job that wanted the lock is gone: run it again.\n"
-
-
-def test_a_mapping_file_that_dbt_could_not_read_ends_the_job_in_one_sentence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mapping = folder / "mapping"
-    mapping.mkdir()
-    monkeypatch.setenv("CONNECT_MAPPING", str(mapping))
-    monkeypatch.delenv("MELTANO_ENVIRONMENT", raising=False)
-    for said, code in (("Müller,", 0), ("\ufeffMüller,", 0)):
-        (mapping / "excluded_people.csv").write_text(f"learner,reason\n{said}\n", "utf-8")
-        assert Job(folder, f"good{len(said)}", 1, (), False).end() == (code, "")
-    path = mapping / "excluded_people.csv"
-    path.write_bytes("learner,reason\nMüller,\n".encode("latin-1"))
-    sentence = f"Error: {path}, line 2: this is not UTF-8 text: save the file again as `CSV UTF-8`.\n"
-    assert Job(folder, "bad", 1, (), False).end() == (2, sentence)

@@ -139,6 +139,11 @@ def test_a_good_run_ends_with_one_screen_and_stands_in_the_journal(desk: Desk) -
             ["quality", "run grade-sync"],
         ),
         (
+            [*LOADED, said("dbt", "Error: terms.csv, line 2: this is not UTF-8 text: save it again."),
+             end(2, success=False, err="`dbt build` failed with exit code: 1")],
+            "dbt:build", "terms.csv, line 2: this is not UTF-8 text: save it again.", ["quality", "run grade-sync"],
+        ),
+        (
             [*LOADED, *BUILT, said("connect", "Error: Another publish is running."),
              end(3, success=False, err="`connect publish` failed with exit code: 4")],
             "connect:publish", "Another publish is running.", ["run grade-sync"],

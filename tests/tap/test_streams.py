@@ -316,7 +316,8 @@ def test_state_has_bookmarks_for_incremental_streams_only_and_tells_of_nobody(
 ) -> None:
     output = read_tap(sandbox.tap_config)
     bookmarks = output.state["bookmarks"]
-    assert {name for name, bookmark in bookmarks.items() if bookmark} == {*INCREMENTAL, "stream_reads"}
+    assert {name for name, bookmark in bookmarks.items() if bookmark} == {*INCREMENTAL, "programs", "stream_reads"}
+    assert set(bookmarks["programs"]["program_ids"]) == {program["id"] for program in output.records("programs")}
     assert bookmarks["stream_reads"].keys() == {"clocks"}
     assert {len(bookmarks[name]["partitions"]) for name in REPORTS} == {len(output.records("programs"))}
     text = str(output.state)

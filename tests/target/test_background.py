@@ -215,6 +215,7 @@ def test_a_merge_that_is_stopped_ends_at_once_and_leaves_nothing(tmp_path: Path)
         background.wait()
     assert time.monotonic() - begun_at < 20
     database.close()
+    database.stop()  # a signal that comes late
     assert not list(tmp_path.glob("*loading*"))
     with pytest.raises(LoadError):
         database.take_turn()

@@ -77,11 +77,10 @@ NO_OBJECT = "Line 2 of the input: record of the RECORD message of stream s is no
     [
         ([SCHEMA, b'{"type": "RECORD", "secret'], "Line 2 of the input is not valid JSON: run the tap alone"),
         ([b'"secret"'], "Line 1 of the input is not a JSON object"),
-        ([b""], "Line 1 of the input is not valid JSON"),
         ([b'\xff{"secret"}'], "Line 1 of the input is not valid JSON"),
         ([{"secret": 1}], "A Singer message lacks type: the tap does not follow the Singer spec."),
         ([{"type": "SECRET"}], "Line 1 of the input is a message of a type that is not RECORD, SCHEMA"),
-        ([{"type": "RECORD", "record": {"a": "secret"}}], "A RECORD message lacks stream"),
+        ([{"type": "RECORD", "record": {"a": "secret"}}], "A message of type RECORD lacks stream"),
         (
             [{"type": "RECORD", "stream": "s", "record": {"a": "secret"}}],
             "A record for stream 's' was encountered before",

@@ -243,3 +243,8 @@ def test_a_batch_larger_than_one_of_duckdbs_row_groups_keeps_order_and_the_last_
     assert loader.rows("SELECT count(*), count(DISTINCT id), min(v), max(v), sum(v) FROM s") == [
         (130_000, 130_000, 120_000, 249_999, sum(range(120_000, 250_000)))
     ]
+
+
+def test_blank_lines_between_messages_count_for_nothing(loader: Loader) -> None:
+    loader(b"", loader.schema("s", {"id": "integer"}), b"  ", loader.record("s", {"id": 1}), b"\r", b"")
+    assert loader.rows("SELECT id FROM s") == [(1,)]

@@ -50,7 +50,10 @@ def test_each_example_has_its_outcome_and_repairs_are_counted(
         manifest = {"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl"}, "manifest": [str(file)]}
         loader(announced, manifest)
     assert loaded(loader) == WANTED
-    assert f"Stream s: {3 * ODD} texts repaired" in caplog.text
+    assert (
+        f"Stream s: texts repaired, since they had control characters, lone surrogates or the like: {3 * ODD}"
+        in caplog.text
+    )
 
 
 def raw(row: bytes) -> bytes:
@@ -81,8 +84,10 @@ def test_a_byte_that_is_no_text_and_a_number_that_is_none_harm_only_their_value(
         records = [b'{"type":"RECORD","stream":"s","record":' + row + b"}" for row, _ in ODD_VALUES]
         loader(announced, *records, validate_records=way == "plain")
     assert loader.rows("SELECT t, n, j FROM s ORDER BY id") == [values for _, values in ODD_VALUES]
-    assert "Stream s: 2 texts repaired" in caplog.text
-    assert caplog.text.count("Stream s: 4 values that are no number (NaN, Infinity) are null") == 1
+    assert (
+        "Stream s: texts repaired, since they had control characters, lone surrogates or the like: 2\n" in caplog.text
+    )
+    assert caplog.text.count("Stream s: values that are no number (NaN, Infinity), so they are null: 4\n") == 1
 
 
 def test_a_parquet_file_is_held_to_the_same_rule(loader: Loader, tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from coursera_connect.deciding import items, mapping, mapping_match
 from tests.transform.college import content, enrolled, item, member, offers, program, user
-from tests.transform.warehouse import MAPPING
+from tests.transform.warehouse import MAPPING, executable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -348,3 +349,20 @@ def test_the_build_and_connect_find_the_same_lines_without_effect(
         assert all(0 < wrong[name] < lines[name] for name in MAPPING), (wrong, lines)
     else:
         assert {name for name, number in wrong.items() if number} == {"terms"}
+
+
+def test_what_starts_dbt_names_the_mapping_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    mapping_files = tmp_path / "environments" / "prod" / "mapping"
+    mapping_files.mkdir(parents=True)
+    (mapping_files / "terms.csv").write_text(f"\ufeff{TERMS}\nMüller", "utf-8")
+    path = mapping_files / "sections.csv"
+    path.write_bytes(f"{SECTIONS}\nP,C,s,Müller,ann\n".encode("latin-1"))
+    done = subprocess.run(
+        [executable().with_name("dbt-private"), "build"],
+        env={"DBT_PROJECT_DIR": str(tmp_path / "transform"), "MELTANO_ENVIRONMENT": "prod"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == f"Error: {path}, line 2: this is not UTF-8 text: save the file again as `CSV UTF-8`.\n"
+    assert (done.stdout, done.returncode) == ("", 1)

@@ -49,7 +49,7 @@ MAPPING = {name.removesuffix(".csv"): ",".join(columns(name.removesuffix(".csv")
 Row = dict[str, Any]
 
 
-def _executable() -> Path:
+def executable() -> Path:
     """Where dbt is: DBT_EXECUTABLE, else Meltano's own venv, else the path."""
     named = os.environ.get("DBT_EXECUTABLE")
     venvs = [REPOSITORY / ".meltano" / kind / "dbt" / "venv" / "bin" / "dbt" for kind in ("utilities", "transformers")]
@@ -69,7 +69,7 @@ class Dbt:
         self.mapping = home / "environments" / "sandbox" / "mapping"
         self.mapping.mkdir(parents=True)
         shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("target", "logs"))
-        python = _executable().resolve().with_name("python")
+        python = executable().resolve().with_name("python")
         server = Path(__file__).with_name("dbt_server.py")
         self._process = subprocess.Popen([python, server], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

@@ -31,6 +31,8 @@ _EXACT = {
     DATE: "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]00:00(:00([.]0+)?)?(Z|[+]00:?00)?)?",
     TIME: "[0-9:.]+(Z|[+]00:?00)?",
 }
+# An offset of 24 hours or more, or of 60 minutes or more in its hour, with which DuckDB would go on reckoning.
+_NO_ZONE = ":[0-9.]+[+-](?:(?:2[4-9]|[3-9][0-9])(?::?[0-9]{2})?|[0-9]{2}:?[6-9][0-9])$"
 
 _encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 
@@ -64,7 +66,11 @@ class Column:
         if decimal := _DECIMAL.fullmatch(held_as):
             digits = f"length(rtrim(split_part({raw}, '.', 2), '0')) > {decimal[2]}"
             return f"({cast} IS NULL OR {digits} OR contains(lower({raw}), 'e'))"
-        if held_as in {DOUBLE, TIMESTAMPTZ}:
+        if held_as == TIMESTAMPTZ:
+            usual = f"ends_with({raw}, 'Z') OR ends_with({raw}, '+00:00')"  # to look for a pattern takes far longer
+            zone = f"NOT ({usual}) AND regexp_matches({raw}, '{_NO_ZONE}')"
+            return f"({cast} IS NULL OR NOT isfinite({cast}) OR ({zone}))"
+        if held_as == DOUBLE:
             return f"({cast} IS NULL OR NOT isfinite({cast}))"
         pattern = _EXACT.get(held_as)
         return f"({cast} IS NULL OR NOT regexp_full_match({raw}, '{pattern}'))" if pattern else None

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -113,7 +113,8 @@ class Database:
     def stop(self) -> None:
         """Let a job in the background end at once, with nothing of its transaction in the file; callable any time."""
         self._stopped = True
-        self._connection.interrupt()
+        with suppress(duckdb.ConnectionException):  # the file is closed already
+            self._connection.interrupt()
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""

@@ -146,6 +146,8 @@ class MessageReader(GenericSingerReader[bytes]):
             self._line += 1
             if self._line == 1:
                 line = line.removeprefix(BOM)
+            if line.isspace():
+                continue
             if lane is not None:
                 if lane.take(line):
                     self._on_the_lane += 1
@@ -173,8 +175,8 @@ class MessageReader(GenericSingerReader[bytes]):
     def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
         if missing := sorted(requires - line_dict.keys()):
             kind = line_dict.get("type")
-            name = kind if kind in set(SingerMessageType) else "Singer"
-            raise LoadError(f"A {name} message lacks {', '.join(missing)}: the tap does not follow the Singer spec.")
+            name = f"message of type {kind}" if kind in set(SingerMessageType) else "Singer message"
+            raise LoadError(f"A {name} lacks {', '.join(missing)}: the tap does not follow the Singer spec.")
 
     @override
     def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:

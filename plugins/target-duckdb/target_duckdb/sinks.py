@@ -187,7 +187,7 @@ class DuckDBSink(BatchSink):
         hard = bool(self.config["hard_delete"])
         if rows := self._table.activate(new_version, hard=hard):
             what = "deleted" if hard else "marked deleted"
-            self.logger.info("Stream %s: %d rows of other versions %s", self.stream_name, rows, what)
+            self.logger.info("Stream %s: rows of other versions %s: %d", self.stream_name, what, rows)
 
     @override
     def clean_up(self) -> None:

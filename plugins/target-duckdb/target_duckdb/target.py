@@ -314,11 +314,15 @@ class TargetDuckDB(Target):
         for stream, texts in self.repairs.counted.items():
             if texts:
                 self.logger.warning(
-                    "Stream %s: %d texts repaired: control characters, lone surrogates or the like", stream, texts
+                    "Stream %s: texts repaired, since they had control characters, lone surrogates or the like: %d",
+                    stream,
+                    texts,
                 )
         for stream, numbers in self.repairs.no_numbers.items():
             if numbers:
-                self.logger.warning("Stream %s: %d values that are no number (NaN, Infinity) are null", stream, numbers)
+                self.logger.warning(
+                    "Stream %s: values that are no number (NaN, Infinity), so they are null: %d", stream, numbers
+                )
         if "database" in self.__dict__:
             self.database.close()
 

@@ -12,7 +12,6 @@ import click
 from coursera_connect import meltano
 from coursera_connect.commands import options
 from coursera_connect.commands.running import ended, refuse_demo
-from coursera_connect.deciding import mapping as files
 from coursera_connect.deciding import old_places
 from coursera_connect.errors import ConnectError
 from coursera_connect.jobs import ending, journal, watching
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 @click.command(short_help="Let the job that begins with it run alone.")
 @options.together(
     options.package,
-    options.mapping,
     options.setting(
         "--lock-wait",
         env="CONNECT_LOCK_WAIT",
@@ -36,14 +34,13 @@ if TYPE_CHECKING:
         help="Seconds to wait for another job.",
     ),
 )
-def lock(package: Path, mapping: Path, lock_wait: float) -> None:
+def lock(package: Path, lock_wait: float) -> None:
     """Wait until no other job is at work, and keep others waiting until the job that called this is gone.
 
     The first step of each job of meltano.yml. The lock is a file beside the package, so one for each environment. Who
     dies loses it, and steps that outlive their job keep it till they end. Runs that Meltano still takes for running
     although they were killed are noted as failed, so that it does not refuse the next. The run has an entry in the
-    journal beside the package from now on, which ends with it, however that happens. A mapping file that is not in
-    UTF-8 ends the job here, since dbt would end at it without saying which file it is.
+    journal beside the package from now on, which ends with it, however that happens.
 
     \b
     Example, a job of your own in meltano.yml:
@@ -51,7 +48,7 @@ def lock(package: Path, mapping: Path, lock_wait: float) -> None:
 
     \b
     Exit codes: 0 the job has the lock
-                2 an option is wrong, or a mapping file is not in UTF-8
+                2 an option is wrong
                 3 another job had it all the time; who, stands in the message
                 4 the file beside the package cannot be written
                 7 choices of this environment are still where an earlier release kept them
@@ -66,7 +63,6 @@ def lock(package: Path, mapping: Path, lock_wait: float) -> None:
     try:
         entry = (str(journal.place(package)), run) if run else ()
         old_places.refuse_now()
-        files.readable(mapping)
         job_lock.take(package.with_name(job_lock.LOCK), me, lock_wait, say, entry)
     except ConnectError as error:
         if run and not watching.watcher()[0]:

@@ -229,31 +229,10 @@ def read(folder: Path, name: str) -> Content:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Content(path, digest, (), (_not_utf_8(path, raw, error),))
+        line = raw[: error.start].count(b"\n") + 1
+        wrong = Problem(path.name, line, "this is not UTF-8 text: save the file again as `CSV UTF-8`.")
+        return Content(path, digest, (), (wrong,))
     return _parsed(path, digest, text, _KINDS[name])
-
-
-def readable(folder: Path) -> None:
-    """Look at the encoding of all mapping files: dbt itself ends at a wrong one, before it can say a sentence.
-
-    Raises:
-        UsageError: naming the first file that is not in UTF-8.
-    """
-    for path in sorted(folder.rglob("*.csv")):
-        try:
-            raw = path.read_bytes()
-        except OSError:
-            continue  # dbt says so itself
-        try:
-            raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            wrong = _not_utf_8(path, raw, error)
-            raise UsageError(f"{path}, line {wrong.line}: {wrong.sentence}") from None
-
-
-def _not_utf_8(path: Path, raw: bytes, error: UnicodeDecodeError) -> Problem:
-    line = raw[: error.start].count(b"\n") + 1
-    return Problem(path.name, line, "this is not UTF-8 text: save the file again as `CSV UTF-8`.")
 
 
 def sound(folder: Path, name: str) -> Content:

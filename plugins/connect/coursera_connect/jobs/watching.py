@@ -128,7 +128,8 @@ class _Seen:
         lines = list(self.lines[part])
         if part == "dbt":
             told = [found[1].strip() for line in lines if (found := _OF_DBT.search(line.text))]
-            return f"{'; '.join(told[:2])}." if told else f"{self.why}."
+            own = [found[1] for line in lines if (found := _SENTENCE.search(line.text))]  # of what starts dbt
+            return f"{'; '.join(told[:2]) or self.why}." if told or not own else one_line(own[-1])
         told = [sentence for line in lines if (sentence := line.sentence)]
         if told:
             return one_line(told[-1])
