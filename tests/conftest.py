@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest files first, so that both workers end together.
     items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+    for item in items:
+        if item.get_closest_marker("slow"):  # also on a machine with more to do
+            item.add_marker(pytest.mark.timeout(3600))
 
 
 @pytest.fixture

@@ -302,7 +302,6 @@ def ids(files: Files) -> dict[str, set[str]]:
 
 @pytest.mark.slow
 @pytest.mark.pipeline
-@pytest.mark.timeout(3600)
 def test_many_more_odd_values_harm_no_other_row_and_are_named(nights: Nights, tmp_path: Path) -> None:
     random = Random(SEED)
     rounds = Rounds(tmp_path, nights, programs=30, days=3)

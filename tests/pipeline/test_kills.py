@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.pipeline.project import Project
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 PHASES = ("lock", "load", "dbt", "publish")
 KILLS = {"lock": 2, "load": 13, "dbt": 3, "publish": 2}
