@@ -187,6 +187,20 @@ def test_the_lines_of_a_page_are_wrapped(page: str) -> None:
     assert [line for line in prose.splitlines() if len(line) > 120] == []
 
 
+def test_every_file_that_the_map_of_the_code_names_is_there() -> None:
+    page = PAGES["docs/developers.md"]
+    for row in table("docs/developers.md", "Where a rule is"):
+        for name in re.findall(r"`([\w./*-]+\.(?:py|sql|json|yml|md))`", row[1]):
+            found = [
+                path for part in ("tap-coursera", "plugins", "transform") for path in (ROOT / part).glob(f"**/{name}")
+            ]
+            assert found or (ROOT / name).is_file(), f"there is no {name}"
+    for part, modules in re.findall(r"^### ([\w/-]+)\n(.*?)(?=^##)", page, flags=re.MULTILINE | re.DOTALL):
+        for name in re.findall(r"`([\w/*.-]+)`", "".join(re.findall(r"^(?:- |  ).*\n", modules, flags=re.MULTILINE))):
+            found = [*(ROOT / part).glob(f"**/{name.rstrip('/')}"), *(ROOT / part).glob(f"**/{name}.py")]
+            assert found, f"{part} has no {name}"
+
+
 def test_the_page_for_administrators_explains_every_sentence_of_the_report() -> None:
     found = set()
     for node in ast.walk(ast.parse(Path(report_words.__file__).read_text(encoding="utf-8"))):
