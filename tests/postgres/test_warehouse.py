@@ -296,3 +296,25 @@ def test_a_database_that_sorts_or_folds_in_its_own_way_stops_the_transforms(
     done = dbt.run(("run", "--select", "stg_coursera__users"), tmp_path / "none", {}, chosen)
     assert done.returncode != 0
     assert "create another one as docs/postgresql.md says" in " ".join(done.output.split()), done.output
+
+
+def test_a_build_aside_has_schemas_of_its_own_with_what_models_remember_and_leaves_none() -> None:
+    with psycopg.connect(autocommit=True) as server:
+        server.execute("create schema if not exists connect; create table connect.memory as select 1 as one")
+        server.execute("create schema made; create table made.t as select 1 as number, 0 as old")
+        server.execute("create schema connect_aside_of_a_killed_one; create table connect_aside_of_a_killed_one.t ()")
+        with postgres.room_aside(Server(), 5) as place:
+            server.execute(f"create schema {place.aside}made; create table {place.aside}made.t as select 2 as number")
+            server.execute(f"insert into {place.aside}connect.memory values (2)")
+            with warehouse.opened(place) as opened, opened.steady("made", "connect"):
+                assert opened.columns("made") == {"t": ["number"]}
+                assert opened.row("select number from made.t") == (2,)
+                assert opened.row("select count(*) from connect.memory") == (2,)
+            with warehouse.opened(Server()) as opened:
+                assert opened.row("select number, old from made.t") == (1, 0)
+            with pytest.raises(DatabaseError, match="is in use by connect"), postgres.room_aside(Server(), 0):
+                pass
+        assert server.execute("select count(*) from connect.memory").fetchone() == (1,)
+        left = server.execute("select nspname from pg_namespace where nspname like 'connect_aside%'").fetchall()
+        server.execute("drop schema made cascade; drop table connect.memory")
+    assert left == []

@@ -5,15 +5,16 @@
 -#}
 {% macro mark_build(ended) %}
   {%- if execute and flags.WHICH != "test" -%}
+    {%- set schema = generate_schema_name("connect", none) -%}
     {%- if ended -%}
       {#- Of two runs at once in one PostgreSQL, the one that ends last may have replaced tables of the other. -#}
-      update connect.build set
+      update {{ schema }}.build set
         is_complete = build_id = '{{ invocation_id }}' and {{ all_is_made(results) }},
         ended_at = {{ utc_text("current_timestamp") }};
     {%- else -%}
-      create schema if not exists connect;
-      drop table if exists connect.build;
-      create table connect.build as
+      create schema if not exists {{ schema }};
+      drop table if exists {{ schema }}.build;
+      create table {{ schema }}.build as
       select
         '{{ invocation_id }}' as build_id,
         false as is_complete,

@@ -1,6 +1,7 @@
-"""The tables as a build of now would make them: those that are there, or those of a build in a copy of the DuckDB file.
+"""The tables as a build of now would make them: those that are there, or those of a build aside.
 
-The copy is private and gone afterwards, so nothing that is shown of it is in effect before the next real build.
+That is in a private copy of the DuckDB file, or in schemas of its own in PostgreSQL. It is gone afterwards, so nothing
+that is shown of it is in effect before the next real build.
 """
 
 from __future__ import annotations
@@ -73,15 +74,11 @@ def up_to_date(
         yield location, ""
         return
     as_built = f"{_since(changed)} This shows the tables of that build, without the changes. {_remedy()}"
-    if isinstance(location, warehouse.Server):
-        yield location, as_built
-        return
-    with scratch_folder() as private:
-        copy = private / "warehouse.duckdb"
-        duckdb_file.copy(location, copy, wait)
+    with scratch_folder() as private, _room(location, private, wait) as place:
+        where = place.aside if isinstance(place, warehouse.Server) else str(place)
         target, logs = (str(private / name) for name in ("target", "logs"))
         done = meltano.started(
-            "invoke", "dbt:build", CONNECT_BUILD_ASIDE=str(copy), DBT_TARGET_PATH=target, DBT_LOG_PATH=logs
+            "invoke", "dbt:build", CONNECT_BUILD_ASIDE=where, DBT_TARGET_PATH=target, DBT_LOG_PATH=logs
         )
         if done is None:
             yield location, as_built
@@ -89,4 +86,18 @@ def up_to_date(
             see = meltano.printed("meltano run dbt:build")
             raise DatabaseError(f"{_since(changed)} A dbt:build with that fails; to see why: {see}")
         else:
-            yield copy, f"{_since(changed)} This shows what a build of now would make, from a copy. {_remedy()}"
+            yield place, f"{_since(changed)} This shows what a build of now would make, from a copy. {_remedy()}"
+
+
+@contextmanager
+def _room(location: Location, private: Path, wait: float) -> Iterator[Location]:
+    """Give the place of a copy in which dbt can build."""
+    if isinstance(location, warehouse.Server):
+        from coursera_connect.database import postgres  # noqa: PLC0415 - who has a file does without the client
+
+        with postgres.room_aside(location, wait) as room:
+            yield room
+        return
+    copy = private / "warehouse.duckdb"
+    duckdb_file.copy(location, copy, wait)
+    yield copy

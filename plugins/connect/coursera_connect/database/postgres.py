@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 _LOCK = 0x6C6564676572  # "ledger": whoever writes it holds this advisory lock of the database
 
+_LOCK_ASIDE = 0x6173696465  # "aside": whoever builds aside
+_ASIDE = "connect_aside_"
+"""What the names of the schemas of a build aside begin with."""
+
 _CONNECT_SECONDS = 10
 _LONGEST_NAME = 63
 _UNREACHABLE = ("08", "28", "3D", "57")
@@ -46,6 +50,12 @@ _TABLES = """
         a.attnum > 0 and not a.attisdropped
         and n.nspname not in ('information_schema', 'pg_catalog', 'pg_toast') and n.nspname not like 'pg_temp%'
     order by n.nspname, c.relname, a.attnum
+"""
+_TABLES_OF_THE_MODELS = """
+    select c.relname
+    from pg_catalog.pg_class as c
+    inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = 'connect'
+    where c.relkind = 'r'
 """
 _HOLDER = """
     select a.application_name
@@ -61,9 +71,12 @@ _TEXT = re.compile(r"text|uuid|name|character.*")
 class Copied(Warehouse):
     """A PostgreSQL database, of which DuckDB has the tables that were asked for."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, server: psycopg.Connection, folder: Path) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, server: psycopg.Connection, folder: Path, aside: str = ""
+    ) -> None:
         super().__init__(connection)
         self._server = server
+        self._aside = aside
         self._rows = folder / "rows.csv"
         self._known: dict[str, dict[str, dict[str, str]]] = {}
         self._here: set[tuple[str, str]] = set()
@@ -74,7 +87,18 @@ class Copied(Warehouse):
         if not self._known:
             for schema, table, column, kind in self._server.execute(_TABLES):
                 self._known.setdefault(schema, {}).setdefault(table, {})[column] = kind
+            if self._aside:
+                self._known |= {
+                    schema.removeprefix(self._aside): tables
+                    for schema, tables in self._known.items()
+                    if schema.startswith(self._aside)
+                }
         return self._known
+
+    def _there(self, schema: str, table: str) -> str:
+        """The name of a table on the server."""
+        aside = f"{self._aside}{schema}"
+        return f"{quoted(aside if self._aside and aside in self._tables else schema)}.{quoted(table)}"
 
     @override
     def look_again(self, schema: str, table: str) -> None:
@@ -99,7 +123,8 @@ class Copied(Warehouse):
         with (
             self._server.cursor() as cursor,
             cursor.copy(
-                f"copy (select {cells} from {here}) to stdout (format csv, null {literal(NULL)}, force_quote *)"
+                f"copy (select {cells} from {self._there(schema, table)}) to stdout "
+                f"(format csv, null {literal(NULL)}, force_quote *)"
             ) as sent,
             self._rows.open("wb") as received,
         ):
@@ -119,7 +144,7 @@ class Copied(Warehouse):
     @override
     def steady(self, *schemas: str) -> Iterator[None]:
         # dbt puts a new table in the place of the old one: a snapshot from before would find the new one empty.
-        names = [f"{quoted(schema)}.{quoted(table)}" for schema in schemas for table in self.columns(schema)]
+        names = [self._there(schema, table) for schema in schemas for table in self.columns(schema)]
         with self._server.transaction():
             self._server.execute("set transaction isolation level repeatable read")
             if names:
@@ -214,7 +239,36 @@ def opened(location: Server, wait: float, *, write: bool) -> Iterator[Copied]:
     with scratch_folder() as folder, _connected(location, wait, write=write) as server:
         connection = duckdb.connect(str(folder / "copy.duckdb"), config=duckdb_file.limits(folder))
         with warehouse.engine(connection, location):
-            yield Copied(connection, server, folder)
+            yield Copied(connection, server, folder, location.aside)
+
+
+@contextmanager
+def room_aside(location: Server, wait: float) -> Iterator[Server]:
+    """Make room for a build beside the tables: schemas with the rows that the models remember, gone afterwards.
+
+    One build aside at a time has it. What a killed one left behind goes with the next.
+    """
+    try:
+        with _connection(wait) as server:
+            _alone(server, location, time.monotonic() + wait, _LOCK_ASIDE)
+            _clear_aside(server)
+            try:
+                server.execute(f"create schema {_ASIDE}connect")
+                remembered = server.execute(_TABLES_OF_THE_MODELS).fetchall()
+                for (table,) in remembered:
+                    server.execute(f"create table {_ASIDE}connect.{quoted(table)} as table connect.{quoted(table)}")
+                yield warehouse.Server(_ASIDE)
+            finally:
+                _clear_aside(server)
+    except psycopg.Error as error:
+        raise DatabaseError(_sentence(error, location, write=True)) from error
+
+
+def _clear_aside(server: psycopg.Connection) -> None:
+    for (schema,) in server.execute(
+        "select nspname from pg_catalog.pg_namespace where starts_with(nspname, %s)", [_ASIDE]
+    ):
+        server.execute(f"drop schema {quoted(schema)} cascade")
 
 
 @contextmanager
@@ -222,7 +276,7 @@ def _connected(location: Server, wait: float, *, write: bool) -> Iterator[psycop
     try:
         with _connection(wait) as server:
             if write:
-                _alone(server, location, time.monotonic() + wait)
+                _alone(server, location, time.monotonic() + wait, _LOCK)
             else:
                 server.read_only = True
             yield server
@@ -258,10 +312,10 @@ def _connection(wait: float) -> psycopg.Connection:
     return server
 
 
-def _alone(server: psycopg.Connection, location: Server, deadline: float) -> None:
-    while server.execute("select pg_try_advisory_lock(%s)", [_LOCK]).fetchone() != (True,):
+def _alone(server: psycopg.Connection, location: Server, deadline: float, lock: int) -> None:
+    while server.execute("select pg_try_advisory_lock(%s)", [lock]).fetchone() != (True,):
         if time.monotonic() >= deadline:
-            holder = server.execute(_HOLDER, [_LOCK >> 32, _LOCK & 0xFFFFFFFF]).fetchone()
+            holder = server.execute(_HOLDER, [lock >> 32, lock & 0xFFFFFFFF]).fetchone()
             who = holder[0] if holder and holder[0] else "another process"
             raise DatabaseError(f"The database {location} is in use by {who}: wait until it ends and run again.")
         time.sleep(0.2)

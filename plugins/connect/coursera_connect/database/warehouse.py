@@ -30,7 +30,12 @@ NULL = "\\N"
 
 @dataclass(frozen=True)
 class Server:
-    """The PostgreSQL database that libpq's own environment variables name: PGHOST, PGPORT, PGUSER, PGDATABASE."""
+    """The PostgreSQL database that libpq's own environment variables name: PGHOST, PGPORT, PGUSER, PGDATABASE.
+
+    A schema whose name begins with `aside` stands for the one that is called as the rest of its name says.
+    """
+
+    aside: str = ""
 
     def __str__(self) -> str:
         database = os.environ.get("PGDATABASE") or os.environ.get("PGUSER") or "of PostgreSQL"
