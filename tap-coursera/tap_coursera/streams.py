@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from typing_extensions import override
 
 from tap_coursera.base import SECOND, CourseraStream, IncrementalStream
-from tap_coursera.errors import TapError, unknown_programs
+from tap_coursera.errors import RefusedError, TapError, unknown_programs
 from tap_coursera.records import objects
 from tap_coursera.texts import OddRow
 
@@ -84,7 +85,9 @@ class Programs(CourseraStream):
         shown = set(map(_id, listed))
         found: list[Raw] = []
         for program in [one for one in known if one not in shown] if strange else ():
-            answer = list(self.listing(None, {"ids": program}).rows())
+            answer: list[Raw] = []
+            with suppress(RefusedError):  # a program that is gone need not be an empty list
+                answer = list(self.listing(None, {"ids": program}).rows())
             if len(answer) == 1 and _id(answer[0]) not in known:
                 found.append(_with_id(answer[0], program))
                 self.shown_as[program] = answer[0].get("id")

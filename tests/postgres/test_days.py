@@ -306,12 +306,12 @@ def test_what_is_decided_after_a_build_is_shown_from_a_build_aside(
 ) -> None:
     _, side = college.until(DAYS).sides
     with psycopg.connect() as server:
-        query = "select coursera_user_id from connect.people order by 1 limit 1"
+        query = "select min(name) from connect.person_names where person_key in (select person_key from connect.memberships)"
         (person,) = server.execute(query).fetchone() or ("",)
         before = server.execute("select * from connect.person_aliases order by 1").fetchall()
         server.execute("create schema connect_aside_left_behind")
     chosen = {name: text.encode() for name, text in MAPPING.items()}
-    chosen["excluded_people"] += f"\n{person},\n".encode()
+    chosen["excluded_people"] = f"learner,reason\n{person},\n".encode()
     for name, text in chosen.items():
         (tmp_path / f"{name}.csv").write_bytes(text)
 
