@@ -306,7 +306,8 @@ def test_what_is_decided_after_a_build_is_shown_from_a_build_aside(
 ) -> None:
     _, side = college.until(DAYS).sides
     with psycopg.connect() as server:
-        query = "select min(name) from connect.person_names where person_key in (select person_key from connect.memberships)"
+        members = "select person_key from connect.memberships"
+        query = f"select min(name) from connect.person_names where person_key in ({members})"
         (person,) = server.execute(query).fetchone() or ("",)
         before = server.execute("select * from connect.person_aliases order by 1").fetchall()
         server.execute("create schema connect_aside_left_behind")
