@@ -103,6 +103,21 @@ def test_a_refused_secret_is_the_first_thing_that_everything_says_until_a_load_s
     assert college.connect("summary").exit_code == 0
 
 
+def test_the_page_that_the_run_itself_writes_tells_that_its_load_made_the_failure_good(
+    college: Looked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = journal.place(college.package)
+    ran(file, "grade-sync", "failed", minutes=30, step="tap-coursera", sentence=REFUSED, exit_code=1)
+    pid, born = journal.process(os.getpid())
+    again = Run("again", environment="prod", job="grade-sync", extractor="tap-coursera", meltano_run="m1")
+    journal.begin(file, replace(again, pid=pid, born=born))
+    monkeypatch.setenv(RUN, "m1")
+    assert college.connect("publish").exit_code == 0
+    page = college.seen()
+    assert page.headline.startswith("The sync is healthy")
+    assert "Coursera refused" not in page.text.split("Runs")[0]
+
+
 def test_healthy_needs_a_load_within_the_expected_time(college: Looked) -> None:
     college.sql("update connect.freshness set read_at = now() - interval '50 hours'")
     assert headline(college) == "No load has succeeded for 2 days."

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import meltano
+from coursera_connect.jobs.ending import GOOD
 from coursera_connect.jobs.journal import DONE, KILLED, STOPPED
 from coursera_connect.text import one_line
 
@@ -49,7 +50,7 @@ def failure(runs: Sequence[Run], published_at: str = "") -> Run | None:
     """
     later: list[Run] = []
     for run in runs:
-        if run.outcome == DONE:
+        if run.outcome == DONE or (not run.ended_at and run.published in GOOD):  # of which the page is written now
             later.append(run)
         elif (
             run.ended_at

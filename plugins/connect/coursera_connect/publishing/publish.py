@@ -572,6 +572,8 @@ class _Run:
         if self.entry is not None:
             with suppress(sqlite3.Error, OSError):
                 told = {"published": outcome, "sentence": why, "ledger_run": self.report["run"]}
+                if self.entry.extractor:  # it comes to its publish after its load alone
+                    told["loaded"] = journal.DONE
                 journal.note(self.journal, self.entry.id, **told)
 
     def told(self) -> dict[str, Any]:

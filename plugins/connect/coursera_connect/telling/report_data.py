@@ -105,7 +105,7 @@ def _jobs(tables: _Tables, around: Around, facts: dict[str, Any]) -> dict[str, A
     return {
         "jobs": [{**asdict(run), "seconds": run.seconds, "schedule": run.schedule} for run in runs[:RUNS]],
         "failed": health.told(failed) if failed else None,
-        "last_load": loaded.ended_at if loaded else facts["data"]["read_at"],
+        "last_load": (loaded.ended_at or facts["now"]) if loaded else facts["data"]["read_at"],
         "last_load_of": loaded.job if loaded else "",
         "delivered": delivered[0] if delivered else None,
     }
