@@ -348,8 +348,8 @@ def test_a_program_left_out_on_purpose_is_no_longer_asked_about_and_auto_leaves_
     [
         (["leave-out"], "mapped", 7, "That would leave no program mapped"),
         (["unmap"], "mapped", 7, "That would leave no program mapped"),
-        (["unmap"], "", 7, "connect schools leave-out leaves single ones out"),
-        (["unmap"], "left", 2, "is left out already: connect schools map takes it in again"),
+        (["unmap"], "", 7, "To leave single ones out: connect schools leave-out "),
+        (["unmap"], "left", 2, "is left out already. To take it in again: connect schools map "),
         (["rename", "", "Other"], "left", 2, "connect schools list"),
     ],
 )
@@ -504,7 +504,7 @@ def test_a_broken_mapping_is_told_with_its_line_and_left_alone(tested: Desk) -> 
     [
         ("map|Twin", "2 programs are called Twin: say which one by its id, t1 or t2."),
         ("map|data scienc", "There is no program data scienc: did you mean Data Science (d)?"),
-        ("map|zzz", "There is no program zzz: connect schools list shows all."),
+        ("map|zzz", "There is no program zzz: see connect schools list."),
         ("map|d|--to|Schol", "There is no school Schol: did you mean School (s)?"),
         ("map|d|--to|School|--as|X", "--as and --to exclude each other"),
         ("map|d|--as| ", "The name of the school is blank"),

@@ -8,6 +8,7 @@ school of its own keeps the id it had without any mapping.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -149,7 +150,8 @@ class Plan:
         """
         if not chooses(self.before):
             raise RefusedError(
-                "No program is mapped, so all programs are synced: connect schools leave-out leaves single ones out."
+                "No program is mapped, so all programs are synced. To leave single ones out: "
+                f"connect schools leave-out {' '.join(map(shlex.quote, programs))} --save"
             )
         for program in programs:
             one = self.program(program)
@@ -157,7 +159,8 @@ class Plan:
                 raise UsageError(f"{self.name(one)} ({one}) is not mapped, so there is nothing to take out.")
             if not self.before[one].school_id:
                 raise UsageError(
-                    f"{self.name(one)} ({one}) is left out already: connect schools map takes it in again."
+                    f"{self.name(one)} ({one}) is left out already. To take it in again: "
+                    f"connect schools map {one} --save"
                 )
             self.after.pop(one, None)
         self._refuse_all()
@@ -198,7 +201,7 @@ class Plan:
     def program(self, text: str) -> str:
         """Return the id of a program, by its id or name."""
         names = {one: self.name(one) for one in (*self.source, *self.before)}
-        return found(text, names, "program", "connect schools list shows all")
+        return found(text, names, "program", "see connect schools list")
 
     def _own(self, program: str, name: str) -> None:
         """Make a program a school of its own."""
@@ -258,7 +261,7 @@ def called(program: str, source: Mapping[str, str], mapped: Mapped) -> str:
 def find_school(text: str, mapped: Mapped) -> str:
     """Return the id of a school of the mapping, by its id or name."""
     names = {school.school_id: school.school_name for school in mapped.values() if school.school_id}
-    remedy = "connect schools list shows all" if names else "no program is mapped yet, see connect schools map --help"
+    remedy = "see connect schools list" if names else "no program is mapped yet, see connect schools map --help"
     return found(text, names, "school", remedy)
 
 
@@ -296,7 +299,7 @@ def warnings(plan: Plan) -> list[str]:
     changed = {change.after.school_name for change in plan.changes if change.after}
     found_now += [
         f"{len(ids)} schools are called {name} ({', '.join(sorted(ids))}): readers will see two of them; "
-        "connect schools merge makes them one."
+        "to make them one, see connect schools merge --help"
         for name, ids in sorted(called_so.items())
         if len(ids) > 1 and name in changed
     ]
