@@ -18,17 +18,12 @@ DAY_DONE = OUTPUT / "demo.done"
 
 NEXT = """
 Try next:
-  make demo
-      the next simulated day: only what changed is fetched
-  . .venv/bin/activate
-      which puts `connect` and `meltano` on the path
-  connect --environment=sandbox grades change granular_all --save
-  connect --environment=sandbox settings set grade_sync granular_all
-  connect --environment=sandbox run publish
-      the same day with every graded item in the gradebook; the first command agrees that final grades leave (and
-      `grades change final --save` that they come back: without it the next publish is blocked)
+  make demo               the next simulated day: only what changed is fetched
+  . .venv/bin/activate    puts `connect` and `meltano` on the path
+  connect --environment=sandbox serve
+                          the page of this run, in a browser
   connect --environment=prod setup
-      your own organisation (docs/administrators.md)
+                          your own organisation (docs/administrators.md)
 """
 
 

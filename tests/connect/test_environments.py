@@ -168,13 +168,6 @@ def test_a_secret_is_kept_in_the_env_file_and_never_shown(project: Path) -> None
     assert "hunter2" not in said
 
 
-def test_settings_fit_on_a_terminal_of_80_columns(project: Path) -> None:
-    said = CliRunner().invoke(main, ["settings"]).output
-    assert max(map(len, said.splitlines())) <= 80
-    assert f"Settings of the environment {'prod'}:" in said
-    assert project.name not in said.splitlines()[0]
-
-
 def test_the_sandbox_takes_choices_of_its_folder_unless_the_shell_says_otherwise(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

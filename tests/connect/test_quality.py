@@ -167,6 +167,7 @@ def test_matched_and_unmatched_learners_are_counted_per_program_and_in_total(col
     match = facts(college)["match"]
     assert match["programs"][0] == {
         "program_id": "p1",
+        "program_name": "",
         "members": 10,
         "matched": 7,
         "unmatched": 3,

@@ -33,6 +33,7 @@ if "config" in sys.argv:
     print(json.dumps({{name: os.environ.get("TAP_COURSERA_" + name.upper()) for name in names}}))
 else:
     open(os.environ["CALLED"], "a").write(" ".join(sys.argv[1:]) + chr(10))
+    sys.exit(int(os.environ.get("ENDS_WITH", "0")))
 """
 COMMAND = [sys.executable, "-m", "coursera_connect", "setup"]
 
@@ -79,6 +80,7 @@ class Office:
             "MELTANO_ENVIRONMENT": "prod",
             "CONNECT_PACKAGE": str(self.package),
             "CONNECT_MAPPING": str(self.mapping),
+            "CONNECT_SCHEDULE_LOGS": str(self.project / "output" / "prod" / "logs"),
             "CONNECT_DATABASE": str(self.project / "output" / "prod" / "warehouse.duckdb"),
             "TAP_COURSERA_API_URL": college.api_url,
             "TAP_COURSERA_AUTH_URL": college.auth_url,
@@ -231,6 +233,42 @@ def test_the_secret_is_never_shown_and_giving_up_writes_nothing(office: Office) 
     assert "Nothing is written." in seen[-1]
     assert office.college.client_secret not in "".join(seen)
     assert office.files() == before
+
+
+@pytest.mark.parametrize(("question", "key"), [("Client ID", "\x04"), ("Secret Key", "\x03")], ids=["Ctrl-D", "Ctrl-C"])
+def test_it_can_be_stopped_at_any_question_and_says_that_nothing_is_written(
+    office: Office, question: str, key: str
+) -> None:
+    before = office.files()
+    terminal = office.walk()
+    for asked in ("Do this step?", "Client ID", "Secret Key"):
+        terminal.expect_exact(asked)
+        if asked == question:
+            terminal.send(key)
+            break
+        terminal.sendline("y")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+    assert terminal.before.replace("\r", "").endswith("\nNothing is written.\n\nStopped.\n")
+    assert office.files() == before
+
+
+def test_a_first_load_that_fails_is_told_and_so_is_what_is_missing(office: Office) -> None:
+    office.environment["ENDS_WITH"] = "1"
+    terminal = office.walk("--step", "profile")
+    for question, typed in (("Do this step?", "y"), ("Profile", "moodle"), ("Write this?", "yes"), ("preview", "y")):
+        terminal.expect_exact(question)
+        terminal.sendline(typed)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 1
+    shown = " ".join(terminal.before.split()).replace(" \\ ", " ")
+    load = "meltano --environment=prod run connect:lock tap-coursera target-warehouse dbt:build"
+    assert shown.count(load) == 2  # before it, and as what does it again
+    assert "The first load did not end well; its log is " in shown.split("Still missing:")[1]
+    assert "The connection test has not passed." in shown.split("Still missing:")[1]
+    assert office.saved() == {"CONNECT_PROFILE": "moodle"}
 
 
 def test_the_whole_set_up_is_one_command_without_questions(office: Office) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from typing_extensions import override
 
-from coursera_connect import meltano
+from coursera_connect import meltano, terminal
 from coursera_connect.commands import (
     afterwards,
     checking,
@@ -27,6 +27,8 @@ from coursera_connect.errors import ConnectError
 from coursera_connect.typed import carried
 
 _INTERRUPTED = 130  # as shells tell it
+_HELP = 80
+"""Columns of a help, which click folds by itself but for its examples."""
 
 
 class _Context(click.Context):
@@ -34,7 +36,7 @@ class _Context(click.Context):
 
     @override
     def get_help(self) -> str:
-        return carried(super().get_help())
+        return terminal.folded(carried(super().get_help()), self.max_content_width or _HELP)
 
 
 class _Commands(click.Group):
@@ -46,9 +48,12 @@ class _Commands(click.Group):
         except ConnectError as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"Error: {error}", err=True)
+            terminal.say(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except click.UsageError as error:
+            _, _, told = terminal.folded(f"Error: {error.format_message()}", terminal.width(stderr=True)).partition(" ")
+            raise click.UsageError(told, error.ctx) from error
+        except (KeyboardInterrupt, click.Abort):
             ctx.exit(_stopped())
         except Exception as error:
             if not _is_interrupted(error):
@@ -67,7 +72,7 @@ def _is_interrupted(error: Exception) -> bool:
 
 
 def _stopped() -> int:
-    click.echo("Stopped.", err=True)
+    click.echo("\nStopped." if sys.stderr.isatty() else "Stopped.", err=True)
     return _INTERRUPTED
 
 

@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Column
 
-from coursera_connect import meltano, tables
+from coursera_connect import meltano, terminal
 from coursera_connect.jobs import journal
 from coursera_connect.publishing import guards
-from coursera_connect.text import one_line
 from coursera_connect.typed import carried
 from oneroster_csv.report import problems, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from rich.console import Console
 
 _ROWS_SHOWN = 3
 _PROBLEMS_SHOWN = 20
@@ -29,14 +26,14 @@ _ENDED = {"refused": "was refused", "blocked": "was blocked by a guard", "skippe
 @contextmanager
 def progress(unit: str = "rows") -> Iterator[Callable[[str, int], None]]:
     """Give a function that shows the work and its rows (or bytes); silent when standard error is no terminal."""
-    console = tables.console(stderr=True)
+    console = terminal.console(stderr=True)
     if not console.is_terminal:
         yield lambda _what, _rows: None
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn(f"{{task.completed:,}} {unit}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        TextColumn(f"{{task.completed:,}} {unit}", table_column=Column(min_width=20, no_wrap=True)),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
@@ -83,29 +80,24 @@ def refused(report: dict[str, Any], where: Path) -> str:
 
 def preview(report: dict[str, Any]) -> None:
     """Print what a publish would change, per file and school."""
-    console = tables.console()
-    console.print(changes_table(report["counts"], "What would change since the last publish"))
+    _changes(report["counts"], "What would change since the last publish")
     if not any(row[name] for row in report["counts"] for name in ("added", "changed", "removed")):
-        console.print("Nothing would change.")
+        terminal.say("Nothing would change.")
     lines = report["not_excluded"] + problems(report, "error") + warnings(report) + _held(report) + report["warnings"]
     lines += [f"Would be blocked: {guards.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
     lines += [*_sandbox(), told or f"It would be published. The package to look at: {near(report['package'])}"]
-    console.print("\n".join(lines), soft_wrap=True)
+    terminal.say(carried("\n".join(lines)))
 
 
-def changes_table(counts: list[dict[str, Any]], title: str) -> Table:
-    """Return the table of what happened per file and school; files in which nothing happened have their total only."""
-    table = Table(box=None, title=title, title_justify="left")
-    table.add_column("file", no_wrap=True)
-    table.add_column("school")
+def _changes(counts: list[dict[str, Any]], title: str = "") -> None:
+    """Print what happened per file and school; files in which nothing happened have their total only."""
     headings = ("total", "added", "changed", "removed", *_told(counts, ("held", "errors")))
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in counts:
-        school = row["school_name"] or row["school"] or "(district)"
-        table.add_row(row["file"], one_line(school), *(f"{row[name]:,}" if row[name] else "" for name in headings))
-    return table
+    rows = [
+        (row["file"], row["school_name"] or row["school"] or "(district)", *(row[name] or None for name in headings))
+        for row in counts
+    ]
+    terminal.table(("file", "school", *headings), rows, title=title)
 
 
 def _told(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
@@ -134,35 +126,33 @@ def _sandbox() -> list[str]:
     return [_SANDBOX] if meltano.environment_of_now() == meltano.SANDBOX else []
 
 
-def _print_sandbox(console: Console) -> None:
+def _print_sandbox() -> None:
     for line in _sandbox():
-        console.print(f"{line}\n", soft_wrap=True)
+        terminal.say(f"{line}\n")
 
 
 def failed(told: dict[str, Any], *, where: bool = False) -> None:
     """Print what failed, why, and what to type; `where` is whether the screen begins with it."""
     if where:
-        _print_sandbox(tables.console())
+        _print_sandbox()
     lines = [f"{told['sentence']} {told['more']}".strip(), *(f"  {command}" for command in told["commands"])]
-    tables.console().print("\n".join(lines), soft_wrap=True)
+    terminal.say("\n".join(lines))
 
 
 def summary(facts: dict[str, Any]) -> None:
     """Print the summary of a run."""
-    console = tables.console()
-    _print_sandbox(console)
+    _print_sandbox()
     if facts["failed"]:
         failed(facts["failed"])
         if facts["last_load"]:
-            console.print(f"The last load that succeeded ended {facts['last_load']}.")
-        console.print()
-    table = Table("stream", box=None, title=near(facts["database"]), title_justify="left")
-    for heading in ("rows now", "received in the last load", "removed"):
-        table.add_column(heading, justify="right")
-    for name, counts in facts["streams"].items():
-        cells = [f"{counts[key]:,}" for key in ("rows", "received", "removed")] if counts else ["not loaded", "", ""]
-        table.add_row(name, *cells)
-    console.print(table)
+            terminal.say(f"The last load that succeeded ended {facts['last_load']}.")
+        terminal.say()
+    rows_of = [
+        (name, *((counts[key] for key in ("rows", "received", "removed")) if counts else ("not loaded", None, None)))
+        for name, counts in facts["streams"].items()
+    ]
+    headings = ("stream", "rows now", "received in the last load", "removed")
+    terminal.table(headings, rows_of, title=near(facts["database"]))
     rows, received = (
         sum(counts[key] for counts in facts["streams"].values() if counts) for key in ("rows", "received")
     )
@@ -172,14 +162,31 @@ def summary(facts: dict[str, Any]) -> None:
         lines += [f"{brought}: of enrollments and grades only what changed.", ""]
     lines += filter(None, [facts["unfinished"]])
     lines += facts["package"].get("not_excluded") or []
-    console.print("\n".join(lines + _package(facts["package"])), soft_wrap=True)
+    terminal.say(carried("\n".join(lines + _package(facts["package"]))))
     if facts["package"]["published"] and facts["package"]["bytes"]:
-        files = Table("file", "mode", box=None)
-        files.add_column("rows", justify="right")
-        for name, file in facts["package"]["files"].items():
-            if file["rows"]:
-                files.add_row(f"{name}.csv", file["mode"], f"{file['rows']:,}")
-        console.print(files)
+        files = facts["package"]["files"].items()
+        rows_in = [(f"{name}.csv", file["mode"], file["rows"]) for name, file in files if file["rows"]]
+        terminal.table(("file", "mode", "rows"), rows_in)
+
+
+def ran(facts: dict[str, Any]) -> None:
+    """Print the same on one screen: what the last load brought, and the package."""
+    _print_sandbox()
+    if facts["failed"]:
+        failed(facts["failed"])
+    streams = {name: counts for name, counts in facts["streams"].items() if counts}
+    brought = ", ".join(f"{name} {counts['received']:,}" for name, counts in streams.items() if counts["received"])
+    removed = ", ".join(f"{name} {counts['removed']:,}" for name, counts in streams.items() if counts["removed"])
+    rows = sum(counts["rows"] for counts in streams.values())
+    lines = [f"The last load brought {brought or 'nothing'}; there are {rows:,} rows in all."]
+    lines += [f"Marked as removed: {removed}."] if removed else []
+    package = facts["package"]
+    lines += [*filter(None, [facts["unfinished"]]), *(package.get("not_excluded") or []), *_package(package)]
+    if package["published"] and package["bytes"]:
+        files = ", ".join(f"{name} {file['rows']:,}" for name, file in package["files"].items() if file["rows"])
+        lines.append(f"Rows in the files: {files}")
+    lines.append(f"All counts: {meltano.printed('connect summary')}")
+    terminal.say(carried("\n".join(lines)))
 
 
 def _package(package: dict[str, Any]) -> list[str]:
@@ -223,26 +230,21 @@ def near(path: str | Path) -> str:
 
 def runs(found: dict[str, Any]) -> None:
     """Print the runs of jobs and the publishes, those that are one in one line."""
-    console = tables.console()
-    _print_sandbox(console)
+    _print_sandbox()
     rows = sorted([*_job_rows(found), *_other_rows(found)], key=lambda row: row["at"], reverse=True)
     if not rows:
-        console.print(f"Nothing has run yet: {meltano.printed('connect run roster-sync')}")
+        terminal.say(f"Nothing has run yet: {meltano.printed('connect run roster-sync')}")
         return
-    table = Table(box=None)
-    for heading in ("run", "ended (UTC)", "job", "by", "outcome"):
-        table.add_column(heading, no_wrap=heading != "job")
-    headings = ("total", "added", "changed", "removed", *_told(found["runs"], ("held", "blocked")))
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("why")
+    numbers = ("total", "added", "changed", "removed", *_told(found["runs"], ("held", "blocked")))
+    headings = ("run", "ended (UTC)", "job", "by", "outcome", *numbers, "why")
+    cells = []
     for row in rows:
         publish = row["publish"]
-        numbers = (f"{publish[name]:,}" if publish and publish[name] else "" for name in headings)
-        number = str(publish["run"]) if publish else ""
+        counts = ((publish[name] or None) if publish else None for name in numbers)
         ended = row["at"][:16].replace("T", " ") if row["outcome"] != _AT_WORK else ""
-        table.add_row(number, ended, row["job"], row["by"], row["outcome"], *numbers, one_line(row["why"]))
-    console.print(table)
+        run_ = publish["run"] if publish else None
+        cells.append((run_, ended, row["job"], row["by"], row["outcome"], *counts, row["why"]))
+    terminal.table(headings, cells, second=len(headings) - 1)
 
 
 _AT_WORK = "at work"
@@ -282,8 +284,7 @@ def _other_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def run(found: dict[str, Any]) -> None:
     """Print one run."""
-    console = tables.console()
-    _print_sandbox(console)
+    _print_sandbox()
     lines = [
         f"run {found['run']}: {found['outcome']}" + (f", {found['why']}" if found["why"] else ""),
         f"from {found['started_at']} to {found['finished_at']}; data as of {found['data_as_of'] or 'an unknown time'}",
@@ -291,8 +292,8 @@ def run(found: dict[str, Any]) -> None:
         f"delivered to {found['delivered_to']}" if found["delivered_to"] else "not delivered anywhere",
         "seconds: " + ", ".join(f"{name} {seconds:g}" for name, seconds in found["seconds"].items()),
     ]
-    console.print("\n".join(lines), soft_wrap=True)
-    console.print(changes_table(found["counts"], ""))
+    terminal.say("\n".join(lines))
+    _changes(found["counts"])
     details = [
         f"{row['severity']}: {row['file']} {row['field']}: {row['rule']} ({row['how_many']:,})"
         for row in found["problems"]
@@ -301,26 +302,23 @@ def run(found: dict[str, Any]) -> None:
     details += [f"held: {row['file']} {row['sourced_id']}: {row['reason']}" for row in found["held"]]
     details += [f"{what}: {guards.sentence(row)}" for what in ("blocked", "allowed") for row in found[what]]
     if details:
-        console.print("\n".join(details), soft_wrap=True)
+        terminal.say(carried("\n".join(details)))
 
 
 def moved(found: dict[str, Any]) -> None:
     """Print what was brought into another database."""
-    table = Table("table", Column("rows", justify="right"), box=None)
-    for name, rows in found["moved"].items():
-        table.add_row(name, str(rows))
-    tables.console().print(table)
+    terminal.table(("table", "rows"), found["moved"].items())
 
 
 def record(found: dict[str, Any]) -> None:
     """Print what became of a row over time."""
-    table = Table("run", "at", "file", "id", "what", "fields", box=None)
+    rows = []
     for event in found["events"]:
         fields = [
             f"{name}: {after or '(blank)'}" if not before else f"{name}: {before} → {after or '(blank)'}"
             for name, (before, after) in event["fields"].items()
             if name != "sourcedId"
         ]
-        names = (event["at"], event["file"], event["sourced_id"], event["what"])
-        table.add_row(str(event["run"]), *names, "\n".join(map(one_line, fields)))
-    tables.console().print(table)
+        at = event["at"][:16].replace("T", " ")
+        rows.append((event["run"], at, event["file"], event["sourced_id"], event["what"], ", ".join(fields)))
+    terminal.table(("run", "at (UTC)", "file", "id", "what", "fields"), rows, second=5)

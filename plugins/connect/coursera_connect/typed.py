@@ -12,6 +12,12 @@ VERBS = (
 )
 """The commands of connect."""
 _COMMAND = re.compile(rf"(?<![\w-])connect (?=(?:{'|'.join(VERBS)})\b)")
+_WORD = r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s"'`,;:.()]|[,;:.()](?=\S))+"""
+PRINTED = (
+    r"(?<![\w-])(?:connect|meltano)(?: --environment=\S+)? "
+    rf"(?:{'|'.join((*VERBS, 'config', 'invoke', 'state'))})\b(?: {_WORD})*"
+)
+"""A pattern of a command in a text, up to where its sentence pauses."""
 
 
 def environment_of_now() -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import meltano, screen
+from coursera_connect import meltano, screen, terminal
 from coursera_connect.commands import options
 from coursera_connect.database import history as past
 from coursera_connect.database import moving
@@ -84,7 +84,7 @@ def history(  # noqa: PLR0913, PLR0917 - a parameter per option
         except DatabaseError as error:
             if not jobs:
                 raise
-            click.echo(f"Without what was published: {error}", err=True)
+            terminal.say(f"Without what was published: {error}", err=True)
             runs = []
         _show({"runs": runs, "jobs": jobs}, as_json, screen.runs)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import tables
+from coursera_connect import terminal
 from coursera_connect.commands import options
 from coursera_connect.commands.schools import report_problems
 from coursera_connect.deciding import attributes as mapped
@@ -76,11 +76,11 @@ def list_(entity: str | None, unmapped: bool, transform: Path, as_json: bool) ->
     shown.sort(key=lambda target: entities.index(target.entity))
     for name, targets in groupby(shown, lambda target: target.entity):
         rows = [(one.name, "yes" if one.required and not one.fixed else "", *_source(one)) for one in targets]
-        tables.show(("attribute", "required", "source", "from"), rows, title=name)
-        click.echo()
-    click.echo(f"{plural(len(shown), 'attribute')}.")
+        terminal.table(("attribute", "required", "source", "from"), rows, title=name)
+        terminal.say()
+    terminal.say(f"{plural(len(shown), 'attribute')}.")
     if found.problems:
-        click.echo(carried(f"{plural(len(found.problems), 'problem')} in the mapping: connect attributes check"))
+        terminal.say(carried(f"{plural(len(found.problems), 'problem')} in the mapping: connect attributes check"))
 
 
 @attributes.command(short_help="Check the overrides.")

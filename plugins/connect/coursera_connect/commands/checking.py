@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from coursera_connect import screen
+from coursera_connect import screen, terminal
 from coursera_connect.commands import options
 from coursera_connect.publishing import oneroster
 from oneroster_csv import report, validate
@@ -51,6 +51,9 @@ def check(package: Path, profile: str, empty: str | None, as_json: bool) -> None
             package, lambda file: step(f"Checking {file}", 0), empty=empty or reader.empty, takes=reader.files
         )
     found = report.facts(package, outcome)
-    click.echo(json.dumps(found) if as_json else "\n".join(report.lines(found)))
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        terminal.say("\n".join(report.lines(found)))
     if not found["valid"]:
         sys.exit(1)

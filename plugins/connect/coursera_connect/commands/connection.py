@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from coursera_connect import terminal
 from coursera_connect.commands import options
 from coursera_connect.deciding import connection
 from coursera_connect.typed import carried
@@ -45,9 +46,9 @@ def test(as_json: bool, package: Path) -> None:
                 6 the enrollment report cannot be read
                 7 the gradebook cannot be read
     """  # noqa: D301 - the escape is what keeps the lines apart
-    outcome = connection.test(package, (lambda _line: None) if as_json else click.echo)
+    outcome = connection.test(package, (lambda _line: None) if as_json else terminal.say)
     if as_json:
         click.echo(json.dumps(outcome))
     elif outcome["passed"]:
-        click.echo(carried("The connection works. Next: connect schools list"))
+        terminal.say(carried("The connection works. Next: connect schools list"))
     sys.exit(outcome["exit_code"])

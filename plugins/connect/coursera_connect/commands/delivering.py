@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import screen
+from coursera_connect import screen, terminal
 from coursera_connect.commands import options
 from coursera_connect.delivering import addresses, delivery
 from coursera_connect.errors import DeliveryError
@@ -137,10 +137,10 @@ def deliver(what: str | None, as_json: bool, **chosen: Any) -> None:
     if as_json:
         click.echo(json.dumps(asdict(done)))
     elif done.already_there:
-        click.echo(f"{done.target_shown} is the package already ({done.bytes:,} bytes).")
+        terminal.say(f"{done.target_shown} is the package already ({done.bytes:,} bytes).")
     else:
         again = f", {done.resumed_bytes:,} of them by an earlier attempt" if done.resumed_bytes else ""
-        click.echo(f"{done.target_shown}: delivered {done.bytes:,} bytes{again}.")
+        terminal.say(f"{done.target_shown}: delivered {done.bytes:,} bytes{again}.")
 
 
 def _test(target: str, driver: dict[str, Any], name: str, *, as_json: bool) -> None:
@@ -148,6 +148,6 @@ def _test(target: str, driver: dict[str, Any], name: str, *, as_json: bool) -> N
     for sentence in delivery.probe(target, driver, name):
         worked.append(sentence)
         if not as_json:
-            click.echo(f"OK  {sentence}")
+            terminal.say(f"OK  {sentence}")
     if as_json:
         click.echo(json.dumps({"worked": worked}))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import meltano, tables
+from coursera_connect import meltano, terminal
 from coursera_connect.commands import options
 from coursera_connect.database import aside, ledger
 from coursera_connect.deciding import grade_sync, items
@@ -67,8 +67,8 @@ def show(database: Location, wait: float, mapping: Path | None, transform: Path 
         click.echo(json.dumps(facts))
         return
     if caution:
-        click.echo(f"{caution}\n")
-    click.echo(f"{mode}: {grade_sync.MODES.get(mode, 'not a mode of this release')}." if mode else "Not known yet.")
+        terminal.say(f"{caution}\n")
+    terminal.say(f"{mode}: {grade_sync.MODES.get(mode, 'not a mode of this release')}." if mode else "Not known yet.")
     _table(schools)
 
 
@@ -107,7 +107,7 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     agreed = save and leaving is not None and before != mode
     warnings = [told] if (told := aside.caution(database, wait, mapping, transform)) else []
     if mode == grade_sync.SELECTED and not choices:
-        warnings.append("no item is chosen yet, so nothing would be synced: see connect items choose.")
+        warnings.append("no item is chosen yet, so nothing would be synced: see connect items list.")
     if agreed:
         detail = {"from": before, "line_items": line_items, "results": results}
         ledger.agree(database, wait, "grade_sync", mode, detail)
@@ -116,16 +116,16 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
         schools = None if leaving is None else [asdict(one) for one in leaving]
         click.echo(json.dumps(facts | {"schools": schools, "warnings": warnings, "command": command}))
         return
-    click.echo(f"Grade sync: {before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
+    terminal.say(f"Grade sync: {before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
     _tell(leaving, line_items, results)
     for warning in warnings:
-        click.echo(meltano.carried(f"Warning: {warning}"))
+        terminal.say(meltano.carried(f"Warning: {warning}"))
     if before == mode:
-        click.echo("That is the mode already.")
+        terminal.say("That is the mode already.")
     elif save:
-        click.echo(f"{'Agreed. ' if agreed else ''}To set it: {command}")
+        terminal.say(f"{'Agreed. ' if agreed else ''}To set it: {command}")
     else:
-        click.echo("Nothing is agreed yet: run it again with --save.")
+        terminal.say("Nothing is agreed yet: run it again with --save.")
 
 
 @grades.command(short_help="Say what another scale of the scores changes, and agree to it.")
@@ -161,16 +161,16 @@ def scale(scale: str, save: bool, database: Location, wait: float, as_json: bool
         facts = {"from": before, "to": scale, "line_items": line_items, "results": results, "agreed": agreed}
         click.echo(json.dumps(facts))
         return
-    click.echo(f"Score scale: {before or 'not known yet'} -> {scale} ({grade_sync.SCALES[scale]}).")
+    terminal.say(f"Score scale: {before or 'not known yet'} -> {scale} ({grade_sync.SCALES[scale]}).")
     if before == scale:
-        click.echo("That is the scale already.")
+        terminal.say("That is the scale already.")
         return
-    click.echo(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would change.")
+    terminal.say(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would change.")
     if save:
         command = meltano.printed(f"connect settings set score_scale {scale}")
-        click.echo(f"{'Agreed. ' if agreed else ''}To set it: {command}")
+        terminal.say(f"{'Agreed. ' if agreed else ''}To set it: {command}")
     else:
-        click.echo("Nothing is agreed yet: run it again with --save.")
+        terminal.say("Nothing is agreed yet: run it again with --save.")
 
 
 def _leaving(
@@ -186,14 +186,14 @@ def _leaving(
 
 def _tell(leaving: list[grade_sync.School] | None, line_items: int, results: int) -> None:
     if leaving is None:
-        click.echo("Not loaded yet, so nothing would leave.")
+        terminal.say("Not loaded yet, so nothing would leave.")
     elif leaving:
         _table(leaving)
-        click.echo(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would leave.")
+        terminal.say(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would leave.")
     else:
-        click.echo("No line item and no result would leave.")
+        terminal.say("No line item and no result would leave.")
 
 
 def _table(schools: list[grade_sync.School]) -> None:
     rows = [(one.school_sourced_id, one.school_name, one.line_items, one.results) for one in schools]
-    tables.show(("school", "name", "line items", "results"), rows)
+    terminal.table(("school", "name", "line items", "results"), rows)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from coursera_connect import terminal
 from coursera_connect.commands import options
 from coursera_connect.errors import RefusedError, UsageError
 from coursera_connect.jobs import health
@@ -137,14 +138,14 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
                 f"These schedules are installed with {other}, and would run twice: `connect schedule remove` first."
             )
     _KINDS[kind].install(plan)
-    click.echo(f"Installed with {kind} for {plan.owner.environment}, in {plan.zone.key}:")
+    terminal.say(f"Installed with {kind} for {plan.owner.environment}, in {plan.zone.key}:")
     for one in plan.schedules:
-        click.echo(f"  {one.name}  {one.cron}")
+        terminal.say(f"  {one.name}  {one.cron}")
     for name in plan.left_out:
-        click.echo(f"  {name}  by hand only")
-    click.echo(carried(f"Logs: {plan.settings.logs}. Next: connect schedule check"))
+        terminal.say(f"  {name}  by hand only")
+    terminal.say(carried(f"Logs: {plan.settings.logs}. Next: connect schedule check"))
     for sentence in _KINDS[kind].warnings(plan):
-        click.echo(carried(f"Warning: {sentence}"), err=True)
+        terminal.say(carried(f"Warning: {sentence}"), err=True)
 
 
 @click.command(short_help="Take away what `install` wrote.")
@@ -165,9 +166,9 @@ def remove(**chosen: Any) -> None:
     kinds = [kind for kind, it in _KINDS.items() if it.found(owner)]
     for kind in kinds:
         _KINDS[kind].remove(owner)
-        click.echo(f"Removed what {kind} had for {owner.environment}.")
+        terminal.say(f"Removed what {kind} had for {owner.environment}.")
     if not kinds:
-        click.echo(f"Nothing is installed for {owner.environment} of {owner.project}.")
+        terminal.say(f"Nothing is installed for {owner.environment} of {owner.project}.")
 
 
 @click.command(short_help="Is it installed, and as meltano.yml has it now?")
@@ -195,13 +196,13 @@ def status(*, as_json: bool, **chosen: Any) -> None:
         click.echo(json.dumps(told))
     else:
         if not there:
-            click.echo(carried(f"Not installed for {plan.owner.environment}: `connect schedule install` does it."))
+            terminal.say(carried(f"Not installed for {plan.owner.environment}: `connect schedule install` does it."))
         for kind, lines in differences.items():
             state = "but not as meltano.yml and the settings are now:" if lines else "and up to date."
-            click.echo(f"Installed with {kind} for {plan.owner.environment}, {state}")
+            terminal.say(f"Installed with {kind} for {plan.owner.environment}, {state}")
             click.echo("".join(f"{line}\n" for line in lines), nl=False)
         for sentence in warnings:
-            click.echo(carried(f"Warning: {sentence}"), err=True)
+            terminal.say(carried(f"Warning: {sentence}"), err=True)
     if not current:
         sys.exit(1)
 
@@ -246,10 +247,10 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
     code = watched.run.exit_code
     if code:
         words = health.told(watched.run)
-        click.echo(f"Error: {name} of {owner.environment} failed (exit code {code}).", err=True)
-        click.echo(f"{words['sentence']} {words['more']}".strip(), err=True)
-        click.echo(f"{one.log} ends:", err=True)
-        click.echo("\n".join(watched.last), err=True)
+        terminal.say(f"Error: {name} of {owner.environment} failed (exit code {code}).", err=True)
+        terminal.say(f"{words['sentence']} {words['more']}".strip(), err=True)
+        terminal.say(f"{one.log} ends:", err=True)
+        terminal.say("\n".join(watched.last), err=True)
         sys.exit(code)
 
 

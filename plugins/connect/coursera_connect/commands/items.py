@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import screen, tables
+from coursera_connect import screen, terminal
 from coursera_connect.commands import options
 from coursera_connect.database import aside
 from coursera_connect.deciding import items as gradebook
@@ -90,14 +90,14 @@ def list_(  # noqa: PLR0913 - one value per option
         click.echo(json.dumps({"items": entries, "chosen": number, "grade_sync": mode, "caution": caution}))
         return
     if shown:
-        tables.show(
+        terminal.table(
             ("program", "course", "module", "item", "name", "type", "weight", "graded", "chosen"),
             [(*_cells(item), f"line {choice.line}" if choice else "") for item, choice in shown],
         )
-        click.echo()
-    click.echo(f"{plural(len(shown), 'item')}, {number:,} chosen.")
+        terminal.say()
+    terminal.say(f"{plural(len(shown), 'item')}, {number:,} chosen.")
     if caution:
-        click.echo(caution)
+        terminal.say(caution)
     else:
         _tell_mode(mode)
 
@@ -220,11 +220,11 @@ def _finish(  # noqa: PLR0913, PLR0917 - what the two verbs have in common
     if not as_json:
         if concerned:
             headings = ("program", "course", "module", "item", "name", "type", "weight", "graded")
-            tables.show(headings, [_cells(item) for item in concerned])
-            click.echo()
-        click.echo(f"{plural(len(concerned), 'item')}.")
+            terminal.table(headings, [_cells(item) for item in concerned])
+            terminal.say()
+        terminal.say(f"{plural(len(concerned), 'item')}.")
         for warning in warnings:
-            click.echo(f"Warning: {warning}")
+            terminal.say(f"Warning: {warning}")
     if saved and after is not None:
         files.save(content, [(one.program_id, one.course_id, one.item) for one in after], where[1])
     if as_json:
@@ -232,17 +232,17 @@ def _finish(  # noqa: PLR0913, PLR0917 - what the two verbs have in common
         click.echo(json.dumps(facts | {"items": [asdict(item) for item in concerned], "warnings": list(warnings)}))
         return
     if saved:
-        click.echo(f"Saved {screen.near(content.path)}. The next run brings it into effect.")
+        terminal.say(f"Saved {screen.near(content.path)}. The next run brings it into effect.")
     elif after is None:
-        click.echo("Chosen already: nothing to change.")
+        terminal.say("Chosen already: nothing to change.")
     else:
-        click.echo(f"Nothing is written yet: run it again with --save to write {screen.near(content.path)}.")
+        terminal.say(f"Nothing is written yet: run it again with --save to write {screen.near(content.path)}.")
     _tell_mode(mode)
 
 
 def _tell_mode(mode: str | None) -> None:
     if mode not in {None, SELECTED}:
-        click.echo(
+        terminal.say(
             carried(f"The grade sync is {mode}, so the choice has no effect yet: connect grades change {SELECTED}")
         )
 

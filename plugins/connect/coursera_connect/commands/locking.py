@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import meltano
+from coursera_connect import meltano, terminal
 from coursera_connect.commands import options
 from coursera_connect.commands.running import ended, refuse_demo
 from coursera_connect.deciding import old_places
@@ -55,7 +55,7 @@ def lock(package: Path, lock_wait: float) -> None:
     """  # noqa: D301 - the escape is what keeps the lines apart
 
     def say(sentence: str) -> None:
-        click.echo(sentence, err=True)
+        terminal.say(sentence, err=True)
 
     me = job_lock.Holder.caller()
     refuse_demo(me.job, meltano.environment_of_now() or "")

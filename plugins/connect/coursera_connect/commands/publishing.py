@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import screen
+from coursera_connect import screen, terminal
 from coursera_connect.commands import options
 from coursera_connect.commands import report as pages
 from coursera_connect.commands.delivering import receiver_of, receiver_options
@@ -193,10 +193,10 @@ def publish(as_json: bool, page: Path | None, names: bool, schedule_time_zone: s
     place = chosen["package"].with_name(REPORT)
     if not as_json:
         good = report["outcome"] in {"published", "unchanged", "skipped"}
-        click.echo(screen.published(report) if good else screen.refused(report, place), err=not good)
+        terminal.say(screen.published(report) if good else screen.refused(report, place), err=not good)
     written = pages.after_run(chosen, page, schedule_time_zone, names=names)
     if written and not as_json:
-        click.echo(f"Page: {screen.near(written)}")
+        terminal.say(f"Page: {screen.near(written)}")
     sys.exit(_EXIT_CODES[report["outcome"]])
 
 

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
-from coursera_connect import tables
+from coursera_connect import terminal
 from coursera_connect.commands import options
 from coursera_connect.database import aside
 from coursera_connect.deciding import mapping_match
@@ -18,8 +17,6 @@ from coursera_connect.publishing import quality as qualities
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from rich.console import Console
 
     from coursera_connect.database.warehouse import Location
 
@@ -83,7 +80,7 @@ def quality(  # noqa: PLR0913 - options are parameters
         "mapping": [asdict(one) for one in unmatched],
     }
     if facts["caution"] and not as_json:
-        click.echo(f"{facts['caution']}\n")
+        terminal.say(f"{facts['caution']}\n")
     if as_json:
         click.echo(json.dumps(facts))
     elif rule is not None:
@@ -95,116 +92,106 @@ def quality(  # noqa: PLR0913 - options are parameters
 
 
 def _show(facts: dict[str, Any]) -> None:
-    console = tables.console()
     if facts["published"] is None:
-        console.print(
-            "There is no report of a publish yet: the rules of OneRoster are not among these.", soft_wrap=True
-        )
+        terminal.say("There is no report of a publish yet: the rules of OneRoster are not among these.")
     counts = ", ".join(f"{count:,} {severity}" for severity, count in facts["counts"].items())
-    table = Table("severity", box=None)
-    table.add_column("rule", no_wrap=True)  # it is what --rule takes
-    table.add_column("of")
-    table.add_column("count", justify="right")
-    table.add_column("what")
-    for found in facts["rules"]:
-        table.add_row(found["severity"], found["rule"], found["entity"], f"{found['count']:,}", found["sentence"])
     if facts["rules"]:
-        console.print(table)
-    console.print(f"\nFindings: {counts}\n", soft_wrap=True)
-    _show_mapping(console, facts)
-    _show_duplicates(console, facts)
+        terminal.table(
+            ("severity", "rule", "of", "count", "what"),
+            [
+                (found["severity"], found["rule"], found["entity"], found["count"], found["sentence"])
+                for found in facts["rules"]
+            ],
+            second=4,
+        )
+    terminal.say(f"\nFindings: {counts}\n")
+    _show_mapping(facts)
+    _show_duplicates(facts)
     if facts["match"]:
-        console.print()
-        console.print(_matches(facts["match"]))
+        terminal.say()
+        _show_matches(facts["match"])
     if facts["content_types"]:
-        console.print()
-        left_out = Table("content type left out", box=None)
-        for heading in ("contents", "enrollments"):
-            left_out.add_column(heading, justify="right")
-        for found in facts["content_types"]:
-            left_out.add_row(found["content_type"], f"{found['contents']:,}", f"{found['enrollments']:,}")
-        console.print(left_out)
+        terminal.say()
+        terminal.table(
+            ("content type left out", "contents", "enrollments"),
+            [(found["content_type"], found["contents"], found["enrollments"]) for found in facts["content_types"]],
+        )
     if "lms" in facts:
-        _show_lms(console, facts["lms"])
+        _show_lms(facts["lms"])
 
 
-def _show_mapping(console: Console, facts: dict[str, Any]) -> None:
+def _show_mapping(facts: dict[str, Any]) -> None:
     for found in facts["mapping"]:
-        console.print(f"{found['file']}, line {found['line']}: {found['sentence']}", soft_wrap=True)
+        terminal.say(f"{found['file']}, line {found['line']}: {found['sentence']}")
     if facts["mapping"]:
-        console.print()
+        terminal.say()
 
 
-def _show_duplicates(console: Console, facts: dict[str, Any]) -> None:
+def _show_duplicates(facts: dict[str, Any]) -> None:
     for attribute, groups in facts["duplicates"].items():
         people = f"{len(groups):,} of them shared by several people" if groups else "none shared"
-        console.print(f"{attribute}: {people}", soft_wrap=True)
+        terminal.say(f"{attribute}: {people}")
         for group in groups[:_SHOWN]:
-            console.print(f"  {' '.join(group)}", soft_wrap=True)
-        _more(console, len(groups))
+            terminal.say(f"  {' '.join(group)}")
+        _more(len(groups))
     replaced = facts["usernames_replaced"]
     if replaced:
-        console.print("their sourcedId instead of a username that several people would have:", soft_wrap=True)
-        console.print(f"  {' '.join(replaced[:_SHOWN])}", soft_wrap=True)
-        _more(console, len(replaced))
+        terminal.say("their sourcedId instead of a username that several people would have:")
+        terminal.say(f"  {' '.join(replaced[:_SHOWN])}")
+        _more(len(replaced))
 
 
-def _matches(match: dict[str, Any]) -> Table:
+def _show_matches(match: dict[str, Any]) -> None:
     ways = list(dict.fromkeys(way for program in match["programs"] for way in program["by"]))
-    table = Table(box=None)
-    table.add_column("program", no_wrap=True)  # half an id is none
-    for heading in ("members", "matched", *ways, "unmatched", "match"):
-        table.add_column(heading.replace("_", " "), justify="right")
     total = {way: sum(program["by"].get(way, 0) for program in match["programs"]) for way in ways}
+    rows = []
     for found in [*match["programs"], {"program_id": "in total", **match["total"], "by": total}]:
-        by = [f"{found['by'].get(way, 0):,}" for way in ways]
-        numbers = [f"{found['members']:,}", f"{found['matched']:,}", *by, f"{found['unmatched']:,}"]
-        table.add_row(found["program_id"], *numbers, _percent(found))
-    return table
+        by = (found["by"].get(way, 0) for way in ways)
+        named = (found["program_id"], found.get("program_name"))
+        rows.append((*named, found["members"], found["matched"], *by, found["unmatched"], _percent(found)))
+    numbers = ("members", "matched", *(way.replace("_", " ") for way in ways), "unmatched", "match")
+    terminal.table(("program", "program name", *numbers), rows, second=2)
 
 
-def _show_lms(console: Console, lms: dict[str, Any]) -> None:
-    console.print(f"\n{lms['file']}: {lms['accounts']:,} accounts, by {', '.join(lms['columns'])}", soft_wrap=True)
-    table = Table("school", "name", box=None)
-    for heading in ("learners", "matched", "ambiguous", "match"):
-        table.add_column(heading, justify="right")
-    for found in [*lms["schools"], {"school": "in total", "name": "", **lms["total"]}]:
-        numbers = [f"{found[name]:,}" for name in ("people", "matched", "ambiguous")]
-        table.add_row(found["school"], found["name"], *numbers, _percent(found))
-    console.print(table)
+def _show_lms(lms: dict[str, Any]) -> None:
+    terminal.say(f"\n{lms['file']}: {lms['accounts']:,} accounts, by {', '.join(lms['columns'])}")
+    terminal.table(
+        ("school", "name", "learners", "matched", "ambiguous", "match"),
+        [
+            (found["school"], found["name"], found["people"], found["matched"], found["ambiguous"], _percent(found))
+            for found in [*lms["schools"], {"school": "in total", "name": "", **lms["total"]}]
+        ],
+        second=2,
+    )
     found_by = ", ".join(f"{count:,} by {name}" for name, count in lms["by"].items())
-    console.print(f"matched: {found_by}", soft_wrap=True)
-    console.print(f"only here: {lms['only_here']:,}, only there: {lms['only_there']:,}", soft_wrap=True)
+    terminal.say(f"matched: {found_by}")
+    terminal.say(f"only here: {lms['only_here']:,}, only there: {lms['only_there']:,}")
     for sourced_id in lms["only_here_ids"][:_SHOWN]:
-        console.print(f"  only here: {sourced_id}", soft_wrap=True)
-    _more(console, lms["only_here"])
+        terminal.say(f"  only here: {sourced_id}")
+    _more(lms["only_here"])
     for sourced_id in lms["ambiguous_ids"][:_SHOWN]:
-        console.print(f"  several accounts there: {sourced_id}", soft_wrap=True)
-    _more(console, lms["total"]["ambiguous"])
+        terminal.say(f"  several accounts there: {sourced_id}")
+    _more(lms["total"]["ambiguous"])
 
 
 def _show_records(facts: dict[str, Any], rule: str) -> None:
-    console = tables.console()
     records = facts["records"]
     if not records:
-        console.print(f"Nothing breaks the rule {rule}.")
+        terminal.say(f"Nothing breaks the rule {rule}.")
         return
     for sentence in dict.fromkeys(found["sentence"] for found in facts["rules"] if found["rule"] == rule):
-        console.print(sentence, soft_wrap=True)
-    table = Table("of", "program", "record", "field", "reported", box=None)
-    table.add_column("row", justify="right")
-    table.add_column("count", justify="right")
-    for found in records:
-        row = "" if found.get("row") is None else f"{found['row']:,}"
-        count = f"{found['how_many']:,}"
-        named = (found.get(name) or "" for name in ("program_id", "record_id", "field", "reported"))
-        table.add_row(found["entity"], *named, row, count)
-    console.print(table)
+        terminal.say(sentence)
+    names = ("entity", "program_id", "program_name", "record_id", "field", "reported", "row", "how_many")
+    terminal.table(
+        ("of", "program", "program name", "record", "field", "reported", "row", "count"),
+        [[found.get(name) for name in names] for found in records],
+        second=3,
+    )
 
 
-def _more(console: Console, count: int) -> None:
+def _more(count: int) -> None:
     if count > _SHOWN:
-        console.print(f"  and {count - _SHOWN:,} more, all with --json", soft_wrap=True)
+        terminal.say(f"  and {count - _SHOWN:,} more, all with --json")
 
 
 def _percent(found: dict[str, Any]) -> str:

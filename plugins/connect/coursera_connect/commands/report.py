@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import screen
+from coursera_connect import screen, terminal
 from coursera_connect.commands import options
 from coursera_connect.errors import ConnectError
 from coursera_connect.publishing import outputs
@@ -75,7 +75,7 @@ def report(*, as_json: bool, database: Location, package: Path, wait: float, **c
     if as_json:
         click.echo(json.dumps(written))
     else:
-        click.echo(f"{screen.near(written['page'])}: {written['sentence']}")
+        terminal.say(f"{screen.near(written['page'])}: {written['sentence']}")
 
 
 def page_of_publish(package: Path, page: Path | None) -> Path | None:
@@ -100,7 +100,7 @@ def after_run(
     except Exception as error:  # noqa: BLE001 - no failure of the page is one of the publish
         # Only our own sentences are sure to quote no row.
         reason = error if isinstance(error, ConnectError) else type(error).__name__
-        click.echo(f"The page was not written: {reason}", err=True)
+        terminal.say(f"The page was not written: {reason}", err=True)
         return None
     return written
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import meltano, screen, tables
+from coursera_connect import meltano, screen, terminal
 from coursera_connect.commands import options
 from coursera_connect.commands import report as pages
 from coursera_connect.errors import ConnectError, RefusedError, UsageError
@@ -26,8 +26,6 @@ from coursera_connect.telling.summary import summary as run_summary
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from coursera_connect.jobs.watching import Watched
 
 DEMO = "demo"
 """The job that is about a made-up college."""
@@ -76,27 +74,36 @@ def run(*, job: str, full_refresh: bool, as_json: bool, logs: Path, **chosen: An
     """  # noqa: D301 - the escape is what keeps the lines apart
     environment, project = meltano.environment_of_now(), meltano.project_of_now()
     if environment is None or project is None:
-        raise UsageError("There is no Meltano project here: call `connect run` in the project's folder.")
+        raise UsageError("There is no Meltano project here: call `connect run grade-sync` in the project's folder.")
     refuse_demo(job, environment)
     words = meltano_schedules.steps(project, job)
     if not words:
         raise UsageError(f"meltano.yml has no job {job}: use one of {', '.join(meltano_schedules.jobs(project))}.")
-    file = journal.place(chosen["package"])
+    more = ["--full-refresh"] if full_refresh else []
+    log = (logs / f"{job}.log").absolute()
+    ended_run, shown = followed(
+        project, environment, [*more, job], words=words, package=chosen["package"], log=log, quiet=as_json
+    )
+    _show(ended_run, shown, log, chosen, as_json=as_json)
+    sys.exit(ended_run.exit_code)
+
+
+def followed(  # noqa: PLR0913 - what is run, and where it is noted
+    project: Path, environment: str, told: list[str], *, words: list[str], package: Path, log: Path, quiet: bool
+) -> tuple[Run, list[steps.Step]]:
+    """Do `meltano run TOLD`, whose steps are `words`: shown while it runs, written into `log`, noted in the journal."""
+    file, job = journal.place(package), " ".join(word for word in told if word[:1] != "-")
     entry = _begin(file, environment, job)
-    log = watching.Log((logs / f"{job}.log").absolute())
     usual = next((one.steps for one in journal.read(file, "job = ? and outcome = 'done'", [job]) if one.steps), "{}")
     shown = steps.steps(words, json.loads(usual))
-    more = ["--full-refresh"] if full_refresh else []
-    command = meltano.arguments(project, environment, "run", *more, job)
-    console = tables.console()
-    with closing(log), steps.screen([] if as_json else shown, console) as show:
-        watched = watching.watch(command, project, meltano.variables(project, environment), entry, (log, show))
+    command = meltano.arguments(project, environment, "run", *told)
+    with closing(watching.Log(log)) as lines, steps.screen([] if quiet else shown, terminal.console()) as show:
+        watched = watching.watch(command, project, meltano.variables(project, environment), entry, (lines, show))
     ended_run = replace(watched.run, steps=json.dumps(watched.seconds))
     _end(file, ended_run)
     _tell(ended_run)
     known = journal.read(file, "id = ?", [entry.id])
-    _show(watched, known[0] if known else ended_run, shown, log, chosen, as_json=as_json)
-    sys.exit(ended_run.exit_code)
+    return known[0] if known else ended_run, shown
 
 
 def _begin(file: Path, environment: str, job: str) -> Run:
@@ -135,30 +142,27 @@ def _tell(run: Run) -> None:
             ended.main([run.id], standalone_mode=False)
 
 
-def _show(  # noqa: PLR0913 - what is known of the run, and where
-    watched: Watched, run: Run, found: list[steps.Step], log: watching.Log, chosen: dict[str, Any], *, as_json: bool
-) -> None:
-    place = screen.near(log.baseFilename)
+def _show(run: Run, found: list[steps.Step], log: Path, chosen: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({**asdict(run), "seconds": run.seconds, "log": log.baseFilename}))
+        click.echo(json.dumps({**asdict(run), "seconds": run.seconds, "log": str(log)}))
         return
-    took = ", ".join(
-        f"{step.short} {watched.seconds[str(number)]:.0f} s"
-        for number, step in enumerate(found)
-        if watched.seconds.get(str(number), 0) >= 1
-    )
-    what = f"{run.job} of {run.environment}"
     if run.outcome == journal.DONE:
-        click.echo(f"{what} ended well after {run.seconds or 0:.0f} s{took and f' ({took})'}.\n")
+        seconds = {} if terminal.console().is_terminal else json.loads(run.steps or "{}")  # there they stand above
+        took = ", ".join(
+            f"{step.short} {steps.span(seconds[str(number)])}"
+            for number, step in enumerate(found)
+            if seconds.get(str(number), 0) >= 1
+        )
+        what = f"{run.job} of {run.environment}"
+        terminal.say(f"{what} ended well after {steps.span(run.seconds or 0)}{took and f' ({took})'}.\n")
         with suppress(ConnectError):
-            screen.summary(_summary(chosen))
-        page = chosen["package"].with_name(report_pages.NAME)
-        if page.is_file():
-            click.echo(f"Page: {screen.near(page)}")
+            screen.ran(_summary(chosen))
     else:
-        told = health.told(run)
-        screen.failed(told, where=True)
-    click.echo(f"Log: {place}")
+        screen.failed(health.told(run), where=True)
+    page = chosen["package"].with_name(report_pages.NAME)
+    if page.is_file():
+        terminal.say(f"Page: {screen.near(page)}")
+    terminal.say(f"Log: {screen.near(log)}")
 
 
 def _summary(chosen: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +200,7 @@ def ended(run: str, told: str | None, webhook: str, notify: str, names: bool, **
         page, zone = chosen.pop("page"), chosen.pop("schedule_time_zone")
         pages.after_run(chosen, page, zone, names=names, wait=chosen["wait"])
         for warning in announcing.announce(file, entry, health.report(entry), webhook, notify):
-            click.echo(f"Warning: {warning}", err=True)
+            terminal.say(f"Warning: {warning}", err=True)
 
 
 COMMANDS = (run, ended)

@@ -8,9 +8,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
-from coursera_connect import meltano, tables
+from coursera_connect import meltano, terminal
 from coursera_connect.commands import installing, options
 from coursera_connect.jobs import ending, journal
 from coursera_connect.scheduling import schedule as schedules
@@ -94,7 +93,6 @@ def check(as_json: bool, package: Path, **chosen: Any) -> None:
 
 
 def _show(report: dict[str, Any]) -> None:
-    console = tables.console()
     here, lms = report["schedule_time_zone"], report["lms_time_zone"]
     origin = ", the zone of the LMS" if here["from"] == "LMS" else ""
     lines = [
@@ -102,27 +100,32 @@ def _show(report: dict[str, Any]) -> None:
         f"The LMS syncs at {report['lms']['sync']} in {lms['name']}{_changes(lms)}",
         "",
     ]
-    console.print("\n".join(lines), soft_wrap=True)
+    terminal.say("\n".join(lines))
     if not report["schedules"]:
-        console.print("meltano.yml has no schedules.")
+        terminal.say("meltano.yml has no schedules.")
         return
-    table = Table("schedule", "interval", "verdict", box=None)
-    for heading in ("usual run", "worst gap", "on", "too close"):
-        table.add_column(heading, justify="right")
-    for found in report["schedules"]:
-        table.add_row(found["name"], found["interval"], _verdict(found["verdict"]), *_numbers(found))
-    console.print(table)
+    terminal.table(
+        ("schedule", "interval", "verdict", "usual run", "worst gap", "on", "too close"),
+        [
+            (found["name"], found["interval"], _verdict(found["verdict"]), *_numbers(found))
+            for found in report["schedules"]
+        ],
+        second=3,
+    )
     for found in report["schedules"]:
         if found["sentences"]:
             said = "\n".join(f"  {sentence}" for sentence in found["sentences"])
-            console.print(f"\n{found['name']}: {_verdict(found['verdict'])}\n{said}", soft_wrap=True)
-    console.print()
-    times = Table("next times", here["name"], lms["name"], box=None)
+            terminal.say(f"\n{found['name']}: {_verdict(found['verdict'])}\n{said}")
+    terminal.say()
     rows = [("LMS sync", moment) for moment in report["lms"]["next"]]
     rows += [(found["name"], moment) for found in report["schedules"] for moment in found["next"]]
-    for name, moment in sorted(rows, key=lambda row: row[1]["utc"]):
-        times.add_row(name, moment["here"], moment["lms"] + (" (black-out)" if moment.get("blackout") else ""))
-    console.print(times)
+    terminal.table(
+        ("next times", here["name"], lms["name"]),
+        [
+            (name, moment["here"], moment["lms"] + (" (black-out)" if moment.get("blackout") else ""))
+            for name, moment in sorted(rows, key=lambda row: row[1]["utc"])
+        ],
+    )
 
 
 def _verdict(verdict: str) -> str:

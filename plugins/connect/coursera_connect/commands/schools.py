@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import screen, tables
+from coursera_connect import screen, terminal
 from coursera_connect.commands import options
 from coursera_connect.database import ledger
 from coursera_connect.deciding import connection, mapping_match
@@ -157,7 +157,7 @@ def list_(where: Where, only: str | None) -> None:
         return
     if shown:
         headings = ("program", "program name", "school", "school name", "state")
-        tables.show(
+        terminal.table(
             headings,
             [
                 (
@@ -170,13 +170,13 @@ def list_(where: Where, only: str | None) -> None:
                 for entry in shown
             ],
         )
-        click.echo()
-    click.echo(", ".join(f"{word} {counts[state]:,}" for state, word in mapped_schools.STATES.items()))
+        terminal.say()
+    terminal.say(", ".join(f"{word} {counts[state]:,}" for state, word in mapped_schools.STATES.items()))
     if everything:
         but = " that are not left out" if counts[mapped_schools.LEFT_OUT] else ""
-        click.echo(f"No program is mapped: all programs{but} are synced, each as a school of its own.")
+        terminal.say(f"No program is mapped: all programs{but} are synced, each as a school of its own.")
     elif counts[mapped_schools.MISSING]:
-        click.echo(carried("What is missing is not synced. To add all of it: connect schools auto --save"))
+        terminal.say(carried("What is missing is not synced. To add all of it: connect schools auto --save"))
 
 
 @schools.command(short_help="Map every missing program as a school of its own.")
@@ -353,11 +353,11 @@ def report_problems(problems: list[files.Problem], doubts: list[files.Problem], 
         )
     else:
         for one in problems:
-            click.echo(str(one))
+            terminal.say(str(one))
         for one in doubts:
-            click.echo(f"Warning: {one}")
+            terminal.say(f"Warning: {one}")
         verb = "is" if what.endswith(".csv") else "are"
-        click.echo(plural(len(problems), "problem") + "." if problems else f"{what} {verb} in order.")
+        terminal.say(plural(len(problems), "problem") + "." if problems else f"{what} {verb} in order.")
     if problems:
         click.get_current_context().exit(1)
 
@@ -400,11 +400,11 @@ def _change(where: Where, save: bool, verb: Callable[[Plan], None], *, ask: bool
     if where.as_json:
         click.echo(json.dumps(facts))
     elif saved:
-        click.echo(f"Saved {screen.near(content.path)}. The next run brings it into effect.")
+        terminal.say(f"Saved {screen.near(content.path)}. The next run brings it into effect.")
     elif plan.changes:
-        click.echo(f"Nothing is written yet: run it again with --save to write {screen.near(content.path)}.")
+        terminal.say(f"Nothing is written yet: run it again with --save to write {screen.near(content.path)}.")
     else:
-        click.echo("Nothing to change.")
+        terminal.say("Nothing to change.")
 
 
 def _unknown(plan: Plan, gone: Leaving | None) -> list[str]:
@@ -432,19 +432,19 @@ def _loss(plan: Plan, gone: Leaving | None, *, left_out: bool) -> dict[str, Any]
 
 def _show(plan: Plan, facts: dict[str, Any]) -> None:
     if plan.changes:
-        tables.show(
+        terminal.table(
             ("program", "program name", "before", "after"),
             [
                 (change.program_id, plan.name(change.program_id), *_sides(plan, change.before, change.after))
                 for change in plan.changes
             ],
         )
-        click.echo()
+        terminal.say()
     for key, verb in (("leaving", "would leave the sync"), ("moving", "would come to another school")):
         if facts[key]["programs"]:
-            click.echo(f"{plural(len(facts[key]['programs']), 'program')} {verb}: {_counted(facts[key]['counts'])}.")
+            terminal.say(f"{plural(len(facts[key]['programs']), 'program')} {verb}: {_counted(facts[key]['counts'])}.")
     for warning in facts["warnings"]:
-        click.echo(f"Warning: {warning}")
+        terminal.say(f"Warning: {warning}")
 
 
 def _sides(plan: Plan, before: School | None, after: School | None) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from coursera_connect import terminal
 from coursera_connect.commands import options
 from coursera_connect.commands.report import page
 from coursera_connect.errors import OutputError
@@ -60,8 +61,8 @@ def serve(*, as_json: bool, package: Path, page: Path | None, port: int, idle_mi
         if as_json:
             click.echo(json.dumps({"url": server.url, "package": f"{server.url}{package.name}"}))
         else:
-            click.echo(f"{server.url}\nStops with Ctrl-C, or after {idle_minutes:g} minutes without a request.")
+            terminal.say(f"{server.url}\nStops with Ctrl-C, or after {idle_minutes:g} minutes without a request.")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            click.echo("Stopped.", err=True)
+            terminal.say("Stopped.", err=True)

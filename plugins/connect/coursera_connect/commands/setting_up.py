@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from coursera_connect import meltano, tables
-from coursera_connect.commands import installing, options
+from coursera_connect import meltano, screen, terminal
+from coursera_connect.commands import installing, options, running
 from coursera_connect.database import ledger
 from coursera_connect.deciding import connection, setting_up, settings
 from coursera_connect.deciding import mapping as files
@@ -21,6 +21,7 @@ from coursera_connect.deciding import schools as mapped_schools
 from coursera_connect.deciding.leaving import leaving
 from coursera_connect.delivering import addresses, delivery
 from coursera_connect.errors import ConnectError, RefusedError, UsageError
+from coursera_connect.jobs import health
 from coursera_connect.publishing import oneroster
 from coursera_connect.scheduling import meltano_schedules, zones
 from coursera_connect.scheduling import schedule as schedules
@@ -38,10 +39,7 @@ _PROFILE, _DELIVERY = "CONNECT_PROFILE", "CONNECT_DELIVERY"
 _KEY_FILE, _PASSWORD = "CONNECT_DELIVERY_KEY_FILE", "CONNECT_DELIVERY_PASSWORD"
 _HIDDEN = {f"{_OF_THE_TAP}CLIENT_SECRET", _DELIVERY, _PASSWORD}
 _NUMBERS = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
-_PREVIEW = (
-    ("run", "connect:lock", "tap-coursera", "target-warehouse", "dbt:build"),
-    ("invoke", "connect:preview"),
-)
+_LOAD = ["connect:lock", "tap-coursera", "target-warehouse", "dbt:build"]
 
 
 @dataclass
@@ -54,6 +52,7 @@ class _Walk:
     package: Path
     mapping: Path
     wait: float
+    logs: Path
     given: Mapping[str, Any]
     """Options that were typed."""
     asks: bool
@@ -82,11 +81,11 @@ class _Walk:
         def token() -> None:
             found["client_id"] = self._answer("client_id", "Client ID", found.get("client_id") or now["client_id"])
             found["client_secret"] = self._secret("client_secret_file", "Secret Key", now["client_secret"])
-            click.echo(f"OK: {connection.credentials(found)}")
+            terminal.say(f"OK: {connection.credentials(found)}")
 
         def organisation() -> None:
             found["org_id"] = self._answer("org_id", "Organisation ID", now["org_id"])
-            outcome, programs = connection.tried(click.echo, found)
+            outcome, programs = connection.tried(terminal.say, found)
             if not outcome["passed"]:
                 raise ConnectError("The connection test did not pass: correct what it says.")
             self.programs = programs
@@ -108,7 +107,7 @@ class _Walk:
             (number, entry.program_id, entry.program_name, entry.school_name, states[entry.state])
             for number, entry in enumerate(listed, 1)
         ]
-        tables.show(("", "program", "program name", "school", "state"), rows)
+        terminal.table(("", "program", "program name", "school", "state"), rows)
         if self.given.get("all_programs"):
             plan.choose(source)
         elif self.given.get("programs"):
@@ -120,9 +119,9 @@ class _Walk:
             plan.choose(self._asked("Which are synced: all, or numbers such as 1,3-5", now, _choice(numbers)))
         for change in plan.changes:
             after = change.after.school_name if change.after else ""
-            click.echo(f"  {plan.name(change.program_id)}: {after or 'left out'}")
+            terminal.say(f"  {plan.name(change.program_id)}: {after or 'left out'}")
         for warning in mapped_schools.warnings(plan):
-            click.echo(f"Warning: {warning}")
+            terminal.say(f"Warning: {warning}")
         self.plan, self._content = plan, content
 
     def lms(self) -> None:
@@ -142,7 +141,7 @@ class _Walk:
         self.set_(**{schedules.SYNC_TIME: at, schedules.LMS_ZONE: where})
         self.set_(**setting_up.times(self.project, at, where))
         for one in meltano_schedules.read(self.project):
-            click.echo(f"  {one.name}: {one.interval}")
+            terminal.say(f"  {one.name}: {one.interval}")
 
     def profile(self) -> None:
         """Take which LMS reads the packages."""
@@ -152,7 +151,9 @@ class _Walk:
             return text
 
         for name in profiles.names():
-            click.echo(f"  {name}: {profiles.load(name).about}")
+            first, _, _ = profiles.load(name).about.partition(". ")
+            terminal.say(f"  {name}: {first.removesuffix('.')}.")
+        terminal.say("  More of each: docs/profiles.md")
         self.set_(**{_PROFILE: self._answer("profile", "Profile", os.environ.get(_PROFILE) or "generic", known)})
 
     def delivery(self) -> None:
@@ -177,7 +178,7 @@ class _Walk:
             driver = {"key_file": key, "password": password}
         if click.confirm("Try it now? That writes a tiny file there and removes it", default=True):
             for sentence in delivery.probe(target, driver, self.package.name):
-                click.echo(f"OK  {sentence}")
+                terminal.say(f"OK  {sentence}")
 
     # The end
 
@@ -185,7 +186,7 @@ class _Walk:
         """Write all that was answered."""
         chosen = {settings.set_(self.environment, name, value, self.project) for name, value in self.values.items()}
         for place in sorted(chosen):
-            click.echo(f"Wrote {place}.")
+            terminal.say(f"Wrote {place}.")
         if self.programs is not None:
             connection.remember(self.package, self.programs, self.credentials)
         if self.plan is not None and self.plan.changes:
@@ -197,22 +198,32 @@ class _Walk:
                     ledger.agree(self.database, self.wait, "school", school, detail)
 
             files.save(self._content, mapped_schools.rows(self.plan.after), self.wait, agree)
-            click.echo(f"Wrote {self._content.path}.")
+            terminal.say(f"Wrote {self._content.path}.")
 
     def preview(self) -> None:
-        """Load once, and show what a publish would make of it."""
-        for words in _PREVIEW:
-            click.echo(f"$ {meltano.printed('meltano ' + ' '.join(words), self.environment)}")
-            done = subprocess.run(  # noqa: S603 - the project's own
-                meltano.arguments(self.project, self.environment, "--log-level=warning", *words),
-                cwd=self.project,
-                env=meltano.variables(self.project, self.environment),
-                check=False,
-            )
-            if done.returncode:
-                raise ConnectError(
-                    f"That ended with exit code {done.returncode}: correct what it says, and run it again."
-                )
+        """Load once, and show what a publish would make of it.
+
+        Raises:
+            ConnectError: one of both did not end well; what it said is on the screen.
+        """
+        load, again = _LOAD, meltano.printed("connect preview", self.environment)
+        terminal.say(f"$ {meltano.printed('meltano run ' + ' '.join(load), self.environment)}")
+        log = self.logs.absolute() / "first-load.log"
+        run, _ = running.followed(
+            self.project, self.environment, load, words=load, package=self.package, log=log, quiet=False
+        )
+        if run.exit_code:
+            screen.failed(health.told(run))
+            raise ConnectError(f"The first load did not end well; its log is {screen.near(log)}.")
+        terminal.say(f"$ {again}")
+        done = subprocess.run(  # noqa: S603 - the project's own
+            meltano.arguments(self.project, self.environment, "--log-level=warning", "invoke", "connect:preview"),
+            cwd=self.project,
+            env=meltano.variables(self.project, self.environment),
+            check=False,
+        )
+        if done.returncode:
+            raise ConnectError(f"The preview did not end well: correct what it says, then {again}")
 
     # Questions
 
@@ -252,7 +263,7 @@ class _Walk:
         except ConnectError as error:
             if not self.asks:
                 raise
-            click.echo(f"FAILED: {error}")
+            terminal.say(f"FAILED: {error}")
             if not click.confirm("Try again?", default=True):
                 raise
             return True
@@ -291,6 +302,7 @@ _STEPS: tuple[tuple[str, str, Callable[[_Walk], None], tuple[str, ...]], ...] = 
     options.mapping,
     options.database,
     options.wait,
+    options.logs,
     click.option("--client-id", help="Client ID of Coursera's Developer Console."),
     click.option("--client-secret-file", type=click.File(), help="File with the Secret Key, or - for standard input."),
     click.option("--org-id", help="The organisation's ID."),
@@ -328,8 +340,8 @@ def setup(*, only: tuple[str, ...], no_input: bool, save: bool, **chosen: Any) -
     Examples:
       connect --environment=prod setup
       connect --environment=prod setup --step programs --step delivery
-      connect --environment=prod setup --no-input --save --client-id ID --client-secret-file KEY --org-id ORG \\
-        --all-programs --lms-sync-time 05:00 --lms-time-zone Europe/Berlin --profile moodle --to sftp://college@sftp.example.org/in/
+      connect --environment=prod setup --no-input --save --client-id ID --client-secret-file - --org-id ORG
+      connect --environment=prod setup --no-input --save --all-programs --lms-time-zone Europe/Berlin --to none
 
     \b
     Exit codes: 0 done; what is still missing is told
@@ -341,11 +353,33 @@ def setup(*, only: tuple[str, ...], no_input: bool, save: bool, **chosen: Any) -
                 7 refused: not in the sandbox
     """  # noqa: D301 - the escape is what keeps the lines apart
     walk = _begun(chosen, asks=not no_input)
-    for number, (name, title, step, about) in enumerate(_STEPS, 1):
-        if (only and name not in only) or (no_input and not any(walk.given.get(option) for option in about)):
-            continue
-        _step(walk, number, title, step)
-    while not no_input:
+    try:
+        for number, (name, title, step, about) in enumerate(_STEPS, 1):
+            if (only and name not in only) or (no_input and not any(walk.given.get(option) for option in about)):
+                continue
+            _step(walk, number, title, step)
+        save = save if no_input else _agreed(walk)
+    except (KeyboardInterrupt, click.Abort):
+        terminal.say("\nNothing is written.")
+        raise
+    if no_input:
+        _show(walk)
+    if not save:
+        terminal.say("Nothing is written." + (" To write it, add --save." if no_input else ""))
+        return
+    walk.write()
+    if not no_input and click.confirm("Load once, and preview the first package? Nothing is published", default=True):
+        try:
+            walk.preview()
+        finally:
+            _finish(walk)
+        return
+    _finish(walk)
+
+
+def _agreed(walk: _Walk) -> bool:
+    """Show what would be written, and ask until somebody agrees or gives up; steps can be done again meanwhile."""
+    while True:
         _show(walk)
         answer = click.prompt(
             f"Write this? yes, no, or a number from 1 to {len(_STEPS)} to do that step again",
@@ -354,19 +388,9 @@ def setup(*, only: tuple[str, ...], no_input: bool, save: bool, **chosen: Any) -
             show_choices=False,
         )
         if answer in {"yes", "no"}:
-            save = answer == "yes"
-            break
+            return answer == "yes"
         _, title, step, _ = _STEPS[int(answer) - 1]
         _step(walk, int(answer), title, step, again=True)
-    if no_input:
-        _show(walk)
-    if not save:
-        click.echo("Nothing is written." + (" To write it, add --save." if no_input else ""))
-        return
-    walk.write()
-    if not no_input and click.confirm("Load once, and preview the first package? Nothing is published", default=True):
-        walk.preview()
-    _finish(walk)
 
 
 def _typed(prompt: str) -> str:
@@ -390,12 +414,12 @@ def _begun(chosen: dict[str, Any], *, asks: bool) -> _Walk:
             "This asks questions, and standard input is no terminal: use --no-input and the other options."
         )
     click.termui.visible_prompt_func = _typed
-    where = {name: chosen[name] for name in ("database", "package", "mapping", "wait")}
+    where = {name: chosen[name] for name in ("database", "package", "mapping", "wait", "logs")}
     return _Walk(project=owner.project, environment=owner.environment, given=given, asks=asks, **where)
 
 
 def _step(walk: _Walk, number: int, title: str, step: Callable[[_Walk], None], *, again: bool = False) -> None:
-    click.echo(f"\nStep {number} of {len(_STEPS)}: {title}")
+    terminal.say(f"\nStep {number} of {len(_STEPS)}: {title}")
     if walk.asks and not again and not click.confirm("Do this step?", default=True):
         return
     try:
@@ -403,26 +427,26 @@ def _step(walk: _Walk, number: int, title: str, step: Callable[[_Walk], None], *
     except ConnectError as error:
         if not walk.asks:
             raise
-        click.echo(f"This step is left out: {error}")
+        terminal.say(f"This step is left out: {error}")
 
 
 def _show(walk: _Walk) -> None:
-    click.echo(f"\nFor {walk.environment}:")
+    terminal.say(f"\nFor {walk.environment}:")
     for name, value in walk.values.items():
-        click.echo(f"  {name} = {('(hidden)' if name in _HIDDEN else value) if value else '(as shipped)'}")
+        terminal.say(f"  {name} = {('(hidden)' if name in _HIDDEN else value) if value else '(as shipped)'}")
     if walk.plan is not None and walk.plan.changes:
         out = sum(1 for change in walk.plan.changes if not (change.after and change.after.school_id))
         mapped = len(walk.plan.changes) - out
-        click.echo(f"  {plural(mapped, 'program')} mapped, {plural(out, 'program')} left out")
+        terminal.say(f"  {plural(mapped, 'program')} mapped, {plural(out, 'program')} left out")
     if not walk.values and not (walk.plan is not None and walk.plan.changes):
-        click.echo("  nothing changes")
+        terminal.say("  nothing changes")
 
 
 def _finish(walk: _Walk) -> None:
     missing = setting_up.missing(walk.project, walk.environment, walk.package, walk.mapping, walk.credentials)
     if not missing:
-        click.echo("The set-up is finished: nothing is missing.")
+        terminal.say("The set-up is finished: nothing is missing.")
         return
-    click.echo("\nStill missing:")
+    terminal.say("\nStill missing:")
     for sentence, words in missing:
-        click.echo(f"  {sentence} {meltano.printed(words, walk.environment)}")
+        terminal.say(f"  {sentence} {meltano.printed(words, walk.environment)}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import meltano
+from coursera_connect import meltano, terminal
 from coursera_connect.commands import options
 from coursera_connect.deciding import environments
 from coursera_connect.deciding import settings as chosen
@@ -18,8 +17,6 @@ from coursera_connect.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_WIDTH = 79
 
 
 def _now() -> tuple[Path, str]:
@@ -55,14 +52,11 @@ def settings(context: click.Context, *, as_json: bool, changed: bool) -> None:
         facts = [{key: value for key, value in asdict(one).items() if key != "definition"} for one in found]
         click.echo(json.dumps({"environment": environment, "settings": facts}))
         return
-    click.echo(f"Settings of the environment {environment}:")
+    terminal.say(f"Settings of the environment {environment}:")
     for one in found:
         default = "" if one.origin == "default" or not one.default else f"; default {one.default}"
         origin = f"({one.origin}{default})" if one.origin else f"(not set{default})"
-        for line in _wrapped(f"{one.name} = {one.value}  {origin}", ""):
-            click.echo(line)
-        for line in _wrapped(one.meaning, "    "):
-            click.echo(line)
+        terminal.say(f"{one.name} = {one.value}  {origin}\n    {one.meaning}")
 
 
 @settings.command(name="set", short_help="Choose a value for this environment.")
@@ -90,12 +84,12 @@ def set_setting(name: str, value: str | None) -> None:
     told = _asked(one.name) if value is None else value
     file = chosen.set_(environment, name, told, project)
     shown = chosen.HIDDEN if one.secret else told or "its default"
-    click.echo(f"{one.name} of {environment} is now {shown}, in {file.relative_to(project)}.")
+    terminal.say(f"{one.name} of {environment} is now {shown}, in {file.relative_to(project)}.")
     outranking = one.origin == "shell" or (one.origin.endswith("env") and not one.secret)
     if outranking:
-        click.echo(f"Warning: {one.variable} of {one.origin} outranks it.", err=True)
+        terminal.say(f"Warning: {one.variable} of {one.origin} outranks it.", err=True)
     if one.plugin == "dbt":
-        click.echo(f"To bring that into effect: {meltano.printed('connect run publish')}")
+        terminal.say(f"To bring that into effect: {meltano.printed('connect run publish')}")
 
 
 def _asked(name: str) -> str:
@@ -119,7 +113,7 @@ def list_environments() -> None:
     """Show the environments, and mark the one of this command."""
     project, now = _now()
     for name in meltano.environments(project):
-        click.echo(f"{'*' if name == now else ' '} {name}")
+        terminal.say(f"{'*' if name == now else ' '} {name}")
 
 
 @environment.command(short_help="Make another environment.")
@@ -148,14 +142,10 @@ def add(name: str, warehouse: str) -> None:
     project, _ = _now()
     place = environments.add(project, name, postgres=warehouse == "postgres")
     secrets = meltano.env_file(project, name).relative_to(project)
-    click.echo(f"Made {place.relative_to(project)}. Next:")
-    click.echo(f"  put its credentials into {secrets}")
-    click.echo(f"  {meltano.printed('connect test', name)}")
-    click.echo(f"  {meltano.printed('connect settings', name)}")
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent="    ", break_on_hyphens=False)
+    terminal.say(f"Made {place.relative_to(project)}. Next:")
+    terminal.say(f"  {meltano.printed('connect setup', name)}")
+    terminal.say(f"      asks for what it needs; secrets go into {secrets}")
+    terminal.say(f"  {meltano.printed('connect settings', name)}")
 
 
 COMMANDS = (settings, environment)

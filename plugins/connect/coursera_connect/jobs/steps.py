@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 from rich.progress_bar import ProgressBar
+from rich.table import Column
 from rich.text import Text
 from typing_extensions import override
 
@@ -25,16 +26,19 @@ if TYPE_CHECKING:
 
 _TITLES = {
     "connect:lock": "Wait for other jobs",
-    "dbt:build": "Transform: raw tables to OneRoster files",
-    "connect:publish": "Publish: check the package, then replace the last one",
-    "coursera-sandbox:start": "Sandbox: a made-up college on this machine",
-    "coursera-sandbox:stop": "Sandbox: stop",
+    "dbt:build": "Transform",
+    "connect:publish": "Check and publish",
+    "coursera-sandbox:start": "Start the sandbox",
+    "coursera-sandbox:stop": "Stop the sandbox",
 }
 _SHORT = {"connect:publish": "publish"}
 _OVER = re.compile(r"(\w+): ([\d]+) rows, \d+ requests")
 _STREAM = re.compile(r"Beginning sync of '(\w+)'")
 _NODE = re.compile(r"\b(\d+) of (\d+) (?:OK|PASS|WARN|ERROR|FAIL|SKIP)")
 _ALMOST = 0.99
+_BAR = 10
+_SECONDS, _MINUTES = 120, 7200
+"""From so many seconds on a time is told in minutes, and in hours."""
 
 
 @dataclass
@@ -53,7 +57,7 @@ class Step:
     def title(self) -> str:
         """Return what a person calls the step."""
         if self.is_load:
-            return f"Load: {self.words.split()[0]}"
+            return "Load"
         return _TITLES.get(self.words, self.words)
 
     @property
@@ -75,7 +79,7 @@ class Step:
                 self.rows[found[1]] = int(found[2])
             elif metric := event.facts.get("metric_info"):
                 self._count(metric)
-        elif found := _NODE.search(event.text):
+        elif (found := _NODE.search(event.text)) and int(found[2]) >= self.of:  # and no hook, of which dbt counts one
             self.done, self.of = int(found[1]), int(found[2])
 
     def _count(self, metric: Mapping[str, Any]) -> None:
@@ -86,9 +90,13 @@ class Step:
     def progress(self) -> str:
         """Return how far the step is, in words."""
         if self.of:
-            return f"{self.done} of {self.of} models and tests"
+            return f"{self.done} of {self.of}"
         rows = sum(self.rows.values())
         return ", ".join(filter(None, [plural(rows, "row") if rows else "", self.told]))
+
+    def ended(self) -> None:
+        """Take note that nothing more is read."""
+        self.told = ""
 
 
 def steps(words: Sequence[str], usual: Mapping[str, float]) -> list[Step]:
@@ -108,8 +116,14 @@ def screen(found: list[Step], console: Console) -> Iterator[Callable[[Event], No
     if not console.is_terminal:
         yield lambda event: _hear(found, [0], event)
         return
-    columns = (SpinnerColumn(finished_text=" "), TextColumn("{task.description}"), _Bar(), _Far(), _Left())
-    with Progress(*columns, console=console, transient=False) as progress:
+    columns = (
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        _Bar(),
+        _Far(table_column=Column(no_wrap=True, ratio=1)),
+        _Left(table_column=Column(no_wrap=True)),
+    )
+    with Progress(*columns, console=console, expand=True) as progress:
         at = [0]
         tasks = [_begin(progress, found, 0)] if found else []
 
@@ -119,6 +133,7 @@ def screen(found: list[Step], console: Console) -> Iterator[Callable[[Event], No
             if event.part == "connect" and event.text.startswith("Waiting up to"):
                 progress.console.print(event.text, soft_wrap=True)
             if at[0] != before:
+                found[before].ended()
                 progress.update(tasks[-1], total=1, completed=1 if event.facts.get("success") else 0)
                 progress.stop_task(tasks[-1])
                 if event.facts.get("success") and at[0] < len(found):
@@ -156,7 +171,7 @@ class _Bar(ProgressColumn):
         elif step.usual:
             share = min(_ALMOST, (task.elapsed or 0) / step.usual)
         return ProgressBar(
-            total=None if share is None else 1.0, completed=share or 0, width=20, animation_time=time.monotonic()
+            total=None if share is None else 1.0, completed=share or 0, width=_BAR, animation_time=time.monotonic()
         )
 
 
@@ -175,8 +190,16 @@ class _Left(ProgressColumn):
     def render(self, task: Task) -> Text:
         step: Step = task.fields["step"]
         elapsed = task.elapsed or 0
-        if task.stop_time is not None or not step.usual:
-            return Text(f"{elapsed:.0f} s")
-        left = max(0.0, step.usual - elapsed)
         later = task.fields["later"]
-        return Text(f"{elapsed:.0f} s, about {left + later:.0f} s left" if later is not None else f"{elapsed:.0f} s")
+        if task.stop_time is not None or not step.usual or later is None:
+            return Text(span(elapsed))
+        left = max(0.0, step.usual - elapsed) + later
+        return Text(f"{span(elapsed)}, about {span(left)} left")
+
+
+def span(seconds: float) -> str:
+    """Return `52 s`, `12 min` or `3 h 20 min`."""
+    if seconds < _SECONDS:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if seconds < _MINUTES else f"{minutes // 60} h {minutes % 60} min"

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect.database import warehouse
-from coursera_connect.deciding import people_match
+from coursera_connect.deciding import people_match, programs
 from coursera_connect.errors import DatabaseError, UsageError
 from coursera_connect.publishing.publish import REPORT
 from coursera_connect.publishing.transforms import TRANSFORMS
@@ -33,6 +33,7 @@ COLUMNS = {"rule", "severity", "sentence", "entity", "program_id", "record_id", 
 _CONTENT = {"content-without-class": "contents", "content-without-gradebook": "enrollments"}
 """The rules of the transforms that name a type of content as their record, and what they count of it."""
 _CELL = ("field", "reported")
+_PROGRAMS = {"id", "name", "_sdc_deleted_at", "_sdc_sequence", "_sdc_extracted_at"}
 _NOT_MADE = (
     "The transforms have not made connect.quality yet: this is only what the tap says of its rows. "
     "Run the transforms (dbt:build) for the rest."
@@ -57,6 +58,7 @@ def quality(
         if not tables and not raw:
             raise DatabaseError(f"{database} holds no data yet: run a job first.")
         made = set(tables.get("quality", ())) >= COLUMNS
+        names = programs.newest(opened) if set(raw.get("programs", ())) >= _PROGRAMS else {}
         rules = (of_transforms(opened) if made else _of_loader(opened, raw)) + _of_publish(report)
         facts: dict[str, Any] = {
             "database": str(database),
@@ -65,7 +67,7 @@ def quality(
             "rules": sorted(rules, key=order),
             "duplicates": _duplicates(opened, tables),
             "usernames_replaced": _usernames_replaced(opened, tables),
-            "match": _match(opened, tables),
+            "match": _match(opened, tables, names),
             "content_types": _content_types(opened) if made else [],
         }
         facts["counts"] = {
@@ -73,7 +75,8 @@ def quality(
         }
         if rule is not None:
             known = tables["quality"] if made else []
-            facts["records"] = _records(opened, known, report, rule, {found["rule"] for found in rules})
+            records = _records(opened, known, report, rule, {found["rule"] for found in rules})
+            facts["records"] = [one | {"program_name": names.get(one["program_id"] or "", "")} for one in records]
         if there is not None:
             facts["lms"] = people_match.compare(opened, there, str(lms))
     return facts
@@ -198,20 +201,21 @@ def _usernames_replaced(database: Warehouse, tables: dict[str, list[str]]) -> li
     return [sourced_id for (sourced_id,) in database.rows(query)]
 
 
-def _match(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, Any] | None:
+def _match(database: Warehouse, tables: dict[str, list[str]], called: dict[str, str]) -> dict[str, Any] | None:
     """Return per program and in total how many members matched an account of Coursera, and by what."""
     columns = tables.get("match", [])
     if not {"program_id", "members", "matched"} <= set(columns):
         return None
-    programs = []
+    found = []
     names = ", ".join(quoted(name) for name in columns)
     for row in database.rows(f'select {names} from "connect"."match" order by program_id'):
         cells = dict(zip(columns, row, strict=True))
         by = {name: int(cells[name] or 0) for name in _WAYS if name in cells}
         counts = _share(int(cells["members"] or 0), int(cells["matched"] or 0))
-        programs.append({"program_id": cells["program_id"], **counts, "by": by})
-    total = _share(*(sum(program[name] for program in programs) for name in ("members", "matched")))
-    return {"programs": programs, "total": total}
+        program = cells["program_id"]
+        found.append({"program_id": program, "program_name": called.get(program, ""), **counts, "by": by})
+    total = _share(*(sum(one[name] for one in found) for name in ("members", "matched")))
+    return {"programs": found, "total": total}
 
 
 def _share(members: int, matched: int) -> dict[str, Any]:
