@@ -510,7 +510,7 @@ def test_a_broken_mapping_is_told_with_its_line_and_left_alone(tested: Desk) -> 
         ("map|d|--as| ", "The name of the school is blank"),
         ("merge|d|t1", "The school has no name yet"),
         ("merge|d|--as|X", "Only one program was named"),
-        ("rename|Nowhere at all|X", "There is no school Nowhere at all: connect schools list"),
+        ("rename|Nowhere at all|X", "There is no school Nowhere at all: see connect schools list"),
         ("unmap|d", "Data Science (d) is not mapped"),
     ],
 )
