@@ -14,7 +14,7 @@ from coursera_connect.database import warehouse
 from coursera_connect.database.history import runs
 from coursera_connect.errors import DeliveryError, OutputError
 from coursera_connect.publishing.publish import preview
-from oneroster_csv.replay import Reader
+from oneroster_csv.replay import Replay
 from tests.connect.college import College
 
 if TYPE_CHECKING:
@@ -40,19 +40,19 @@ class Received(College):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.reader = Reader()
+        self.reader = Replay()
 
     def night(self, **settings: Any) -> dict[str, Any]:
         """Publish a delta and import it."""
         report = self.publish(**{"mode": "delta", **settings})
-        self.reader.import_package(self.package)
+        self.reader.apply(self.package)
         return report
 
     def truth(self) -> dict[str, Any]:
         """What a new reader knows from a bulk file of this moment."""
         preview(self.settings, never)
-        fresh = Reader()
-        fresh.import_package(self.package.parent / "preview" / self.package.name)
+        fresh = Replay()
+        fresh.apply(self.package.parent / "preview" / self.package.name)
         return fresh.tables
 
 
@@ -142,7 +142,7 @@ def test_what_was_not_delivered_is_in_the_next_delta_and_what_came_and_went_is_d
     )
     report = college.publish(mode="delta", delivery=f"{place}/", allow_removals=True)
     assert modes(report) == {"users": ("delta", 2), "categories": ("delta", 1)}
-    college.reader.import_package(place / "oneroster.zip")
+    college.reader.apply(place / "oneroster.zip")
     assert college.reader.tables == college.truth()
     assert {row[2] for row in college.csv("users")[1:]} == {
         run.replace("Z", ".000Z") for run in (report["started_at"], _second_run(college))

@@ -66,7 +66,7 @@ def test_wherever_a_publish_is_killed_the_next_package_makes_the_reader_right(
     college.sql("insert into categories values ('brief', null, null, 'Brief')")
     rename(college, "New")
     killed(college, point)
-    college.reader.import_package(college.package)  # the old one again, or the new one
+    college.reader.apply(college.package)  # the old one again, or the new one
     college.sql("delete from categories where \"sourcedId\" = 'brief'")
     college.night(allow_removals=True)
     assert college.reader.tables == college.truth()
@@ -110,7 +110,7 @@ def test_a_publish_killed_before_its_report_and_then_a_restored_warehouse_are_a_
     saved = shutil.copy(college.database, tmp_path / "saved.duckdb")
     rename(college, "New")
     killed(college, before_the_report)
-    college.reader.import_package(college.package)
+    college.reader.apply(college.package)
     shutil.copy(saved, college.database)
     rename(college, "Zed")
     assert college.night()["mode"] == "bulk"
@@ -132,16 +132,16 @@ def test_a_delivery_that_nobody_noted_leaves_no_orphan_at_the_reader(college: Re
     college.sql("insert into categories values ('brief', null, null, 'Brief')")
     with in_the_way(there / "oneroster.zip"), pytest.raises(DeliveryError):
         college.publish(mode="delta", delivery=f"{there}/")
-    college.reader.import_package(college.package)  # brought by hand, or with `connect deliver`
+    college.reader.apply(college.package)  # brought by hand, or with `connect deliver`
     college.sql("delete from categories where \"sourcedId\" = 'brief'")
     college.publish(mode="delta", delivery=f"{there}/", allow_removals=True)
-    college.reader.import_package(there / "oneroster.zip")
+    college.reader.apply(there / "oneroster.zip")
     assert college.reader.tables == college.truth()
 
 
 def test_a_doubtful_package_of_another_shape_is_followed_by_a_bulk_file(college: Received) -> None:
     killed(college, before_it_is_noted, exclude=("users.email",))
-    college.reader.import_package(college.package)
+    college.reader.apply(college.package)
     assert college.night()["mode"] == "bulk"
     assert college.reader.tables == college.truth()
 

@@ -9,13 +9,15 @@ import warnings
 import zipfile
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
 from oneroster_csv import checks, report, validate
+from oneroster_csv import profile as profiles
 from oneroster_csv.cli import main
 from oneroster_csv.errors import PackageError
-from oneroster_csv.rules import NEEDED, RULES
+from oneroster_csv.rules import READER, RULES
 from tests.oneroster_csv.packages import ORDER, Package
 
 if TYPE_CHECKING:
@@ -287,7 +289,7 @@ def test_what_is_to_be_done_about_a_zip_fits_what_is_in_it(names: list[str], wan
 
 def test_a_remedy_fits_a_package_of_whatever_origin() -> None:
     own = ("model", "transforms", "staging", "streams", "full-reconcile", "Coursera", "organisation")
-    for rule in (*RULES.values(), NEEDED):
+    for rule in (*RULES.values(), *READER):
         told = rule.remedy.replace("{field}", "users.csv")
         assert [word for word in own if word in told] == []
         assert told.endswith(".")
@@ -467,3 +469,79 @@ def test_the_command_tells_by_its_exit_code_and_its_report(tmp_path: Path) -> No
     assert run(main, ["check", str(package.write(tmp_path / "warned.zip"))]).exit_code == 0
     missing = run(main, ["check", str(tmp_path / "missing.zip")])
     assert (missing.exit_code, missing.stderr.count("\n")) == (4, 1)
+
+
+def described(path: Path, *arguments: str) -> set[tuple[str, str, str]]:
+    """Rule, file and field of what the command finds."""
+    report = json.loads(CliRunner().invoke(main, ["check", str(path), "--json", *arguments]).stdout)
+    return {(problem["rule"], problem["file"], problem["field"]) for problem in report["problems"]}
+
+
+def test_a_profile_adds_the_rules_of_its_reader(tmp_path: Path) -> None:
+    package = only(Package("1.1"), *CORE)
+    package.copy("categories", "cat", sourcedId="d@g")
+    path = package.write(tmp_path / "package.zip")
+    assert described(path) == set()
+    assert described(path, "--profile", "powerschool") == {("reader-unique", "categories.csv", "title")}
+    assert described(path, "--profile", "great-minds") == set()  # it takes no categories
+    package.put("classes", "k1", sourcedId="k@1")
+    assert ("reader-id", "classes.csv", "sourcedId") in described(
+        package.write(tmp_path / "package.zip"), "--profile", "great-minds"
+    )
+
+
+def test_a_profile_says_which_versions_and_modes_its_reader_takes(tmp_path: Path) -> None:
+    new = only(Package("1.2"), "orgs").write(tmp_path / "new.zip")
+    assert ("reader-version", "manifest.csv", "oneroster.version") in described(new, "--profile", "moodle")
+    delta = only(Package("1.1", "delta"), "orgs", "categories").write(tmp_path / "delta.zip")
+    assert described(delta) == set()
+    assert described(delta, "--profile", "moodle") == {("reader-mode", "manifest.csv", "file.orgs")}
+
+
+def test_a_row_that_a_delta_deletes_keeps_no_rule_of_a_reader(tmp_path: Path) -> None:
+    package = only(Package("1.1", "delta"), "categories")
+    package.copy("categories", "cat", sourcedId="new")
+    assert described(package.write(tmp_path / "p.zip"), "--profile", "powerschool") != set()
+    package.put("categories", "cat", status="tobedeleted")
+    assert described(package.write(tmp_path / "p.zip"), "--profile", "powerschool") == set()
+
+
+def test_a_profile_may_be_a_file_and_a_mistake_in_it_is_an_error_of_usage(tmp_path: Path) -> None:
+    path = only(Package("1.1"), "categories").write(tmp_path / "package.zip")
+    own = tmp_path / "riverside.json"
+    rule = {
+        "id": "reader-short",
+        "columns": ["categories.title"],
+        "longest": 3,
+        "sentence": "Long.",
+        "remedy": "Cut it.",
+    }
+    own.write_text(json.dumps({"about": "Riverside.", "versions": ["1.1"], "modes": ["bulk"], "rules": [rule]}))
+    assert described(path, "--profile", str(own)) == {("reader-short", "categories.csv", "title")}
+    for wrong, sentence in (
+        (str(tmp_path / "no.json"), "cannot be read (No such file or directory)"),
+        ("riverside", "There is no profile riverside"),
+    ):
+        done = CliRunner().invoke(main, ["check", str(path), "--profile", wrong])
+        assert (done.exit_code, sentence in done.stderr, done.stderr.count("\n")) == (2, True, 1)
+
+
+def test_tables_are_checked_by_the_same_rules() -> None:
+    package = only(Package("1.1"), *CORE)
+    with duckdb.connect() as connection:
+        connection.execute("create schema sis")
+        for file, rows in package.rows.items():
+            if file not in package.left_out:
+                names = ", ".join(f'"{name}" text' for name in package.headers[file])
+                connection.execute(f'create table sis."{file}" ({names})')
+                marks = ", ".join("?" * len(package.headers[file]))
+                connection.executemany(
+                    f'insert into sis."{file}" values ({marks})',
+                    [[row[name] or None for name in package.headers[file]] for row in rows],
+                )
+        assert validate.tables(connection, "sis").counts == {}
+        connection.execute("update sis.enrollments set \"userSourcedId\" = 'u9' where \"sourcedId\" = 'e3'")
+        assert validate.tables(connection, "sis").counts == {("reference", "enrollments", "userSourcedId"): 1}
+        reader = profiles.load("powerschool")
+        connection.execute("insert into sis.categories select * replace ('new' as \"sourcedId\") from sis.categories")
+        assert ("reader-unique", "categories", "title") in validate.tables(connection, "sis", profile=reader).counts

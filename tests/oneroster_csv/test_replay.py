@@ -1,4 +1,4 @@
-"""The reader that other tests trust keeps to the binding by itself."""
+"""What a reader holds after bulk and delta packages, as the binding has it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oneroster_csv.replay import Reader
+from oneroster_csv.errors import PackageError
+from oneroster_csv.replay import Replay
 from tests.oneroster_csv.packages import Package
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def taken(reader: Reader, package: Package, folder: Path) -> list[str]:
-    reader.import_package(package.write(folder / "package.zip"))
+def taken(reader: Replay, package: Package, folder: Path) -> list[str]:
+    reader.apply(package.write(folder / "package.zip"))
     return list(reader.tables["enrollments"])
 
 
@@ -25,7 +26,7 @@ def enrollments(mode: str) -> Package:
 
 
 def test_a_bulk_file_is_the_whole_truth_and_an_absent_file_says_nothing(tmp_path: Path) -> None:
-    reader = Reader()
+    reader = Replay()
     assert taken(reader, Package("1.1"), tmp_path) == ["e1", "e2", "e3"]
     users = reader.tables["users"]
     assert users["u2"]["givenName"] == "Zoë"
@@ -39,7 +40,7 @@ def test_a_bulk_file_is_the_whole_truth_and_an_absent_file_says_nothing(tmp_path
 
 
 def test_a_delta_adds_replaces_deletes_and_revives(tmp_path: Path) -> None:
-    reader = Reader()
+    reader = Replay()
     taken(reader, Package("1.1"), tmp_path)
     package = enrollments("delta")
     package.put("enrollments", "e1", status="tobedeleted")
@@ -54,22 +55,22 @@ def test_a_delta_adds_replaces_deletes_and_revives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cells", [{"status": "", "dateLastModified": ""}, {"status": "inactive"}])
 def test_a_package_that_is_not_what_it_says_changes_nothing(cells: dict[str, str], tmp_path: Path) -> None:
-    reader = Reader()
+    reader = Replay()
     taken(reader, Package("1.1"), tmp_path)
     before = {file: dict(table) for file, table in reader.tables.items()}
     package = enrollments("delta")
     package.put("enrollments", "e3", **cells)
     package.put("enrollments", "e1", status="tobedeleted")
-    with pytest.raises(ValueError, match="enrollments"):
-        reader.import_package(package.write(tmp_path / "package.zip"))
+    with pytest.raises(PackageError, match="enrollments"):
+        reader.apply(package.write(tmp_path / "package.zip"))
     assert reader.tables == before
 
 
 def test_manifest_and_zip_must_agree(tmp_path: Path) -> None:
     package = enrollments("bulk")
     package.declare("enrollments", "absent")
-    with pytest.raises(ValueError, match="what the zip holds"):
-        Reader().import_package(package.write(tmp_path / "package.zip"))
+    with pytest.raises(PackageError, match="what the zip holds"):
+        Replay().apply(package.write(tmp_path / "package.zip"))
     package.declare("enrollments", "Bulk")
-    with pytest.raises(ValueError, match="mode"):
-        Reader().import_package(package.write(tmp_path / "package.zip"))
+    with pytest.raises(PackageError, match="mode"):
+        Replay().apply(package.write(tmp_path / "package.zip"))

@@ -25,7 +25,7 @@ from coursera_connect.publishing.publish import Settings, publish
 from coursera_sandbox.testing import RunningSandbox
 from oneroster_csv import profile as profiles
 from oneroster_csv import validate
-from oneroster_csv.replay import Reader
+from oneroster_csv.replay import Replay
 from tests.transform.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -177,8 +177,8 @@ class Site:
 
 def imported(package: Path) -> dict[str, Any]:
     """What a new reader knows after a package."""
-    reader = Reader()
-    reader.import_package(package)
+    reader = Replay()
+    reader.apply(package)
     return reader.tables
 
 
@@ -190,14 +190,14 @@ def test_deltas_bring_a_reader_to_where_a_bulk_file_does(
     first = site.publish()
     assert {part["mode"] for part in first["files"].values()} == {"bulk", "absent"}
     assert first["files"]["results"]["rows"] > 0
-    reader = Reader()
-    reader.import_package(site.settings.package)
+    reader = Replay()
+    reader.apply(site.settings.package)
     site.night()
     second = site.publish(mode="delta")
     changed = {file: part["rows"] for file, part in second["files"].items() if part["mode"] == "delta"}
     assert changed.keys() >= {"enrollments", "results", "users"}
     assert sum(changed.values()) < sum(part["rows"] for part in first["files"].values()) / 4
-    reader.import_package(site.settings.package)
+    reader.apply(site.settings.package)
     assert reader.tables == site.tables()
     if (profile, mode) == ("powerschool", "granular_all"):
         site.publish()

@@ -27,7 +27,7 @@ from coursera_connect.database import ledger
 from coursera_connect.errors import DeliveryError
 from coursera_connect.publishing.publish import Settings, preview, publish
 from oneroster_csv import validate
-from oneroster_csv.replay import Reader, Table
+from oneroster_csv.replay import Replay, Table
 from tests.transform.compiled import FINISHED, compiled
 from tests.transform.life import MODES, Life, plan
 from tests.transform.warehouse import RAW_COLUMNS, Warehouse
@@ -104,7 +104,7 @@ class Nights:
             database.execute(FINISHED)
         package = warehouse.path.parent / "out" / "oneroster.zip"
         self.settings = Settings(warehouse.path, package, mode="delta", wait=0)
-        self.reader = Reader()
+        self.reader = Replay()
         self.quiet: set[str] = set()
         self.ids: dict[Any, str] = {}
         self.allow = False
@@ -195,7 +195,7 @@ class Nights:
             assert place.read_bytes() == bytes_before
             return outcome
         self.look_at_package(place)
-        self.reader.import_package(place)
+        self.reader.apply(place)
         assert report["mode"] == ("delta" if before else "bulk")
         fresh = self.truth()
         knows = {file: table for file, table in self.reader.tables.items() if table}
@@ -216,8 +216,8 @@ class Nights:
         preview(replace(self.settings, mode="bulk"), never)
         package = self.settings.package.parent / "preview" / self.settings.package.name
         self.look_at_package(package)
-        fresh = Reader()
-        fresh.import_package(package)
+        fresh = Replay()
+        fresh.apply(package)
         return fresh.tables
 
     @staticmethod

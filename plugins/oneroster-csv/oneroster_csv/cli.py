@@ -37,7 +37,7 @@ def main() -> None:
 @click.argument("package", type=click.Path(path_type=Path))
 @click.option(
     "--profile",
-    default="generic",
+    default=profiles.GENERIC,
     show_default=True,
     metavar="NAME|FILE",
     help="The reader it is for: a profile that comes along, or a JSON file.",
@@ -67,7 +67,7 @@ def check(package: Path, profile: str, empty: str | None, as_json: bool) -> None
                 4 the package is missing, no zip, damaged, or unpacks to too much
     """  # noqa: D301 - the escape is what keeps the lines apart
     reader = profiles.load(profile)
-    found = report.facts(package, validate.package(package, empty=empty or reader.empty, takes=reader.files))
+    found = report.facts(package, validate.package(package, profile=reader, empty=empty or ""))
     click.echo(json.dumps(found) if as_json else "\n".join(report.lines(found)))
     if not found["valid"]:
         sys.exit(_INVALID)

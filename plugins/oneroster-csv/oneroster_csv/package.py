@@ -1,9 +1,10 @@
-"""Writes a package: the same rows give the same bytes."""
+"""Writes a package, so that the same rows give the same bytes, and opens one."""
 
 from __future__ import annotations
 
 import csv
 import io
+import struct
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -11,22 +12,24 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
 from oneroster_csv import binding as bindings
+from oneroster_csv import manifest
 from oneroster_csv.checks import rows_of
+from oneroster_csv.errors import PackageError
 from oneroster_csv.sql import csv_row, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from oneroster_csv.binding import Binding
     from oneroster_csv.database import Database
+    from oneroster_csv.output import Output
 
 DATE = (1980, 1, 1, 0, 0, 0)
 """Of every file in a package, since the same rows give the same bytes."""
 
 _ZIP64_FROM_ROWS = 2_000_000  # a file above 2 GiB needs it announced; a row is far below 1 kB
 _BEGINNING = 1 << 16
-_MANIFEST = "manifest.csv"
 
 
 @dataclass(frozen=True)
@@ -38,34 +41,49 @@ class Part:
     rows: int
 
 
+def parts(
+    database: Database, binding: Binding, output: Output, headers: Mapping[str, list[str]], mode: str
+) -> dict[str, Part]:
+    """Return how the files that the reader takes are written: without rows absent, unless it wants the header."""
+    found = {}
+    for file in output.files(binding):
+        columns = headers.get(file, [column.name for column in binding.files[file]])
+        rows = database.row(f"select count(*) from {rows_of(file)}")[0]  # noqa: S608 - quoted
+        is_written = rows or (output.profile.empty == "header" and mode == "bulk")
+        found[file] = Part(mode if is_written else "absent", columns, rows)
+    return found
+
+
 def write(  # noqa: PLR0913, PLR0917 - one value per part of the package
     handle: IO[bytes],
     database: Database,
     binding: Binding,
     parts: dict[str, Part],
-    source: dict[str, str],
+    properties: Mapping[str, str],
     quote_all: bool,
-    step: Callable[[str, int], None],
+    step: Callable[[str, int], None] = lambda _file, _rows: None,
 ) -> None:
-    """Write manifest and files of a checked package. `step` is told file and rows after every block."""
+    """Write manifest and files from the relations `rows_of(file)`, which were checked.
+
+    `properties` are those of the manifest beside versions and modes, such as source.systemName. `step` is told file and
+    rows after every block.
+    """
     quoting: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
     modes = {file: parts[file].mode if file in parts else "absent" for file in binding.files}
-    properties = {"manifest.version": "1.0", "oneroster.version": binding.version}
-    properties |= {f"file.{file}": mode for file, mode in modes.items()}
-    properties |= {f"source.{name}": value for name, value in source.items() if value}
     with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
         with _entry(archive, "manifest", 0) as text:
-            csv.writer(text, quoting=quoting).writerows([("propertyName", "value"), *properties.items()])
+            rows = manifest.properties(binding, modes, properties).items()
+            csv.writer(text, quoting=quoting).writerows([manifest.HEADER, *rows])
         for file, mode in modes.items():
             if mode == "absent":
                 continue
             names = parts[file].columns
             # RFC 4180: commas, CRLF, quotes at least where needed. No two rows share the sourcedId, the first column.
             line = csv_row([quoted(name) for name in names], quote_all=quote_all)
-            rows = f"select {line} as line, {quoted(names[0])} as id from {rows_of(file)}"  # noqa: S608 - quoted
+            query = f"select {line} as line, {quoted(names[0])} as id from {rows_of(file)}"  # noqa: S608 - quoted
             with _entry(archive, file, parts[file].rows) as text:
                 csv.writer(text, quoting=quoting).writerow(names)
-                for block in database.blocks(f"select line from ({rows}) as r order by id"):  # noqa: S608 - quoted
+                for block in database.blocks(f"select line from ({query}) as r order by id"):  # noqa: S608 - quoted
                     text.write("".join(f"{line}\r\n" for (line,) in block))
                     step(file, len(block))
 
@@ -85,19 +103,33 @@ def _entry(archive: zipfile.ZipFile, file: str, rows: int) -> Iterator[IO[str]]:
 
 def is_written_here(path: Path) -> bool:
     """Whether a file is a package as `write` makes it: a manifest first, and nothing of another time or name."""
-    known = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {_MANIFEST}
+    known = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {manifest.NAME}
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            if not entries or entries[0].filename != _MANIFEST:
+            if not entries or entries[0].filename != manifest.NAME:
                 return False
             if any(entry.filename not in known or entry.date_time != DATE for entry in entries):
                 return False
-            with archive.open(_MANIFEST) as manifest:
-                text = manifest.read(_BEGINNING).decode("utf-8")
+            with archive.open(manifest.NAME) as raw:
+                text = raw.read(_BEGINNING).decode("utf-8")
                 rows = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, ValueError, EOFError, RuntimeError, csv.Error, zipfile.BadZipFile, zlib.error):
         return False
-    return rows[:1] == [["propertyName", "value"]] and {"manifest.version", "oneroster.version"} <= {
+    return rows[:1] == [[*manifest.HEADER]] and {manifest.VERSION, manifest.ONEROSTER} <= {
         row[0] for row in rows if row
     }
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a package to read; a PackageError says why it cannot be read, also within the block."""
+    if not path.is_file():
+        raise PackageError(f"There is no package at {path}.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read ({error.strerror}).") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, NotImplementedError) as error:
+        raise PackageError(f"{path} is no zip file, or a damaged one: transfer it again.") from error

@@ -48,6 +48,9 @@ from oneroster_csv.sql import digest, literal, matches, once, quoted, replaced
 if TYPE_CHECKING:
     from importlib.abc import Traversable
 
+GENERIC = "generic"
+"""The profile of any reader of the standard."""
+
 _SUFFIX = ".json"
 _LONGEST = 255
 _TAIL_DIGITS = 10
@@ -185,7 +188,7 @@ class Profile:
 def names() -> tuple[str, ...]:
     """Return the names of the profiles that come along, generic first."""
     found = sorted(entry.name.removesuffix(_SUFFIX) for entry in _folder().iterdir() if entry.name.endswith(_SUFFIX))
-    return tuple(sorted(found, key=lambda name: name != "generic"))
+    return tuple(sorted(found, key=lambda name: name != GENERIC))
 
 
 def load(name: str) -> Profile:

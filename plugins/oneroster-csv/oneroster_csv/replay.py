@@ -1,48 +1,67 @@
-"""A small OneRoster reader, independent of the code under test: what a school platform would hold after each package.
+"""Replays packages: what a reader holds after a series of them.
 
-It follows the binding. A bulk file is the whole truth: what it does not name is gone. A delta file adds, replaces and
-deletes by sourcedId. An absent file says nothing, in a package of bulk files as well, so its rows stay as they were.
+A bulk file is the whole truth: what it does not name is gone. A delta file adds, replaces and deletes by sourcedId. An
+absent file says nothing, in a package of bulk files as well, so its rows stay as they were. All rows are in memory.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import zipfile
 from typing import TYPE_CHECKING
 
+from oneroster_csv import manifest
+from oneroster_csv.errors import PackageError
+from oneroster_csv.package import opened
+
 if TYPE_CHECKING:
+    import zipfile
     from pathlib import Path
 
 Table = dict[str, dict[str, str]]
 
 
-class Reader:
+class Replay:
     """`tables` holds the living rows: file, sourcedId, column, cell; without status and dateLastModified."""
 
     def __init__(self) -> None:
         self.tables: dict[str, Table] = {}
 
-    def import_package(self, path: Path) -> None:
-        """Take over a package, or raise ValueError and keep all as it was."""
-        with zipfile.ZipFile(path) as archive:
-            header, *properties = _rows(archive, "manifest.csv")
-            if header != ["propertyName", "value"]:
-                raise ValueError("the manifest has another header")
-            tables = {file: dict(table) for file, table in self.tables.items()}
-            present = {"manifest.csv"}
-            for name, mode in properties:
-                file = name.removeprefix("file.")
-                if file == name or mode == "absent":
-                    continue
-                present.add(f"{file}.csv")
-                if mode == "bulk":
-                    tables[file] = {}
-                elif mode != "delta":
-                    raise ValueError(f"{file} has the mode {mode}")
-                self._take(tables.setdefault(file, {}), file, mode, _rows(archive, f"{file}.csv"))
-            if present != set(archive.namelist()):
-                raise ValueError("the manifest does not name what the zip holds")
+    def apply(self, path: Path) -> None:
+        """Take over a package. A PackageError says why it cannot be; all stays as it was then.
+
+        What the package breaks besides is not asked here: see `validate.package`.
+        """
+        with opened(path) as archive:
+            try:
+                self._apply(archive)
+            except KeyError as error:
+                raise PackageError(
+                    f"{path} lacks a file that its manifest names: add it, or declare it absent."
+                ) from error
+            except (ValueError, csv.Error) as error:
+                raise PackageError(
+                    f"{path} cannot be replayed ({error}): check it with `oneroster-csv check`."
+                ) from error
+
+    def _apply(self, archive: zipfile.ZipFile) -> None:
+        header, *properties = _rows(archive, manifest.NAME)
+        if header != [*manifest.HEADER]:
+            raise ValueError("the manifest has another header")
+        tables = {file: dict(table) for file, table in self.tables.items()}
+        present = {manifest.NAME}
+        for name, mode in properties:
+            file = name.removeprefix("file.")
+            if file == name or mode == "absent":
+                continue
+            present.add(f"{file}.csv")
+            if mode == "bulk":
+                tables[file] = {}
+            elif mode != "delta":
+                raise ValueError(f"{file} has a mode that is none of the standard's")
+            self._take(tables.setdefault(file, {}), file, mode, _rows(archive, f"{file}.csv"))
+        if present != set(archive.namelist()):
+            raise ValueError("the manifest does not name what the zip holds")
         self.tables = tables
 
     @staticmethod
@@ -62,7 +81,7 @@ class Reader:
             elif status in {"", "active"}:
                 table[sourced_id] = row
             else:
-                raise ValueError(f"{file} has the status {status}")
+                raise ValueError(f"{file} has a status that is none of the standard's")
 
 
 def _rows(archive: zipfile.ZipFile, name: str) -> list[list[str]]:

@@ -201,4 +201,10 @@ NEEDED = Rule(
     "A file without which the reader takes nothing has no rows.",
     "Make the package again, with its rows.",
 )
-"""What a reader's profile demands of whole files."""
+_AGAIN = "Make the package again, as its reader takes it."
+READER = (
+    NEEDED,
+    Rule("reader-version", "The reader does not take this version of OneRoster.", _AGAIN),
+    Rule("reader-mode", "The reader does not take this mode, bulk or delta.", _AGAIN),
+)
+"""What a reader's profile demands beside its own rules on cells."""

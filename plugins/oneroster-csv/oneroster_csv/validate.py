@@ -1,4 +1,4 @@
-"""Validates a OneRoster package: the zip, its manifest, the bytes of its files, and their rows.
+"""Validates a OneRoster package: the zip, its manifest, the bytes of its files, and their rows. Or tables.
 
 Python reads the files strictly and writes them again in the plainest dialect there is, which DuckDB then loads: its
 own reader is lenient (and guesses) just where a validator must not be. That costs two seconds per million rows.
@@ -9,26 +9,29 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-import struct
 import zipfile
-import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oneroster_csv import binding as bindings
-from oneroster_csv import checks, database
+from oneroster_csv import checks, database, manifest
+from oneroster_csv import profile as profiles
 from oneroster_csv.checks import Outcome
 from oneroster_csv.errors import PackageError
+from oneroster_csv.package import opened
+from oneroster_csv.rules import READER
 from oneroster_csv.scratch_folder import scratch_folder
 from oneroster_csv.strict_csv import BrokenError, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    import duckdb
 
     from oneroster_csv.binding import Binding
     from oneroster_csv.database import Scratch
+    from oneroster_csv.profile import Profile
 
 MOST_BYTES = 16 << 30
 """What a package may unpack to. The rows of the largest organisation are a tenth of it; a zip bomb is far above."""
@@ -36,7 +39,7 @@ MOST_BYTES = 16 << 30
 _FEW_BYTES = 1 << 20
 _COUNTER = "row number"  # of the loaded rows; no column of a file can have the name (extensions begin with metadata.)
 _ENCRYPTED = 0x1
-_NAMES = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {"manifest.csv"}
+_NAMES = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {manifest.NAME}
 _FOLDED = {name.lower(): name for name in _NAMES}
 _PLAIN = {name.lower().removesuffix(".csv"): name for name in _NAMES}
 _PLAIN |= {re.sub("ies$", "y", re.sub("(?<=ss)es$|(?<!ie)s$", "", plain)): name for plain, name in _PLAIN.items()}
@@ -52,40 +55,47 @@ class Checked(Outcome):
 
 
 def package(
-    path: Path, step: Callable[[str], None] = lambda _file: None, *, empty: str = "absent", takes: Iterable[str] = ()
+    path: Path,
+    step: Callable[[str], None] = lambda _file: None,
+    *,
+    profile: Profile | None = None,
+    empty: str = "",
 ) -> Checked:
     """Check a package; findings have row numbers and ids, no names and no e-mails.
 
-    `step` is told each file before it is read. Two things depend on the reader at hand: `empty`, what it wants for a
-    file without rows, `absent` (the standard) or, also allowed then, its `header` alone; and the files it `takes`
-    (none named: all), since of what refers to the others nothing can be said. Raises PackageError where the package
-    cannot be read.
+    `step` is told each file before it is read. A `profile` (without it: generic) adds what its reader wants of version,
+    modes and rows; nothing is said about references to files that it does not take. A file without rows is `absent` (as
+    the standard has it) or, also allowed where `empty` or else the profile says so, its `header` alone.
+
+    Raises:
+        PackageError: the package cannot be read.
     """
-    outcome = Checked()
-    with _opened(path) as archive:
+    outcome, profile = Checked(), profile or profiles.load(profiles.GENERIC)
+    with opened(path) as archive:
         entries = _entries(outcome, archive)
-        if "manifest.csv" not in entries:
-            if "manifest.csv" not in _misplaced(outcome) and not any(
+        if manifest.NAME not in entries:
+            if manifest.NAME not in _misplaced(outcome) and not any(
                 rule == "zip-nested" for rule, *_ in outcome.counts
             ):
                 outcome.add("manifest-missing", "manifest", "propertyName")
             return outcome
-        if not _readable(outcome, "manifest.csv"):
+        if not _readable(outcome, manifest.NAME):
             return outcome
-        properties = _properties(outcome, archive, entries["manifest.csv"])
-        outcome.version = properties.get("oneroster.version", "")
+        properties = _properties(outcome, archive, entries[manifest.NAME])
+        outcome.version = properties.get(manifest.ONEROSTER, "")
         if outcome.version not in bindings.VERSIONS:
             if not outcome.counts.keys() & {("manifest-header", "manifest", "propertyName")}:
-                outcome.add("oneroster-version", "manifest", "oneroster.version")
+                outcome.add("oneroster-version", "manifest", manifest.ONEROSTER)
             return outcome
         binding = bindings.load(outcome.version)
         files = _manifest(outcome, binding, properties, entries)
+        _suits(outcome, profile)
         small = sum(entry.file_size for entry in entries.values()) < _FEW_BYTES
         with (
             scratch_folder() as folder,
             database.scratch(folder / "spill", small=small) as base,
         ):
-            loading = _Loading(outcome, binding, base, folder / "rows.csv", empty, frozenset(takes))
+            loading = _Loading(outcome, binding, base, folder / "rows.csv", profile, empty or profile.empty)
             for file in files:
                 step(file)
                 with archive.open(entries[f"{file}.csv"]) as raw:
@@ -95,17 +105,26 @@ def package(
     return outcome
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    if not path.is_file():
-        raise PackageError(f"There is no package at {path}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except OSError as error:
-        raise PackageError(f"{path} cannot be read ({error.strerror}).") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, NotImplementedError) as error:
-        raise PackageError(f"{path} is no zip file, or a damaged one: transfer it again.") from error
+def tables(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str = "main",
+    version: str = "1.1",
+    *,
+    profile: Profile | None = None,
+    modes: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Check the tables or views of a schema that are named as the files of a version; each cell counts as its text.
+
+    `modes` says which of them are `delta`; all others are `bulk`. Null counts as blank.
+    """
+    base, binding = database.Database(connection), bindings.load(version)
+    there = base.columns(schema)
+    present = {file: there[file] for file in binding.files if file in there}
+    for file in binding.files:
+        rows = checks.text_rows(schema, file, present[file]) if file in present else binding.no_rows(file)
+        base.view(f"publish {file}", rows)
+    rules = (profile or profiles.load(profiles.GENERIC)).rules_of
+    return checks.check(base, present, binding, lambda _file: None, modes, reader=rules)
 
 
 def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -163,12 +182,11 @@ def _readable(outcome: Outcome, name: str) -> bool:
 def _properties(outcome: Outcome, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> dict[str, str]:
     """Read the manifest; the first of two equal properties counts."""
     properties: dict[str, str] = {}
-    known = {f"file.{name.removesuffix('.csv')}" for name in _NAMES - {"manifest.csv"}}
-    known |= {"manifest.version", "oneroster.version", "source.systemName", "source.systemCode"}
+    known = manifest.known()
     with archive.open(entry) as raw:
         for row, cells in _rows(outcome, "manifest", Reader(raw)):
             if not row:
-                if cells != ["propertyName", "value"]:
+                if cells != [*manifest.HEADER]:
                     outcome.add("manifest-header", "manifest", "propertyName")
             elif len(cells) != 2:  # noqa: PLR2004 - a name and a value
                 outcome.add("csv-cells", "manifest", "row", row)
@@ -185,10 +203,9 @@ def _manifest(
     outcome: Checked, binding: Binding, properties: dict[str, str], entries: dict[str, zipfile.ZipInfo]
 ) -> list[str]:
     """Compare manifest and zip, note the mode of each file, and return the files to read."""
-    if properties.get("manifest.version") != "1.0":
-        outcome.add("manifest-version", "manifest", "manifest.version")
-    files = [f"file.{file}" for file in binding.files]
-    order = ["manifest.version", "oneroster.version", *files, "source.systemName", "source.systemCode"]
+    if properties.get(manifest.VERSION) != manifest.WRITTEN_BY:
+        outcome.add("manifest-version", "manifest", manifest.VERSION)
+    order = manifest.order(binding)
     for name in [name for name in properties if name not in order]:
         outcome.add("manifest-unknown", "manifest", name)
         del properties[name]
@@ -197,22 +214,32 @@ def _manifest(
             outcome.add("manifest-order", "manifest", want)
             break
     for file in binding.files:
-        mode = properties.get(f"file.{file}")
+        mode = properties.get(manifest.of_file(file))
         wrong = _wrong_mode(mode, there=f"{file}.csv" in entries)
         if wrong and not (wrong == "declared-present" and f"{file}.csv" in _misplaced(outcome)):
-            outcome.add(wrong, "manifest", f"file.{file}")
+            outcome.add(wrong, "manifest", manifest.of_file(file))
         outcome.modes[file] = mode if mode in {"bulk", "delta"} else "absent"
     for name in entries:
-        if name != "manifest.csv" and name.removesuffix(".csv") not in binding.files:
+        if name != manifest.NAME and name.removesuffix(".csv") not in binding.files:
             outcome.add("zip-foreign", "package", name)
     return [file for file in binding.files if f"{file}.csv" in entries and _readable(outcome, f"{file}.csv")]
+
+
+def _suits(outcome: Checked, profile: Profile) -> None:
+    """Compare version and modes with what a reader takes."""
+    outcome.rules |= {rule.id: rule for rule in READER}
+    if outcome.version not in profile.versions:
+        outcome.add("reader-version", "manifest", manifest.ONEROSTER)
+    for file, mode in outcome.modes.items():
+        if mode != "absent" and profile.takes(file) and mode not in profile.modes:
+            outcome.add("reader-mode", "manifest", manifest.of_file(file))
 
 
 def _wrong_mode(mode: str | None, *, there: bool) -> str:
     """The rule that a file's row of the manifest breaks, blank for none."""
     if mode is None:
         return "manifest-property"
-    if mode not in {"absent", "bulk", "delta"}:
+    if mode not in manifest.MODES:
         return "manifest-mode"
     if there == (mode != "absent"):
         return ""
@@ -244,8 +271,8 @@ class _Loading:
     binding: Binding
     base: Scratch
     spool: Path
+    profile: Profile
     empty: str
-    takes: frozenset[str]
     columns: dict[str, list[str]] = field(default_factory=dict)
     faithful: bool = True
     """Whether every file was loaded as it is; else nothing can be said of references and sets."""
@@ -286,7 +313,8 @@ class _Loading:
     def check(self, step: Callable[[str], None]) -> None:
         """Have the rows checked and take over what is found."""
         modes = dict(self.outcome.modes)
-        others = self.binding.files.keys() - self.takes if self.takes and any(self.outcome.rows.values()) else set()
+        takes = self.profile.files if any(self.outcome.rows.values()) else ()
+        others = self.binding.files.keys() - takes if takes else set()
         for file in self.binding.files:
             if file not in self.columns:
                 self.base.view(f"publish {file}", self.binding.no_rows(file))
@@ -303,8 +331,10 @@ class _Loading:
             step,
             {file: "delta" if mode == "delta" else "bulk" for file, mode in modes.items()},
             counter=_COUNTER,
+            reader=self.profile.rules_of,
         )
         if self.empty == "absent" and not any(found.rows.values()):
             return  # file-empty says it
         self.outcome.findings += found.findings
         self.outcome.counts |= found.counts
+        self.outcome.rules |= found.rules

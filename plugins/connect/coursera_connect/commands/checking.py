@@ -18,7 +18,10 @@ from oneroster_csv import report, validate
 @click.argument("package", type=click.Path(path_type=Path))
 @options.together(
     options.setting(
-        "--profile", env="CONNECT_PROFILE", default="generic", help="The reader it is for: which files it takes."
+        "--profile",
+        env="CONNECT_PROFILE",
+        default="generic",
+        help="The reader it is for: what it takes, and its own rules.",
     ),
     click.option(
         "--empty",
@@ -47,9 +50,7 @@ def check(package: Path, profile: str, empty: str | None, as_json: bool) -> None
     """  # noqa: D301 - the escape is what keeps the lines apart
     reader = oneroster.load(profile)
     with screen.progress() as step, oneroster.as_ours():
-        outcome = validate.package(
-            package, lambda file: step(f"Checking {file}", 0), empty=empty or reader.empty, takes=reader.files
-        )
+        outcome = validate.package(package, lambda file: step(f"Checking {file}", 0), profile=reader, empty=empty or "")
     found = report.facts(package, outcome)
     if as_json:
         click.echo(json.dumps(found))

@@ -422,24 +422,19 @@ class _Run:
     def write_file(self, database: Warehouse, target: Path, commit: Callable[[], None] = lambda: None) -> None:
         """Write the package beside its place, commit, and only then let it take its place."""
         report, profile = self.report, self.output.profile
-        files = self.output.files(self.binding)
         if self.mode == "delta":
             assert self.past.placed is not None  # noqa: S101 - else there is no delta
             stages.delta(database, self.columns, self.past.placed["run"], report["stamp"])
             self._present(database, "delta")
-        parts = {}
-        for file in files:
-            columns = self.headers.get(file, [column.name for column in self.binding.files[file]])
-            rows = database.row(f"select count(*) from {stages.at('publish', file)}")[0]
-            written = rows or (profile.empty == "header" and self.mode == "bulk")
-            parts[file] = packages.Part(self.mode if written else "absent", columns, rows)
+        parts = packages.parts(database, self.binding, self.output, self.headers, self.mode)
         report["files"] = {
             file: {"mode": parts[file].mode, "rows": parts[file].rows}
             if file in parts
             else {"mode": "absent", "rows": 0}
             for file in sorted(self.binding.files)
         }
-        source = {"systemName": self.settings.system_name, "systemCode": self.settings.system_code}
+        named = {"source.systemName": self.settings.system_name, "source.systemCode": self.settings.system_code}
+        properties = dict(profile.manifest) | {name: value for name, value in named.items() if value}
         place = self.settings.package  # also of a preview: would the file there change?
         before = package.digest(place) if place.is_file() else ""
         with self.timed("write"), package.replacing(target, target, keep_same=True) as handle:
@@ -448,7 +443,7 @@ class _Run:
                 database,
                 self.binding,
                 parts,
-                source,
+                properties,
                 profile.quotes == "all",
                 lambda file, rows: self.step(f"Writing {file}", rows),
             )

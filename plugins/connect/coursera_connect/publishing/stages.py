@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from coursera_connect.database import ledger
 from oneroster_csv import binding as bindings
+from oneroster_csv import checks
 from oneroster_csv.output import STAMPS
 from oneroster_csv.sql import items, literal, quoted
 
@@ -73,8 +74,7 @@ def sources(database: Warehouse, binding: Binding, schemas: list[str]) -> dict[s
             database.view(f"source {file}", binding.no_rows(file))
             continue
         present[file] = tables[schema][file]
-        text = ", ".join(f"coalesce(cast({quoted(c)} as varchar), '') as {quoted(c)}" for c in present[file])
-        database.view(f"source {file}", f"select {text} from {quoted(schema)}.{quoted(file)}")
+        database.view(f"source {file}", checks.text_rows(schema, file, present[file]))
     return present
 
 
