@@ -167,7 +167,7 @@ def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for 
     database: Database,
     present: dict[str, list[str]],
     binding: Binding,
-    step: Callable[[str], None],
+    step: Callable[[str], None] = lambda _file: None,
     modes: Mapping[str, str] | None = None,
     *,
     counter: str = "",

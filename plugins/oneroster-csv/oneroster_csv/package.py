@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from oneroster_csv import binding as bindings
 from oneroster_csv import manifest
-from oneroster_csv.checks import rows_of
+from oneroster_csv.checks import check, rows_of, text_rows
+from oneroster_csv.database import Database
 from oneroster_csv.errors import PackageError
 from oneroster_csv.sql import csv_row, quoted
 
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    import duckdb
+
     from oneroster_csv.binding import Binding
-    from oneroster_csv.database import Database
+    from oneroster_csv.checks import Outcome
     from oneroster_csv.output import Output
 
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -39,6 +42,41 @@ class Part:
     mode: str
     columns: list[str]
     rows: int
+
+
+def from_tables(  # noqa: PLR0913 - one value per thing that may differ
+    connection: duckdb.DuckDBPyConnection,
+    target: Path,
+    output: Output,
+    *,
+    schema: str = "main",
+    mode: str = "bulk",
+    properties: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Check the tables or views of a schema that are named as files, and write the package unless a rule refuses it.
+
+    Cells are taken as their text, null as blank. A `delta` needs status and dateLastModified in every row. `properties`
+    are further ones of the manifest, such as source.systemName. The target is a new file, which is there when the
+    outcome is not `refused`.
+    """
+    database, binding = Database(connection), bindings.load(output.version)
+    there = database.columns(schema)
+    headers, rows = {}, {}
+    for file in output.files(binding):
+        if file in there:
+            texts = text_rows(schema, file, there[file])
+            database.view(f"source {file}", f"select * from ({texts}) as r where {output.condition(file)}")  # noqa: S608
+            headers[file], rows[file] = output.header(there[file]), quoted(f"source {file}")
+    output.unlock(database)
+    output.define(database, binding, headers, rows, stamped=mode == "delta")
+    modes = dict.fromkeys(binding.files, mode)
+    found = check(database, headers, binding, modes=modes, reader=output.profile.rules_of)
+    if not found.refused:
+        chosen = parts(database, binding, output, headers, mode)
+        more = dict(output.profile.manifest) | dict(properties or {})
+        with target.open("xb") as handle:
+            write(handle, database, binding, chosen, more, output.profile.quotes == "all")
+    return found
 
 
 def parts(

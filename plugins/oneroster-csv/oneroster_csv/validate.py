@@ -124,7 +124,7 @@ def tables(
         rows = checks.text_rows(schema, file, present[file]) if file in present else binding.no_rows(file)
         base.view(f"publish {file}", rows)
     rules = (profile or profiles.load(profiles.GENERIC)).rules_of
-    return checks.check(base, present, binding, lambda _file: None, modes, reader=rules)
+    return checks.check(base, present, binding, modes=modes, reader=rules)
 
 
 def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
