@@ -19,24 +19,11 @@ import duckdb
 from click.testing import CliRunner
 
 from coursera_connect.cli import main
+from oneroster_csv import binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HEADERS = {
-    "academicSessions": "title type startDate endDate parentSourcedId schoolYear",
-    "categories": "title",
-    "classes": "title grades courseSourcedId classCode classType location schoolSourcedId termSourcedIds subjects "
-    "subjectCodes periods",
-    "courses": "schoolYearSourcedId title courseCode grades orgSourcedId subjects subjectCodes",
-    "enrollments": "classSourcedId schoolSourcedId userSourcedId role primary beginDate endDate",
-    "lineItems": "title description assignDate dueDate classSourcedId categorySourcedId gradingPeriodSourcedId "
-    "resultValueMin resultValueMax",
-    "orgs": "name type identifier parentSourcedId",
-    "results": "lineItemSourcedId studentSourcedId scoreStatus score scoreDate comment",
-    "users": "enabledUser orgSourcedIds role username userIds givenName familyName middleName identifier email sms "
-    "phone agentSourcedIds grades password",
-}
 ROWS: dict[str, list[tuple[str | None, ...]]] = {
     "academicSessions": [
         ("y1", "2025", "schoolYear", "2025-08-01", "2026-08-01", "", "2026"),
@@ -74,7 +61,7 @@ BUILT = (
 
 
 def columns(file: str) -> list[str]:
-    return ["sourcedId", "status", "dateLastModified", *HEADERS[file].split()]
+    return [column.name for column in binding.load("1.1").files[file]]
 
 
 @dataclass

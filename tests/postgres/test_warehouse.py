@@ -23,7 +23,7 @@ from coursera_connect.publishing.publish import publish
 from oneroster_csv import checks
 from oneroster_csv.sql import literal
 from tests.connect.college import College
-from tests.connect.warehouse import HEADERS
+from tests.connect.warehouse import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def test_a_publish_is_the_same_bytes_as_from_the_file_and_the_ledger_says_the_sa
     of_server = publishing(college, package=elsewhere)
     assert elsewhere.read_bytes() == college.package.read_bytes()
     assert of_server["counts"] == of_file["counts"]
-    for table in (*HEADERS, "counts", "problems", "held", "blocked"):
+    for table in (*ROWS, "counts", "problems", "held", "blocked"):
         query = f'select * from ledger."{table}"'
         assert sorted(map(repr, ask(query))) == sorted(map(repr, college.ask(query))), table
 

@@ -15,6 +15,7 @@ import yaml
 from coursera_connect.cli import main
 from coursera_connect.telling import summary
 from coursera_connect.typed import VERBS
+from oneroster_csv import binding
 from scripts import choices
 from tap_coursera import settings
 from tap_coursera.tap import STREAMS as TAP_STREAMS
@@ -179,6 +180,16 @@ def test_every_part_that_can_be_given_away_bears_the_licence(part: str) -> None:
     named = (ROOT / part / "pyproject.toml").read_text(encoding="utf-8")
     assert 'license = "Apache-2.0"\nlicense-files = ["LICENSE"]\n' in named
     assert 'readme = "README.md"\n' in named
+
+
+@pytest.mark.parametrize("version", binding.VERSIONS)
+def test_the_models_describe_the_columns_of_the_standard_and_no_others(version: str) -> None:
+    folder = "oneroster" if version == "1.1" else f"oneroster_{version.replace('.', '_')}"
+    page = yaml.safe_load((ROOT / f"transform/models/{folder}/{folder}.yml").read_text(encoding="utf-8"))
+    for model in page["models"]:
+        standard = [column.name for column in binding.load(version).files[model["name"].rpartition("__")[2]]]
+        described = [column["name"] for column in model["columns"]]
+        assert sorted(name for name in described if not name.startswith("metadata.")) == sorted(standard), model["name"]
 
 
 def test_meltano_yml_fits_on_a_page() -> None:
