@@ -122,7 +122,7 @@ class Site:
         report = publish(replace(self.settings, **settings), never)
         assert (report["outcome"], report["warnings"]) == ("published", [])
         reader = profiles.load(self.settings.profile)
-        checked = validate.package(self.settings.package, empty=reader.empty, takes=reader.files)
+        checked = validate.package(self.settings.package, profile=reader)
         for problem in [*report["problems"], *checked.described()["problems"]]:
             assert (reader.name, problem["rule"], problem["file"], problem["field"]) in KNOWN, problem
             assert problem["severity"] == "warning"
