@@ -16,10 +16,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect import meltano
 from coursera_connect.cli import main
-from coursera_connect.database import aside, warehouse
-from coursera_connect.database.warehouse import Server
 from coursera_connect.meltano import RUN
 from coursera_sandbox.testing import RunningSandbox
 from tests.package.singer import read_tap
@@ -299,40 +296,3 @@ def test_a_verb_that_reads_the_tables_says_the_same_of_both(college: College, ve
 
 def _first_id(rows: list[str]) -> str:
     return rows[0].split("'")[1]
-
-
-def test_what_is_decided_after_a_build_is_shown_from_a_build_aside(
-    college: College, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    _, side = college.until(DAYS).sides
-    with psycopg.connect() as server:
-        members = "select person_key from connect.memberships"
-        query = f"select min(name) from connect.person_names where person_key in ({members})"
-        (person,) = server.execute(query).fetchone() or ("",)
-        before = server.execute("select * from connect.person_aliases order by 1").fetchall()
-        server.execute("create schema connect_aside_left_behind")
-    chosen = {name: text.encode() for name, text in MAPPING.items()}
-    chosen["excluded_people"] = f"learner,reason\n{person},\n".encode()
-    for name, text in chosen.items():
-        (tmp_path / f"{name}.csv").write_bytes(text)
-
-    def build(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        assert words == ("invoke", "dbt:build")
-        kind = {"CONNECT_WAREHOUSE": side.kind, "CONNECT_GRADE_SYNC": MODE, **_server(), **more}
-        models = ("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
-        done = side.dbt.run(models, side.file, chosen, kind)
-        return subprocess.CompletedProcess([], done.returncode, done.output, "")
-
-    monkeypatch.setattr(meltano, "started", build)
-    with aside.up_to_date(Server(), 5, tmp_path, None) as (place, told):
-        assert "excluded_people.csv" in told
-        with warehouse.opened(place) as opened:
-            assert opened.row("select count(*) from connect.excluded") == (1,)
-            users = opened.row("select count(*) from oneroster.users")[0]
-            assert opened.row("select count(*) from coursera.users")[0] > 0
-            assert opened.row("select count(*) from connect.person_aliases")[0] == len(before) > 0
-    with psycopg.connect() as server:
-        assert server.execute("select count(*) from oneroster.users").fetchone() == (users + 1,)
-        assert server.execute("select * from connect.person_aliases order by 1").fetchall() == before
-        left = server.execute("select nspname from pg_namespace where nspname like 'connect_aside%'").fetchall()
-        assert left == []
