@@ -267,3 +267,11 @@ def test_json_has_every_setting_and_no_secret(project: Path) -> None:
     assert {one["variable"] for one in told["settings"]} >= {"CONNECT_WEBHOOK", "TAP_COURSERA_ORG_ID"}
     assert "chat.example" not in done.output
     assert project.exists()
+
+
+def test_a_blank_line_of_the_env_file_is_filled_since_it_would_outrank_the_folder(project: Path) -> None:
+    file = project / "environments/north/secrets.env"
+    assert "TAP_COURSERA_ORG_ID=\n" in file.read_text()
+    assert settings.set_("north", "tap-coursera.org_id", "SandboxOrg-AAAAAAAAA_A", project) == file
+    assert meltano.env_values(file)["TAP_COURSERA_ORG_ID"] == "SandboxOrg-AAAAAAAAA_A"
+    assert settings.set_("north", "time_zone", "Europe/Berlin", project) == file.with_name("settings.yml")

@@ -115,6 +115,13 @@ def env_values(file: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(file).items() if value}
 
 
+def blanks(file: Path) -> set[str]:
+    """Return the variables that an env file has a line for, and no value: Meltano takes them for set."""
+    from dotenv import dotenv_values  # noqa: PLC0415 - as above
+
+    return {name for name, value in dotenv_values(file).items() if not value}
+
+
 def refuse_foreign_env_file() -> None:
     """Raise RefusedError where Meltano was called by itself, and has read a root `.env` of another environment.
 

@@ -103,6 +103,8 @@ def set_(environment: str, name: str, value: str, project: Path | None = None) -
     if one.secret:
         return set_secret(environment, one.variable, value, project)
     checked = _checked(one, value) if value else None
+    if value and one.variable in meltano.blanks(meltano.env_file(project, environment)):
+        return set_secret(environment, one.variable, value, project)  # a blank line there would outrank the folder
     file = meltano.folder(project, environment) / meltano.SETTINGS
     if not file.exists():
         environments.private(file.parent)
