@@ -1,6 +1,6 @@
 """`make demo`: the job `demo` against the sandbox by `connect run`, the next simulated day on each further call.
 
-This script only calls `meltano`: everything it does can be done by hand.
+This script only calls `meltano` and `connect`: everything it does can be done by hand.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-MELTANO = [str(Path(sys.executable).with_name("meltano")), "--environment=sandbox", "--log-level=disabled", "invoke"]
+COMMANDS = PROJECT / ".venv" / "bin"
+MELTANO = [str(COMMANDS / "meltano"), "--environment=sandbox", "--log-level=disabled", "invoke"]
+CONNECT = [str(COMMANDS / "connect"), "--environment=sandbox"]
 OUTPUT = PROJECT / "output" / "sandbox"
 DAY_DONE = OUTPUT / "demo.done"
 """Left by a run that ended well; after any other the same simulated day is tried again."""
@@ -27,9 +29,9 @@ Try next:
 """
 
 
-def meltano(*words: str) -> int:
-    """Call Meltano in the sandbox, and return its exit code."""
-    return subprocess.run([*MELTANO, *words], cwd=PROJECT, check=False).returncode
+def called(command: list[str], *words: str) -> int:
+    """Call a command in the sandbox, and return its exit code."""
+    return subprocess.run([*command, *words], cwd=PROJECT, check=False).returncode
 
 
 def main() -> int:
@@ -41,9 +43,9 @@ def main() -> int:
     try:
         if DAY_DONE.exists():
             DAY_DONE.unlink()
-            if failed := meltano("coursera-sandbox:advance", "--days", "1"):
+            if failed := called(MELTANO, "coursera-sandbox:advance", "--days", "1"):
                 return failed
-        if failed := meltano("connect", "run", *fresh, "demo"):
+        if failed := called(CONNECT, "run", *fresh, "demo"):
             return failed
         sys.stdout.write(NEXT)
         DAY_DONE.touch(mode=0o600)

@@ -102,6 +102,7 @@ def test_blocked_says_what_would_go_and_what_to_do() -> None:
 def test_facts_tell_the_age_of_the_data_and_the_durations() -> None:
     page = notices.markdown(report())
     assert "Coursera's data as of 2026-11-23T20:34:10Z (6 hours old at the end)" in page
+    assert "old at the end" not in notices.markdown(report(environment="sandbox"))
     assert "- Seconds: check 1.2, write 0.5" in page
     assert "- OneRoster version 1.1, mode delta, profile passport" in page
     assert "24,840 bytes" in page

@@ -1,10 +1,12 @@
-"""What every option of connect takes."""
+"""What holds for every command of connect and for every option of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import click
+import pytest
+from click.testing import CliRunner
 
 from coursera_connect.cli import main
 
@@ -37,3 +39,27 @@ def _takes(kind: click.ParamType[Any], text: str) -> bool:
     except click.BadParameter:
         return False
     return True
+
+
+def commands(command: click.Command = main, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of each command that does something, below groups also."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, *words, name)
+    if words and (not isinstance(command, click.Group) or command.invoke_without_command):
+        yield words
+
+
+@pytest.mark.parametrize("environment", ["sandbox", "prod", ""])
+def test_every_screen_of_the_sandbox_says_that_it_is_one_and_no_other_does(environment: str) -> None:
+    told = {}
+    for words in commands():
+        typed = {"screen": ["--no-such-option"], "json": ["--no-such-option", "--json"], "help": ["--help"]}
+        told[words] = {what: _says_sandbox([*words, *more], environment) for what, more in typed.items()}
+    assert len(told) > 40
+    expected = {"screen": environment == "sandbox", "json": False, "help": False}
+    assert {words: found for words, found in told.items() if found != expected} == {}
+
+
+def _says_sandbox(words: list[str], environment: str) -> bool:
+    done = CliRunner().invoke(main, words, env={"MELTANO_ENVIRONMENT": environment})
+    return done.stderr.startswith("This is the sandbox: a made-up college")

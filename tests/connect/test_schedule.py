@@ -317,26 +317,31 @@ def test_a_setting_outranks_the_interval_of_meltano_yml(school: School, monkeypa
     monkeypatch.setenv("CONNECT_SCHEDULE_GRADE_SYNC", "@manual")
     assert school.only()["cron"] is None
     monkeypatch.setenv("CONNECT_SCHEDULE_GRADE_SYNC", "soon")
-    assert "Correct CONNECT_SCHEDULE_GRADE_SYNC." in school.only()["sentences"][0]
+    assert school.only()["sentences"][0].endswith("CONNECT_SCHEDULE_GRADE_SYNC='MINUTE HOUR * * *' in the env file")
 
 
 @pytest.mark.parametrize(
-    ("cron", "remedy"),
+    ("cron", "value"),
     [
-        ("30 4 * * *", "set CONNECT_SCHEDULE_PUBLISH to '15 4 * * *'"),
-        ("50 4 * * 1-5", "set CONNECT_SCHEDULE_PUBLISH to '15 4 * * 1-5'"),
-        ("30 4 1,15 * *", "change CONNECT_SCHEDULE_PUBLISH"),
+        ("30 4 * * *", "15 4 * * *"),
+        ("50 4 * * 1-5", "15 4 * * 1-5"),
+        ("30 4 1,15 * *", "15 4 1,15 * *"),
+        ("*/30 4 * * *", "MINUTE HOUR * * *"),
+        ("5 0 * * 1", "MINUTE HOUR * * *"),
     ],
 )
-def test_what_is_too_close_is_told_with_the_setting_that_changes_it(
-    cron: str, remedy: str, school: School, monkeypatch: pytest.MonkeyPatch
+def test_what_is_too_close_is_told_with_the_command_that_changes_it(
+    cron: str, value: str, school: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     school.schedules(f"name: publish, interval: '{cron}', job: nightly")
-    found = school.only()
+    with (school.folder / "meltano.yml").open("a") as file:
+        file.write("plugins: {utilities: [{name: connect, settings: [{name: schedule_publish}]}]}\n")
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "north")
+    found = school.only(lms_sync_time="00:30" if cron.startswith("5 0") else "05:00")
     assert found["verdict"] == "error"
-    said = [sentence for sentence in found["sentences"] if "too close" in sentence]
-    assert remedy in said[0], said
-    if value := remedy.partition("'")[2].rstrip("'"):
+    said = next(sentence for sentence in found["sentences"] if "too close" in sentence)
+    assert said.endswith(f": connect --environment=north settings set schedule_publish '{value}'")
+    if value.startswith("15"):
         monkeypatch.setenv("CONNECT_SCHEDULE_PUBLISH", value)
         assert school.only()["verdict"] == "ok"
 

@@ -188,7 +188,7 @@ def test_an_administrator_walks_through_all_steps_and_nothing_is_written_before_
     assert terminal.exitstatus == 0
     assert "connect --environment=prod setup --step delivery" in missing
     assert "connect --environment=prod schedule install" in missing
-    assert "meltano --environment=prod run grade-sync" in missing
+    assert "connect --environment=prod run grade-sync" in missing
     assert "connect --environment=prod test" not in missing
     assert "schedule check" not in missing
     assert office.saved() == {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -27,6 +26,9 @@ from coursera_connect.errors import ConnectError
 from coursera_connect.typed import carried
 
 _INTERRUPTED = 130  # as shells tell it
+_WORDS = "coursera_connect.cli.words"
+_NO_SCREEN = {"--json", "--help", "-h"}
+_SANDBOX = "This is the sandbox: a made-up college on this machine."
 _HELP = 80
 """Columns of a help, which click folds by itself but for its examples."""
 
@@ -42,6 +44,12 @@ class _Context(click.Context):
 class _Commands(click.Group):
     """Turns expected failures into one sentence and their exit code."""
 
+    @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = frozenset(args)
+        return super().parse_args(ctx, args)
+
+    @override
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -81,7 +89,8 @@ def _stopped() -> int:
 @click.option(
     "--debug", is_flag=True, envvar="CONNECT_DEBUG", show_envvar=True, help="Show the traceback of a failure."
 )
-def main(debug: bool) -> None:
+@click.pass_context
+def main(context: click.Context, debug: bool) -> None:
     """Publish OneRoster packages from the tables the transforms made.
 
     In the Meltano project this is `connect --environment=prod publish`, where `--environment` comes first; without it,
@@ -89,11 +98,11 @@ def main(debug: bool) -> None:
     """
     del debug  # read from the context, where a failure is caught
     meltano.refuse_foreign_env_file()
-    project = meltano.project_of_now()
-    if project and meltano.environment_of_now() == meltano.SANDBOX:
-        environments.make_mapping(project, meltano.SANDBOX)
-        if sys.stderr.isatty():
-            click.echo("Sandbox: a made-up college.", err=True)
+    if meltano.environment_of_now() == meltano.SANDBOX:
+        if project := meltano.project_of_now():
+            environments.make_mapping(project, meltano.SANDBOX)
+        if not context.meta[_WORDS] & _NO_SCREEN:
+            click.echo(_SANDBOX, err=True)
 
 
 for _command in (

@@ -61,7 +61,7 @@ def published(report: dict[str, Any]) -> str:
         lines.append(f"Since the last publish: {_moved(report['totals'])}.")
     if report["delivery"]:
         lines.append(f"Delivered to {report['delivery']['target_shown']}.")
-    lines = [*report["not_excluded"], *lines, *_held(report), *report["warnings"], *warnings(report), *_sandbox()]
+    lines = [*report["not_excluded"], *lines, *_held(report), *report["warnings"], *warnings(report)]
     return carried("\n".join(lines))
 
 
@@ -74,7 +74,7 @@ def refused(report: dict[str, Any], where: Path) -> str:
         lines.append(f"If that is right, once: {', '.join(map(meltano.printed, commands))}")
     lines += _held(report) + warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
-    lines += [f"Not published, {stays}. All findings: {near(where)}", *_sandbox()]
+    lines += [f"Not published, {stays}. All findings: {near(where)}"]
     return carried("\n".join([*report["not_excluded"], *lines]))
 
 
@@ -86,7 +86,7 @@ def preview(report: dict[str, Any]) -> None:
     lines = report["not_excluded"] + problems(report, "error") + warnings(report) + _held(report) + report["warnings"]
     lines += [f"Would be blocked: {guards.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
-    lines += [*_sandbox(), told or f"It would be published. The package to look at: {near(report['package'])}"]
+    lines += [told or f"It would be published. The package to look at: {near(report['package'])}"]
     terminal.say(carried("\n".join(lines)))
 
 
@@ -118,30 +118,14 @@ def _held(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-_SANDBOX = "This is the sandbox: a made-up college on this machine, and nothing of it leaves it."
-
-
-def _sandbox() -> list[str]:
-    """Return the line that every screen of the sandbox has."""
-    return [_SANDBOX] if meltano.environment_of_now() == meltano.SANDBOX else []
-
-
-def _print_sandbox() -> None:
-    for line in _sandbox():
-        terminal.say(f"{line}\n")
-
-
-def failed(told: dict[str, Any], *, where: bool = False) -> None:
-    """Print what failed, why, and what to type; `where` is whether the screen begins with it."""
-    if where:
-        _print_sandbox()
+def failed(told: dict[str, Any]) -> None:
+    """Print what failed, why, and what to type."""
     lines = [f"{told['sentence']} {told['more']}".strip(), *(f"  {command}" for command in told["commands"])]
     terminal.say("\n".join(lines))
 
 
 def summary(facts: dict[str, Any]) -> None:
     """Print the summary of a run."""
-    _print_sandbox()
     if facts["failed"]:
         failed(facts["failed"])
         if facts["last_load"]:
@@ -171,7 +155,6 @@ def summary(facts: dict[str, Any]) -> None:
 
 def ran(facts: dict[str, Any]) -> None:
     """Print the same on one screen: what the last load brought, and the package."""
-    _print_sandbox()
     if facts["failed"]:
         failed(facts["failed"])
     streams = {name: counts for name, counts in facts["streams"].items() if counts}
@@ -230,7 +213,6 @@ def near(path: str | Path) -> str:
 
 def runs(found: dict[str, Any]) -> None:
     """Print the runs of jobs and the publishes, those that are one in one line."""
-    _print_sandbox()
     rows = sorted([*_job_rows(found), *_other_rows(found)], key=lambda row: row["at"], reverse=True)
     if not rows:
         terminal.say(f"Nothing has run yet: {meltano.printed('connect run roster-sync')}")
@@ -284,7 +266,6 @@ def _other_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def run(found: dict[str, Any]) -> None:
     """Print one run."""
-    _print_sandbox()
     lines = [
         f"run {found['run']}: {found['outcome']}" + (f", {found['why']}" if found["why"] else ""),
         f"from {found['started_at']} to {found['finished_at']}; data as of {found['data_as_of'] or 'an unknown time'}",

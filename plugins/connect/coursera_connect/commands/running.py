@@ -158,7 +158,7 @@ def _show(run: Run, found: list[steps.Step], log: Path, chosen: dict[str, Any], 
         with suppress(ConnectError):
             screen.ran(_summary(chosen))
     else:
-        screen.failed(health.told(run), where=True)
+        screen.failed(health.told(run))
     page = chosen["package"].with_name(report_pages.NAME)
     if page.is_file():
         terminal.say(f"Page: {screen.near(page)}")

@@ -18,6 +18,12 @@ from coursera_connect.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_OF_INSTALLED = (
+    *("schedule_full_reconcile", "schedule_roster_sync", "schedule_grade_sync", "schedule_publish"),
+    *("schedule_time_zone", "lms_time_zone"),
+)
+"""Settings that cron or systemd were told when the schedules were installed."""
+
 
 def _now() -> tuple[Path, str]:
     project, environment = meltano.project_of_now(), meltano.environment_of_now()
@@ -90,6 +96,8 @@ def set_setting(name: str, value: str | None) -> None:
         terminal.say(f"Warning: {one.variable} of {one.origin} outranks it.", err=True)
     if one.plugin == "dbt":
         terminal.say(f"To bring that into effect: {meltano.printed('connect run publish')}")
+    if one.key in _OF_INSTALLED:
+        terminal.say(f"To bring that into effect: {meltano.printed('connect schedule install')}")
 
 
 def _asked(name: str) -> str:

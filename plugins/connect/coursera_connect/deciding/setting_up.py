@@ -60,7 +60,7 @@ def missing(
     if not os.environ.get("CONNECT_DELIVERY"):
         found.append(("Packages are delivered nowhere.", "connect setup --step delivery"))
     if not package.is_file():
-        found.append(("Nothing has been published yet.", "meltano run grade-sync"))
+        found.append(("Nothing has been published yet.", "connect run grade-sync"))
     owner = Owner(project, environment)
     if not any(_installed(kind, owner) for kind in (crontab, user_timers)):
         found.append(("This machine does not run the schedules.", "connect schedule install"))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from cronsim import CronSimError
 
-from coursera_connect import moments
+from coursera_connect import meltano, moments
 from coursera_connect.database import ledger, warehouse
 from coursera_connect.errors import UsageError
 from coursera_connect.jobs.journal import DONE
@@ -52,7 +52,10 @@ _EARLY = timedelta(minutes=1)
 """By so much may a run seem to begin before its time."""
 _RARE = timedelta(days=40)
 _DAY_MINUTES = 24 * 60
-_DAILY = re.compile(r"(\d+)\s+(\d+)\s+\*\s+\*\s+(\S+)", re.ASCII)
+_ONCE_A_DAY = re.compile(r"(\d+)\s+(\d+)\s+(\S+\s+\S+\s+\S+)", re.ASCII)
+_EVERY_DAY = ["*"] * 3
+_NEW_TIME = "MINUTE HOUR * * *"
+"""Stands for a cron expression that is to be chosen."""
 _TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
 
 
@@ -125,8 +128,8 @@ class _Check:
                 times = list(fires(schedule.cron, self.zone, self.since, self.until))
             except CronSimError as error:
                 plan.say(
-                    f'The interval "{schedule.interval}" is none that cron understands: {error}. Correct '
-                    f"{schedule.setting}.",
+                    f'The interval "{schedule.interval}" is none that cron understands: {error}. Correct it: '
+                    f"{self._to_set(schedule)}",
                     ERROR,
                 )
                 return plan
@@ -270,7 +273,8 @@ class _Check:
         plan.say(
             f"{often} of the next {DAYS} days {verb} too close to the LMS sync. Worst: {when}, {distance} that "
             f"of {slot.astimezone(self.zone):%H:%M}; {self.settings.minutes:g} minutes are needed. "
-            f"Start it {_length(earlier)} earlier, or after that sync: {_remedy(plan.schedule, earlier)}.",
+            f"Start it {_length(earlier)} earlier, or after that sync: "
+            f"{self._to_set(plan.schedule, _earlier(plan.schedule.cron or '', earlier))}",
             ERROR,
         )
 
@@ -293,12 +297,19 @@ class _Check:
             overlap = {"schedule": second, "times": len(times), "first": self._moment(times[0])}
             plan.facts.setdefault("overlaps", []).append(overlap)
             again = "itself" if other == number else second
+            moves = dict.fromkeys(self._to_set(one.schedule) for one in (plan, self.plans[other]))
             plan.say(
                 f"Overlaps with {again}, which starts {self._moment(times[0])['here']} before this one has usually "
-                f"ended ({len(times):,} times in {DAYS} days), and waits for it: move one of them with "
-                f"{' or '.join(dict.fromkeys((plan.schedule.setting, self.plans[other].schedule.setting)))}.",
+                f"ended ({len(times):,} times in {DAYS} days), and waits for it. Move one of them: {' or '.join(moves)}",
                 WARNING,
             )
+
+    def _to_set(self, schedule: Schedule, value: str = _NEW_TIME) -> str:
+        """Return what to type for another time; a schedule of one's own has its setting among the variables alone."""
+        name = schedule.setting.removeprefix("CONNECT_").lower()
+        if name in meltano.defined(self.settings.project).get("connect", {}):
+            return meltano.printed(f"connect settings set {name} '{value}'")
+        return f"{schedule.setting}='{value}' in the env file"
 
     def _described(self, plan: _Plan) -> dict[str, Any]:
         following = [self._moment(start) for start in plan.fires[:_NEXT]]
@@ -335,14 +346,14 @@ def schedule_zone(chosen: str, lms: str) -> ZoneInfo:
     return zones.zone(chosen, CRON_ZONE) if chosen else zones.zone(lms, LMS_ZONE)
 
 
-def _remedy(schedule: Schedule, minutes: int) -> str:
-    """Return which setting to change, with the value that is so many minutes earlier where that is easily said."""
-    found = _DAILY.fullmatch(schedule.cron or "")
+def _earlier(cron: str, minutes: int) -> str:
+    """Return a cron expression that is so many minutes earlier, where that is easily said."""
+    found = _ONCE_A_DAY.fullmatch(cron)
     total = int(found[2]) * 60 + int(found[1]) - minutes if found else 0
-    if not found or (total < 0 and found[3] != "*"):
-        return f"change {schedule.setting}"
+    if not found or (total < 0 and found[3].split() != _EVERY_DAY):
+        return _NEW_TIME
     hour, minute = divmod(total // 5 * 5 % _DAY_MINUTES, 60)
-    return f"set {schedule.setting} to '{minute} {hour} * * {found[3]}'"
+    return f"{minute} {hour} {found[3]}"
 
 
 def sync_crons(text: str) -> list[str]:
