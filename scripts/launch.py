@@ -6,9 +6,7 @@ setup` writes both commands into .venv/bin with `python scripts/launch.py instal
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,8 @@ from coursera_connect import private_files  # noqa: E402
 from coursera_connect.errors import ConnectError  # noqa: E402
 
 COMMANDS = ("connect", "meltano")
+_WITH_SETTINGS = {"config", "el", "invoke", "run", "schedule"}
+"""Commands of Meltano that read settings, and end in a traceback where a value is impossible."""
 _WITH_VALUE = {"log-level", "log-format", "log-config", "environment", "cwd", "env-file"}
 LAUNCHER = """#!{python}
 import sys
@@ -46,10 +46,9 @@ def install() -> None:
 
 
 def connect(words: list[str]) -> None:
-    """Run `connect` of the project that this file is in, wherever the caller stands.
+    """Run `connect` of the project that this file is in, wherever the caller stands, as Meltano would run it.
 
-    Meltano says with which variables; it would turn what `connect` says on stderr into lines of a log, so it is not
-    asked to run it.
+    Meltano itself would turn what `connect` says on stderr into lines of a log, and takes seconds to start.
     """
     private_files.keep()
     options, rest = _group_options(words, {"environment"})
@@ -57,30 +56,31 @@ def connect(words: list[str]) -> None:
     try:
         environment = options.get("environment") or project.environment_meant(HOME)
         project.require_environment(HOME, environment)
-        program = Path(sys.executable).with_name("meltano")
-        asked = ("--log-level=error", "invoke", "connect:variables")
-        called = project.arguments(HOME, environment, *asked, meltano=program)
+        variables = project.all_variables(HOME, environment)
     except ConnectError as error:
         sys.exit(f"Error: {error}")
     if not executable.exists():
         sys.exit(f"Error: connect is not installed in {HOME}: run `make setup` there.")
-    done = subprocess.run(
-        called, env=project.variables(HOME, environment), stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(done.returncode)
-    os.execve(executable, ["connect", *rest], json.loads(done.stdout))  # noqa: S606 - our own, without a shell
+    os.execve(executable, ["connect", *rest], variables)  # noqa: S606 - our own, without a shell
 
 
 def meltano(words: list[str]) -> None:
     """Run `meltano` as it stands, with the env file of its environment where the project is one of ours."""
     private_files.keep()
-    options, _ = _group_options(words, _WITH_VALUE)
+    options, rest = _group_options(words, _WITH_VALUE)
     root = _project(options.get("cwd"))
-    if root and "env-file" not in options and "no-environment" not in options:
+    if root and "no-environment" not in options:
         environment = options.get("environment") or project.environment_meant(root)
-        words = [f"--env-file={project.env_file(root, environment)}", f"--environment={environment}", *words]
-        os.environ.update(project.variables(root, environment))
+        if "env-file" not in options:
+            words = [f"--env-file={project.env_file(root, environment)}", f"--environment={environment}", *words]
+        try:
+            if _WITH_SETTINGS & set(rest[:1]):
+                project.refuse_wrong(root, environment)
+            variables = project.variables(root, environment)
+        except ConnectError as error:
+            sys.exit(f"Error: {error}")
+        os.environ.clear()
+        os.environ.update(variables)
     _meltano(words)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,6 @@ from coursera_connect.deciding import environments, old_places, settings
 from coursera_connect.errors import RefusedError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = {
-    "integer": ("11", "12", "13"),
-    "decimal": ("1.5", "2.5", "3.5"),
-    "boolean": ("true", "false", "true"),
-    "object": ('{"a": "1"}', '{"a": "2"}', '{"a": "3"}'),
-    "array": ('["a"]', '["b"]', '["c"]'),
-}
 
 
 @pytest.fixture
@@ -41,13 +36,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
     monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
     return tmp_path
-
-
-def samples(one: settings.Setting) -> tuple[str, ...]:
-    allowed = [str(option["value"]) for option in one.definition.get("options", [])]
-    if allowed:
-        return allowed[0], allowed[-1], allowed[0]
-    return SAMPLES.get(one.definition.get("kind", ""), ("one", "two", "three"))
 
 
 def now(project: Path, variable: str, environment: str = "prod") -> settings.Setting:
@@ -82,34 +70,6 @@ def test_a_folder_and_what_is_in_it_are_read_by_nobody_else(project: Path) -> No
 def test_an_environment_that_is_there_or_cannot_be_called_so_is_refused(project: Path, name: str) -> None:
     with pytest.raises((UsageError, RefusedError)):
         environments.add(project, name)
-
-
-def test_shell_env_file_folder_and_default_count_in_this_order_for_every_setting(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def found() -> dict[str, settings.Setting]:
-        return {one.variable: one for one in settings.listed(project, "prod")}
-
-    everything = found()
-    assert len(everything) > 80
-    assert {one.origin for one in everything.values()} == {"", "default"}
-    file = project / "environments/prod/settings.yml"
-    text = file.read_text()
-    for one in everything.values():
-        entry = f"          - name: {one.plugin}\n            config:\n"
-        assert entry in text
-        text = text.replace(entry, f"{entry}              {one.key}: {samples(one)[0]}\n")
-    file.write_text(text)
-    assert {one.origin for one in found().values()} == {"environments/prod/settings.yml"}
-    (project / ".env").write_text("".join(f"{name}='{samples(one)[1]}'\n" for name, one in everything.items()))
-    in_file = found()
-    assert {one.origin for one in in_file.values()} == {".env"}
-    for one in in_file.values():
-        assert one.value == (settings.HIDDEN if one.secret else samples(one)[1])
-    assert {one.origin for one in settings.listed(project, "north")} == {"", "default"}
-    for name, one in everything.items():
-        monkeypatch.setenv(name, f"{samples(one)[2]} ")
-    assert {one.origin for one in found().values()} == {"shell"}
 
 
 def test_a_choice_is_written_with_its_comments_kept_and_taken_back_without_a_trace(project: Path) -> None:
@@ -192,8 +152,67 @@ def test_meltano_that_was_called_by_itself_and_read_the_env_file_of_prod_is_refu
     done = CliRunner().invoke(main, ["settings"])
     assert done.exit_code == 7
     assert "CONNECT_GRADE_SYNC" in done.output
+    monkeypatch.setenv("CONNECT_SHELL", "CONNECT_GRADE_SYNC")  # the shell says the same, as the launchers tell
+    assert CliRunner().invoke(main, ["settings"]).exit_code == 0
+    monkeypatch.delenv("CONNECT_SHELL")
     monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
     assert CliRunner().invoke(main, ["settings"]).exit_code == 0
+
+
+def test_meltano_by_itself_is_refused_in_the_sandbox_where_it_does_not_follow_its_choices(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.set_("sandbox", "grade_sync", "granular_all")
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "sandbox")
+    monkeypatch.setenv("MELTANO_PARENT_CONTEXT_UUID", "a-run")
+    done = CliRunner().invoke(main, ["settings"])
+    assert done.exit_code == 7
+    assert "does not follow CONNECT_GRADE_SYNC" in done.output
+    assert "(or with these in the shell: CONNECT_GRADE_SYNC=granular_all)" in done.output
+    monkeypatch.setenv("CONNECT_GRADE_SYNC", "granular_all")
+    assert CliRunner().invoke(main, ["settings"]).exit_code == 0
+    step = f"COURSERA_SANDBOX_PORT=8737 {sys.executable} -m coursera_connect settings"
+    for port, code in {"9123": 7, "8737": 0}.items():
+        shell = {**os.environ, "COURSERA_SANDBOX_PORT": port}
+        told = subprocess.run(["sh", "-c", f"{step}; exit $?"], env=shell, capture_output=True, text=True, check=False)
+        assert told.returncode == code, told.stderr
+        assert (f"run `make setup` once in {project}" in told.stderr) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("CONNECT_MODE", "bogus", "CONNECT_MODE cannot be 'bogus' in .env: it has to be one of bulk, delta"),
+        ("CONNECT_MODE", "", "CONNECT_MODE is blank in .env"),
+        (
+            "TAP_COURSERA_PAGE_SIZE",
+            "many",
+            "TAP_COURSERA_PAGE_SIZE cannot be 'many' in .env: it has to be a whole number",
+        ),
+        ("TAP_COURSERA_PROGRAM_IDS", "a,b", "a JSON list"),
+        ("TARGET_WAREHOUSE_HARD_DELETE", "perhaps", "true or false"),
+        ("CONNECT_EMPTY_CLASSES", "", "CONNECT_EMPTY_CLASSES is blank"),
+        ("CONNECT_ATTRIBUTES", "{", "a JSON object"),
+        ("CONNECT_WAIT", "2.5", ""),
+        ("CONNECT_SYSTEM_NAME", "", ""),
+    ],
+)
+def test_a_value_that_meltano_cannot_pass_on_is_a_sentence(project: Path, variable: str, value: str, said: str) -> None:
+    (project / ".env").write_text(f"{variable}='{value}'\n")
+    if not said:
+        meltano.refuse_wrong(project, "prod")
+        return
+    with pytest.raises(UsageError) as refused:
+        meltano.refuse_wrong(project, "prod")
+    assert said in str(refused.value)
+    assert CliRunner().invoke(main, ["settings", "--changed"]).exit_code == 0
+
+
+def test_what_is_set_is_taken_literally_but_for_folders_of_the_project(project: Path) -> None:
+    for value in ("R$D College", "${HOME} and $PATH", "a\\$B", "$CONNECT_OUTPUT/x"):
+        settings.set_("prod", "system_name", value)
+        expected = value.replace("$CONNECT_OUTPUT", str(project / "output/prod"))
+        assert now(project, "CONNECT_SYSTEM_NAME").value == expected
 
 
 def test_the_sandbox_delivers_to_nobody_who_is_not_on_the_command_line(

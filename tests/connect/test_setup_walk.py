@@ -92,7 +92,9 @@ class Office:
 
     def saved(self) -> dict[str, str]:
         """What is stored, by environment variable: the secrets, and what the folder says."""
-        return meltano.env_values(self.env_file) | meltano.chosen(self.project, "prod")
+        return {
+            name: one.value for name, one in meltano.said(self.project, "prod").items() if one.is_chosen
+        } | meltano.env_values(self.env_file)
 
     def rows(self) -> list[list[str]]:
         with (self.mapping / "school_mapping.csv").open(newline="") as handle:

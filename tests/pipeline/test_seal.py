@@ -13,6 +13,7 @@ import pytest
 from coursera_connect import meltano
 from coursera_connect.deciding import environments
 from tests.pipeline.conftest import ROOT
+from tests.pipeline.meltanos_answer import asked
 from tests.pipeline.project import tables
 
 if TYPE_CHECKING:
@@ -73,12 +74,25 @@ def write(project: Project, values: dict[str, str]) -> None:
     (project.root / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
 
 
+def connect(project: Project, *words: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """What the launcher `connect` prints."""
+    command = [str(project.root / ".venv/bin/connect"), *words]
+    shell = project.env(**(env or {}))
+    return subprocess.run(command, cwd=cwd, env=shell, capture_output=True, text=True, check=True).stdout
+
+
 def resolved(project: Project) -> dict[str, Any]:
-    """What Meltano would tell the tap, and with which variables it starts a utility, in the sandbox."""
+    """What Meltano would tell the tap, with which variables it would start each part, and what connect knows."""
     tap = json.loads(project.meltano("config", "--unsafe", "print", "tap-coursera", "--format=json").stdout)
-    answer = project.meltano("--log-level=error", "invoke", "connect:variables").stdout
-    ours = {name: value for name, value in json.loads(answer).items() if name.startswith(meltano.OURS)}
-    return {"tap": tap, "utility": {name: value for name, value in ours.items() if "UUID" not in name}}
+    parts = asked(project.root, {"sandbox": {}}, project.env())["sandbox"]
+    return {
+        "tap": tap,
+        "connect": json.loads(connect(project, "--environment=sandbox", "settings", "--json")),
+        "parts": {
+            part: {name: value for name, value in env.items() if name.startswith(meltano.OURS) and "UUID" not in name}
+            for part, env in parts.items()
+        },
+    }
 
 
 def test_no_setting_of_any_part_in_the_env_file_of_prod_reaches_the_sandbox(
@@ -117,9 +131,18 @@ def test_a_run_of_the_sandbox_is_the_same_with_and_without_everything_in_the_env
 
 def test_the_shell_chooses_port_and_size_of_the_sandbox(project: Project) -> None:
     chosen = {"COURSERA_SANDBOX_PORT": "9123", "COURSERA_SANDBOX_LEARNERS": "7"}
-    found = json.loads(project.meltano("--log-level=error", "invoke", "connect:variables", check=True, **chosen).stdout)
-    assert found["TAP_COURSERA_API_URL"] == "http://127.0.0.1:9123/ent/api"
-    assert found["COURSERA_SANDBOX_LEARNERS"] == "7"
+    told = json.loads(
+        project.meltano("config", "--unsafe", "print", "tap-coursera", "--format=json", check=True, **chosen).stdout
+    )
+    assert told["api_url"] == "http://127.0.0.1:9123/ent/api"
+    college = json.loads(
+        project.meltano("config", "print", "coursera-sandbox", "--format=json", check=True, **chosen).stdout
+    )
+    assert (college["port"], college["learners"]) == (9123, 7)
+    shown = json.loads(connect(project, "--environment=sandbox", "settings", "--json", env=chosen))["settings"]
+    found = {one["variable"]: (one["value"], one["origin"]) for one in shown}
+    assert found["COURSERA_SANDBOX_PORT"] == ("9123", "shell")
+    assert found["TAP_COURSERA_API_URL"] == ("http://127.0.0.1:9123/ent/api", "meltano.yml")
 
 
 def test_two_environments_share_nothing_and_each_is_told_from_any_folder(project: Project, tmp_path: Path) -> None:
@@ -127,12 +150,10 @@ def test_two_environments_share_nothing_and_each_is_told_from_any_folder(project
     write(project, {"TAP_COURSERA_CLIENT_ID": "of-prod", "CONNECT_TIME_ZONE": "Asia/Tokyo"})
     secrets = project.root / "environments/north/secrets.env"
     secrets.write_text("TAP_COURSERA_CLIENT_ID=of-north\n")
-    connect = str(project.root / ".venv/bin/connect")
     facts = {}
     for name in ("prod", "north"):
-        command = [connect, f"--environment={name}", "settings", "--json"]
-        done = subprocess.run(command, cwd=tmp_path, env=project.env(), capture_output=True, text=True, check=True)
-        facts[name] = {one["variable"]: one for one in json.loads(done.stdout)["settings"]}
+        said = json.loads(connect(project, f"--environment={name}", "settings", "--json", cwd=tmp_path))
+        facts[name] = {one["variable"]: one for one in said["settings"]}
     assert facts["prod"]["CONNECT_TIME_ZONE"]["value"] == "Asia/Tokyo"
     assert facts["north"]["CONNECT_TIME_ZONE"]["value"] == "UTC"
     assert facts["prod"]["TAP_COURSERA_CLIENT_ID"]["origin"] == ".env"

@@ -55,7 +55,7 @@ def refused(project: Project, folder: Path, found: list[list[str]]) -> list[str]
 
 
 def test_what_is_printed_works_from_any_folder_in_two_environments(project: Project, tmp_path: Path) -> None:
-    typed = [["connect", "schools", "list"], ["meltano", "run", "grade-sync"], ["connect", "publish", "--no-such"]]
+    typed = [["connect", "schools", "list"], ["meltano", "run", "dbt:build"], ["connect", "publish", "--no-such"]]
     assert all(words in commands() for words in typed[:2])
     said = refused(project, tmp_path, typed)
     assert len(said) == len(ENVIRONMENTS)

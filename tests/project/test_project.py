@@ -153,9 +153,9 @@ def test_what_a_new_environment_gets_is_what_meltano_yml_and_dbt_project_yml_def
 
 
 def test_every_default_of_dbt_is_a_setting_of_meltano() -> None:
-    offered = {one["name"]: one.get("env") for one in plugin("utilities", "dbt")["settings"]}
+    offered = {one["name"]: one.get("env_aliases") for one in plugin("utilities", "dbt")["settings"]}
     for name in json.loads(choices.shipped()):
-        assert offered[name] == f"CONNECT_{name.upper()}"
+        assert offered[name] == [f"CONNECT_{name.upper()}"]
 
 
 def test_every_command_of_connect_is_known_as_one_that_is_printed() -> None:

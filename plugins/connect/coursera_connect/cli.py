@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -97,7 +98,7 @@ def main(context: click.Context, debug: bool) -> None:
     the environment is that of MELTANO_ENVIRONMENT in the shell or in .env, else the sandbox.
     """
     del debug  # read from the context, where a failure is caught
-    meltano.refuse_foreign_env_file()
+    meltano.refuse_alone()
     if meltano.environment_of_now() == meltano.SANDBOX:
         if project := meltano.project_of_now():
             environments.make_mapping(project, meltano.SANDBOX)

@@ -10,13 +10,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from coursera_connect import kinds
 from coursera_connect.errors import RefusedError, UsageError
 from coursera_connect.typed import ENVIRONMENT, carried, environment_of_now, printed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["ENVIRONMENT", "carried", "environment_of_now", "printed"]  # of the module that errors can import
 
@@ -24,6 +31,15 @@ PROJECT = "MELTANO_PROJECT_ROOT"
 RUN = "MELTANO_PARENT_CONTEXT_UUID"
 """What Meltano sets for its steps, another in each run."""
 PORT = "COURSERA_SANDBOX_PORT"
+SHELL = "CONNECT_SHELL"
+"""By this the launchers tell which settings are the shell's: their variables, with commas."""
+FOLDER_OF_MELTANO = "MELTANO_SYS_DIR_ROOT"
+PARTS = ("tap-coursera", "target-warehouse", "dbt", "connect", "coursera-sandbox")
+"""The plugins that have settings of their own."""
+SETTLED = "meltano.yml"
+"""The origin of what meltano.yml settles for an environment."""
+_SANDBOX_PLUGIN = "coursera-sandbox"
+_FOLDERS = ("CONNECT_OUTPUT", PROJECT, "MELTANO_ENVIRONMENT")
 SANDBOX, PROD = "sandbox", "prod"
 FOLDER = "environments"
 SETTINGS, SECRETS, MAPPING = "settings.yml", "secrets.env", "mapping"
@@ -75,15 +91,31 @@ def arguments(project: Path, environment: str, *words: str, meltano: Path | None
 def variables(project: Path, environment: str) -> dict[str, str]:
     """Return the variables of a process that `arguments` starts.
 
-    What the sandbox's folder chooses is among them, unless the shell says otherwise: meltano.yml defines the sandbox,
-    for whoever has no folder yet, and Meltano knows one definition of an environment.
+    Of settings those of the shell alone are among them, since Meltano finds all others by itself. What the sandbox's
+    folder chooses is an exception: meltano.yml defines the sandbox, for whoever has no folder yet, and Meltano knows
+    one definition of an environment.
     """
-    choices = chosen(project, environment) if environment == SANDBOX else {}
+    found = said(project, environment)
+    shell = _names_of_shell(found)
+    own = {name: value for name, value in os.environ.items() if name not in found or name in shell}
+    chosen = {name: one.value for name, one in found.items() if one.is_chosen or name == PORT}
+    chosen = chosen if environment == SANDBOX else {}
+    return {**own, **chosen, PROJECT: str(project), ENVIRONMENT: environment, SHELL: ",".join(shell)}
+
+
+def all_variables(project: Path, environment: str) -> dict[str, str]:
+    """Return the variables of a process that is told every setting, as Meltano would start it."""
+    found = said(project, environment)
+    of_file = {name: value for name, value in _env_file_values(project, environment).items() if name != ENVIRONMENT}
+    env = {FOLDER_OF_MELTANO: str(project / ".meltano"), **of_file, **os.environ}
+    env.pop("PYTHONPATH", None)
+    told = {name: one.value for name, one in found.items() if one.origin}
     return {
-        **choices,
-        **os.environ,
+        **env,
+        **told,
         PROJECT: str(project),
         ENVIRONMENT: environment,
+        SHELL: ",".join(_names_of_shell(found)),
     }
 
 
@@ -122,37 +154,66 @@ def blanks(file: Path) -> set[str]:
     return {name for name, value in dotenv_values(file).items() if not value}
 
 
-def refuse_foreign_env_file() -> None:
-    """Raise RefusedError where Meltano was called by itself, and has read a root `.env` of another environment.
+def refuse_alone() -> None:
+    """Raise RefusedError where Meltano was called by itself and does not do what the launchers see to.
 
-    Its credentials and receivers count nowhere in the sandbox, so those may stay.
+    It has read a root `.env` of another environment then, whose credentials and receivers alone count nowhere in the
+    sandbox. In the sandbox it follows neither settings.yml nor the port of the shell.
     """
     project, environment = project_of_now(), environment_of_now()
-    if project is None or environment is None or env_file(project, environment) == project / ".env":
+    if project is None or environment is None or SHELL in os.environ:
         return
+    wrong = _read_by_mistake(project, environment)
+    if wrong:
+        raise RefusedError(
+            f"Meltano has read {project / '.env'}, which is not for the environment {environment}: {', '.join(wrong)}. "
+            f"Start it with `. .venv/bin/activate`, whose `meltano` and `connect` see to that, or with "
+            f"meltano --env-file={env_file(project, environment)} --environment={environment}"
+        )
+    if environment == SANDBOX and (not_heeded := _not_heeded(project)):
+        values = " ".join(f"{name}={shlex.quote(value)}" for name, value in not_heeded.items() if name != PORT)
+        say = f" (or with these in the shell: {values})" if values else ""
+        raise RefusedError(
+            f"Meltano by itself does not follow {', '.join(not_heeded)}, which the shell or the folder "
+            f"{FOLDER}/{SANDBOX} chooses for the sandbox: run `make setup` once in {project}, and start it with "
+            f"`. .venv/bin/activate`, whose `meltano` and `connect` do{say}."
+        )
+
+
+def _read_by_mistake(project: Path, environment: str) -> list[str]:
+    if env_file(project, environment) == project / ".env":
+        return []
     own = env_values(env_file(project, environment))
-    told = env_values(project / ".env")
-    read = [
+    return [
         name
-        for name, value in sorted(told.items())
+        for name, value in sorted(env_values(project / ".env").items())
         if name.startswith(OURS)
         and name != ENVIRONMENT
         and os.environ.get(name) == value != own.get(name)
         and not (environment == SANDBOX and _OF_THE_SANDBOX.fullmatch(name))
     ]
-    if read:
-        raise RefusedError(
-            f"Meltano has read {project / '.env'}, which is not for the environment {environment}: {', '.join(read)}. "
-            f"Start it with `. .venv/bin/activate`, whose `meltano` and `connect` see to that, or with "
-            f"meltano --env-file={env_file(project, environment)} --environment={environment}"
-        )
+
+
+def _not_heeded(project: Path) -> dict[str, str]:
+    """Return what the folder of the sandbox chooses, and the port of the shell, where this step was not told so."""
+    if RUN not in os.environ:
+        return {}
+    found = {name: one.value for name, one in said(project, SANDBOX).items() if one.is_chosen}
+    import psutil  # noqa: PLC0415 - in the environment of connect alone
+
+    with suppress(psutil.Error):
+        if port := psutil.Process(os.getppid()).environ().get(PORT):
+            found[PORT] = port
+    return {name: value for name, value in found.items() if os.environ.get(name) != value}
 
 
 def executable(project: Path) -> Path | None:
-    """Return Meltano's executable: as the project remembers it (it is what runs the jobs), or on the path."""
-    link = project / ".meltano" / "run" / "bin"
+    """Return Meltano's executable: as the project remembers it (it is what runs the jobs), in .venv, or on the path."""
+    link, own = project / ".meltano" / "run" / "bin", project / ".venv" / "bin" / "meltano"
     if link.is_symlink() and link.exists():
         return link.readlink()
+    if own.exists():
+        return own
     return Path(name) if (name := shutil.which("meltano")) else None
 
 
@@ -188,33 +249,151 @@ def settings(plugin: str) -> dict[str, Any]:
     if done.returncode or not isinstance(found, dict):
         see = printed(f"meltano config print {plugin}")
         raise UsageError(f"Meltano cannot tell the settings of {plugin}: see {see}.")
-    return found | _by_own_variables(plugin)
-
-
-def _by_own_variables(plugin: str) -> dict[str, str]:
-    """Return the settings that the process finds in a variable of their own (`env` in meltano.yml).
-
-    Meltano passes such a variable on, and yet does not count it when it tells the setting.
-    """
-    project, environment = project_of_now(), environment_of_now()
-    if project is None or environment is None:
-        return {}
-    told = {**env_values(env_file(project, environment)), **variables(project, environment)}
-    own = {name: setting.get("env") for name, setting in defined(project).get(plugin, {}).items()}
-    return {name: told[variable] for name, variable in own.items() if variable and told.get(variable)}
-
-
-def chosen(project: Path, environment: str) -> dict[str, str]:
-    """Return the choices in the folder of an environment by their variable, as Meltano would pass them on."""
-    found: dict[str, str] = {}
-    file = folder(project, environment) / SETTINGS
-    if file.exists():
-        plugins = defined(project)
-        for plugin, config in configured(load(file), environment).items():
-            for name, value in config.items():
-                text = value if isinstance(value, str) else json.dumps(value)
-                found[variable(plugins.get(plugin, {}).get(name, {"name": name}), plugin)] = text
     return found
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a setting is now, and what says so; `definition` is that of meltano.yml, with the name and kind."""
+
+    plugin: str
+    definition: dict[str, Any]
+    value: str
+    origin: str
+    """`shell`, the env file, settings.yml, `default`, or meltano.yml where that settles it; blank where nothing says
+    anything."""
+    is_chosen: bool = False
+    """Whether the folder of the environment says so."""
+
+
+def said(project: Path, environment: str) -> dict[str, Said]:
+    """Return what each setting of an environment is, by its variable: the one precedence of all settings.
+
+    What meltano.yml settles for the environment outranks the shell, that the env file, that settings.yml of the folder,
+    and that the default of meltano.yml. Meltano has the same order, and takes seconds to tell; a test compares both.
+    Among them are the variables that meltano.yml or settings.yml sets, which belong to no plugin.
+    """
+    base = _page(project)
+    file = folder(project, environment) / SETTINGS
+    own = load(file) if file.exists() else {}
+    configs = configured(own, environment)
+    of_file = _env_file_values(project, environment)
+    known = {**of_file, **os.environ, PROJECT: str(project), ENVIRONMENT: environment}
+    found: dict[str, Said] = {}
+
+    def settle(pairs: Iterable[tuple[str, Any]]) -> None:
+        told = {name: expanded(str(value), known) for name, value in pairs}
+        known.update(told)
+        found.update({name: Said("", {}, value, SETTLED) for name, value in told.items()})
+
+    places = _relative(env_file(project, environment), project), _relative(file, project), "default"
+
+    def add(plugin: str, one: dict[str, Any]) -> None:
+        name = variable(one, plugin)
+        chosen = _text(expanded(configs.get(plugin, {}).get(one["name"]), known))
+        lower = of_file.get(name), chosen, _text(expanded(one.get("value"), known))
+        shell = os.environ.get(name)
+        if name in found:  # and comes to its place among the settings of its plugin
+            value, origin = found.pop(name).value, SETTLED
+        elif shell is not None and _is_of_shell(name, shell, lower):
+            value, origin = shell, "shell"
+        else:
+            told = ((text, place) for text, place in zip(lower, places, strict=True) if text is not None)
+            value, origin = next(told, ("", ""))
+        found[name] = Said(plugin, one, value, origin, is_chosen=origin == places[1])
+
+    plugins = defined(project)
+    port = {**plugins.get(_SANDBOX_PLUGIN, {}).get("port", {}), "value": (base.get("env") or {}).get(PORT)}
+    if port["value"]:
+        add(_SANDBOX_PLUGIN, port)  # env of meltano.yml has the default, which the launchers let others outrank
+        known[PORT] = found[PORT].value
+    settle((name, value) for name, value in (base.get("env") or {}).items() if name != PORT)
+    settle([*_env_of(base, environment), *_env_of(own, environment)])
+    for plugin, settings_of_plugin in plugins.items():
+        if plugin in PARTS:
+            others = {name: {"name": name} for name in configs.get(plugin, {}) if name not in settings_of_plugin}
+            for one in (settings_of_plugin | others).values():
+                if variable(one, plugin) == PORT and PORT in found:
+                    found[PORT] = found.pop(PORT)
+                else:
+                    add(plugin, one)
+    return found
+
+
+def _is_of_shell(name: str, value: str, lower: tuple[str | None, ...]) -> bool:
+    """Whether the shell says a value that this process has.
+
+    The launchers note that. Where Meltano was called by itself, it passes on what it found elsewhere, too.
+    """
+    if SHELL in os.environ:
+        return name in os.environ[SHELL].split(",")
+    return RUN not in os.environ or value not in lower
+
+
+def _names_of_shell(found: Mapping[str, Said]) -> list[str]:
+    return [name for name, one in found.items() if one.origin == "shell"]
+
+
+def refuse_wrong(project: Path, environment: str) -> None:
+    """Raise UsageError where a setting has a value that Meltano cannot pass on: it would end in a traceback."""
+    for name, one in said(project, environment).items():
+        if one.origin in {"", "default", SETTLED}:
+            continue
+        try:
+            kinds.value(one.definition, one.value)
+        except ValueError:
+            place = f"the {one.origin}" if one.origin == "shell" else one.origin
+            if not one.value:
+                raise UsageError(f"{name} is blank in {place}: give it a value there, or remove it.") from None
+            shown = "what it is" if one.definition.get("sensitive") else repr(one.value[:60])
+            raise UsageError(
+                f"{name} cannot be {shown} in {place}: it has to be {kinds.words(one.definition)}. Correct it there."
+            ) from None
+
+
+_REFERENCE = re.compile(r"(\\)?\$(?:{(\w+)}|([A-Z][A-Z0-9_]*))")
+
+
+def expanded(value: Any, known: Mapping[str, str]) -> Any:
+    """Return a value of a YAML file with the variables in its texts replaced, as Meltano does."""
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda found: found[0][1:] if found[1] else known.get(found[2] or found[3], ""), value)
+    if isinstance(value, list):
+        return [expanded(one, known) for one in value]
+    if isinstance(value, dict):
+        return {name: expanded(one, known) for name, one in value.items()}
+    return value
+
+
+def literal(value: Any) -> Any:
+    """Return a value as it is written into a YAML file, so that Meltano replaces nothing but folders in it."""
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda found: found[0] if (found[2] or found[3]) in _FOLDERS else f"\\{found[0]}", value)
+    if isinstance(value, list):
+        return [literal(one) for one in value]
+    if isinstance(value, dict):
+        return {name: literal(one) for name, one in value.items()}
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) or value is None else json.dumps(value)
+
+
+def _env_of(content: Any, environment: str) -> list[tuple[str, Any]]:
+    entries = (content or {}).get("environments") or []
+    return [pair for one in entries if one.get("name") == environment for pair in (one.get("env") or {}).items()]
+
+
+def _env_file_values(project: Path, environment: str) -> dict[str, str]:
+    from dotenv import dotenv_values  # noqa: PLC0415 - in the environments of Meltano and of connect
+
+    values = dotenv_values(env_file(project, environment))
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _relative(file: Path, project: Path) -> str:
+    return str(file.relative_to(project))
 
 
 def configured(content: Any, environment: str) -> dict[str, dict[str, Any]]:
@@ -227,7 +406,7 @@ def configured(content: Any, environment: str) -> dict[str, dict[str, Any]]:
 
 def defined(project: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the settings that meltano.yml defines, by plugin and name, in its order; those inherited included."""
-    plugins = (load(project / "meltano.yml") or {}).get("plugins") or {}
+    plugins = _page(project).get("plugins") or {}
     entries = {one["name"]: one for kind in plugins.values() for one in kind or []}
     return {
         name: {one["name"]: one for one in (entries.get(entry.get("inherit_from"), entry).get("settings") or [])}
@@ -235,9 +414,16 @@ def defined(project: Path) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
+def _page(project: Path) -> dict[str, Any]:
+    file = project / "meltano.yml"
+    found: dict[str, Any] = (load(file) if file.exists() else None) or {}
+    return found
+
+
 def variable(setting: dict[str, Any], plugin: str) -> str:
     """Return the environment variable of a setting."""
-    return str(setting.get("env") or f"{plugin}_{setting['name']}".upper().replace("-", "_").replace(".", "_"))
+    aliases = setting.get("env_aliases") or [f"{plugin}_{setting['name']}".upper().replace("-", "_").replace(".", "_")]
+    return str(aliases[0])
 
 
 def load(file: Path) -> Any:

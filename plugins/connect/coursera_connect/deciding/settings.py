@@ -1,14 +1,12 @@
 """Settings of every part: what each is now and why, and the one way to choose another value.
 
-One precedence for all: command line, shell, env file, the environment's folder, default. Meltano follows it when it
-passes settings on; here it is told, with where a value is from.
+`meltano.said` has the one precedence for all; the command line outranks it.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,7 @@ from zoneinfo import available_timezones
 import click
 import yaml
 
-from coursera_connect import env_file, meltano
+from coursera_connect import env_file, kinds, meltano
 from coursera_connect.deciding import environments
 from coursera_connect.errors import ConnectError, OutputError, RefusedError, UsageError
 from coursera_connect.text import suggestion
@@ -26,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PLUGINS = ("tap-coursera", "target-warehouse", "dbt", "connect")
 _PLAIN = ("dbt", "connect")
 """Plugins whose settings are called without their name."""
-SANDBOX_PLUGIN = "coursera-sandbox"
+_OF_THE_SANDBOX = "coursera-sandbox"
 HIDDEN = "(hidden)"
 
 
@@ -52,23 +49,11 @@ class Setting:
 
 def listed(project: Path, environment: str) -> list[Setting]:
     """Return every setting of an environment, part by part."""
-    content = meltano.load(project / "meltano.yml")
-    plugins = (*PLUGINS, SANDBOX_PLUGIN) if environment == meltano.SANDBOX else PLUGINS
-    file = meltano.folder(project, environment) / meltano.SETTINGS
-    chosen = meltano.load(file) if file.exists() else {}
-    layers = _Layers(
-        _settled(content, environment, project) | _settled(chosen, environment, project),
-        meltano.env_values(meltano.env_file(project, environment)),
-        meltano.configured(chosen, environment),
-        str(meltano.env_file(project, environment).relative_to(project)),
-        str(file.relative_to(project)),
-    )
     defaults = _defaults(project)
     return [
-        _setting(plugin, one, layers, defaults)
-        for plugin, settings in meltano.defined(project).items()
-        if plugin in plugins
-        for one in settings.values()
+        _setting(variable, one, defaults)
+        for variable, one in meltano.said(project, environment).items()
+        if one.plugin and (one.plugin != _OF_THE_SANDBOX or environment == meltano.SANDBOX)
     ]
 
 
@@ -98,7 +83,7 @@ def set_(environment: str, name: str, value: str, project: Path | None = None) -
     """
     project = project or _project()
     one = find(listed(project, environment), name)
-    if one.origin == "meltano.yml":
+    if one.origin == meltano.SETTLED:
         raise RefusedError(f"{one.name} is settled for the environment {environment}, and cannot be chosen.")
     if one.secret:
         return set_secret(environment, one.variable, value, project)
@@ -127,54 +112,23 @@ def set_secret(environment: str, variable: str, value: str, project: Path | None
     return file
 
 
-@dataclass(frozen=True)
-class _Layers:
-    settled: dict[str, str]
-    env_file: dict[str, str]
-    folder: dict[str, dict[str, Any]]
-    env_file_name: str
-    folder_name: str
-
-
-def _setting(plugin: str, one: dict[str, Any], layers: _Layers, defaults: dict[str, str]) -> Setting:
-    variable = meltano.variable(one, plugin)
+def _setting(variable: str, said: meltano.Said, defaults: dict[str, str]) -> Setting:
+    one = said.definition
     default = _text(one.get("value")) or defaults.get(variable, "")
-    expanded = os.path.expandvars(default)
-    folder = _text(layers.folder.get(plugin, {}).get(one["name"]))
-    told = os.environ.get(variable, "")
-    if variable in layers.settled:
-        value, origin = layers.settled[variable], "meltano.yml"
-    elif told and told not in {layers.env_file.get(variable), folder, default, expanded}:
-        value, origin = told, "shell"
-    elif variable in layers.env_file:
-        value, origin = layers.env_file[variable], layers.env_file_name
-    elif folder:
-        value, origin = folder, layers.folder_name
-    else:
-        value, origin = expanded, "default"
+    value = said.value if said.origin else default
     secret = bool(one.get("sensitive"))
     return Setting(
-        one["name"] if plugin in _PLAIN else f"{plugin}.{one['name']}",
-        plugin,
+        one["name"] if said.plugin in _PLAIN else f"{said.plugin}.{one['name']}",
+        said.plugin,
         one["name"],
         variable,
         HIDDEN if secret and value else value,
-        origin if value else "",
+        (said.origin or "default") if value else "",
         default,
         one.get("description", ""),
         secret,
         one,
     )
-
-
-def _settled(content: Any, environment: str, project: Path) -> dict[str, str]:
-    """Return what `env` of an environment says, which nothing outranks."""
-    entries = (content or {}).get("environments") or []
-    env = next((one.get("env") or {} for one in entries if one.get("name") == environment), {})
-    return {
-        name: os.path.expandvars(str(value).replace("$MELTANO_PROJECT_ROOT", str(project)))
-        for name, value in env.items()
-    }
 
 
 def _defaults(project: Path) -> dict[str, str]:
@@ -205,8 +159,7 @@ def _options() -> dict[str, click.Option]:
 
 def _checked(one: Setting, text: str) -> Any:
     """Return a value as it is written down, or say what it may be."""
-    kind = one.definition.get("kind", "string")
-    allowed = [str(option["value"]) for option in one.definition.get("options", [])]
+    allowed = kinds.allowed(one.definition)
     wrong = f"{one.name} cannot be {text[:60]!r}"
     if allowed and text not in allowed:
         near = suggestion(text, allowed)
@@ -214,9 +167,9 @@ def _checked(one: Setting, text: str) -> Any:
     if "{{" in text or "{%" in text:
         raise UsageError(f"{wrong}: it must be plain.")
     try:
-        value: Any = _KINDS.get(kind, str)(text)
+        value = kinds.value(one.definition, text)
     except ValueError:
-        raise UsageError(f"{wrong}: it has to be {_WORDS[kind]}.") from None
+        raise UsageError(f"{wrong}: it has to be {kinds.words(one.definition)}.") from None
     if one.plugin == "connect" and (option := _options().get(one.variable)):
         try:
             option.type.convert(text, option, None)
@@ -243,46 +196,6 @@ def _check_by_schema(one: Setting, value: Any, wrong: str) -> None:
     schema = of_the_tap.PROPERTIES.to_dict()["properties"][one.key]
     for error in Draft202012Validator(schema).iter_errors(value):
         raise UsageError(f"{wrong}: {error.message}")
-
-
-def _number(text: str) -> float:
-    return float(text)
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError
-    return text.lower() == "true"
-
-
-def _object(text: str) -> Any:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise ValueError  # noqa: TRY004 - the caller says what it has to be
-    return found
-
-
-def _array(text: str) -> Any:
-    found = json.loads(text)
-    if not isinstance(found, list):
-        raise ValueError  # noqa: TRY004 - the caller says what it has to be
-    return found
-
-
-_KINDS: dict[str, Callable[[str], Any]] = {
-    "integer": int,
-    "decimal": _number,
-    "boolean": _boolean,
-    "object": _object,
-    "array": _array,
-}
-_WORDS = {
-    "integer": "a whole number",
-    "decimal": "a number",
-    "boolean": "true or false",
-    "object": 'a JSON object, as {"users.sms": "learner.external_id"}',
-    "array": 'a JSON list, as ["first", "second"]',
-}
 
 
 def _is_zone(text: str) -> bool:
@@ -359,7 +272,7 @@ def _with(text: str, environment: str, one: Setting, value: Any) -> str:
     entry = _named(content.setdefault("environments", []), environment)
     plugins = _within(_within(entry, "config", {}), "plugins", {})
     kind = {"tap-coursera": "extractors", "target-warehouse": "loaders"}.get(one.plugin, "utilities")
-    _within(_named(_within(plugins, kind, []), one.plugin), "config", {})[one.key] = value
+    _within(_named(_within(plugins, kind, []), one.plugin), "config", {})[one.key] = meltano.literal(value)
     written = io.StringIO()
     editor.dump(content, written)
     return written.getvalue()

@@ -300,7 +300,8 @@ class _Check:
             moves = dict.fromkeys(self._to_set(one.schedule) for one in (plan, self.plans[other]))
             plan.say(
                 f"Overlaps with {again}, which starts {self._moment(times[0])['here']} before this one has usually "
-                f"ended ({len(times):,} times in {DAYS} days), and waits for it. Move one of them: {' or '.join(moves)}",
+                f"ended ({len(times):,} times in {DAYS} days), and waits for it. Move one of them: "
+                f"{' or '.join(moves)}",
                 WARNING,
             )
 
