@@ -191,11 +191,15 @@ def test_on_a_terminal_there_are_steps_rows_bars_and_the_time_left() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, color_system=None)
     events = [watching._event(json.dumps(line)) for line in [*LOADED, BUILT[0], HOOK, BUILT[1]]]
+    seen = set()
     with steps.screen(found, console) as show:
         for event in events[:-1]:
             show(event)
             console.print("·")
+            seen.add(found[1].progress)
     drawn = out.getvalue()
-    assert re.search(r"\[2/4\] Load +\S* +5 rows, users +0 s, about 11 min left", drawn)
+    assert "5 rows, users" in seen
+    assert re.search(r"\[2/4\] Load +0 s, about 11 min left", drawn)
+    assert re.search(r"\[2/4\] Load +\S+ 5 rows +0 s", drawn)
     assert re.search(r"\[3/4\] Transform +\S* +3 of 9 +0 s, about 65 s left", drawn)
     assert "[1/4] Wait for other jobs" in drawn
