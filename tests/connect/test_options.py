@@ -63,3 +63,10 @@ def test_every_screen_of_the_sandbox_says_that_it_is_one_and_no_other_does(envir
 def _says_sandbox(words: list[str], environment: str) -> bool:
     done = CliRunner().invoke(main, words, env={"MELTANO_ENVIRONMENT": environment})
     return done.stderr.startswith("This is the sandbox: a made-up college")
+
+
+def test_a_group_without_a_command_shows_its_help_once() -> None:
+    done = CliRunner().invoke(main, ["schools"])
+    assert done.exit_code == click.UsageError.exit_code
+    assert done.output.count("Usage:") == 1
+    assert "Error" not in done.output

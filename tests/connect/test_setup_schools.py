@@ -132,6 +132,13 @@ def test_a_test_that_fails_has_the_exit_code_of_its_check_and_takes_the_record_a
     assert "run connect test first" in tested.refusal(7, "schools", "list")
 
 
+def test_where_the_sandbox_gives_no_token_its_start_is_told(tested: Desk) -> None:
+    start = "coursera-sandbox start"
+    wrong = {"TAP_COURSERA_CLIENT_SECRET": "the-wrong-one"}
+    assert start in tested.run("test", MELTANO_ENVIRONMENT="sandbox", **wrong).output
+    assert start not in tested.run("test", MELTANO_ENVIRONMENT="prod", **wrong).output
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -59,6 +59,8 @@ class _Commands(click.Group):
                 raise
             terminal.say(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except click.exceptions.NoArgsIsHelpError:
+            raise  # it is the help, which says by itself how the command is used
         except click.UsageError as error:
             _, _, told = terminal.folded(f"Error: {error.format_message()}", terminal.width(stderr=True)).partition(" ")
             raise click.UsageError(told, error.ctx) from error

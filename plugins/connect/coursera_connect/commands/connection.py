@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import terminal
+from coursera_connect import meltano, terminal
 from coursera_connect.commands import options
 from coursera_connect.deciding import connection
 from coursera_connect.typed import carried
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_NO_TOKEN = 3
 
 
 @click.command(short_help="Test the connection to Coursera, step by step.")
@@ -51,4 +53,7 @@ def test(as_json: bool, package: Path) -> None:
         click.echo(json.dumps(outcome))
     elif outcome["passed"]:
         terminal.say(carried("The connection works. Next: connect schools list"))
+    elif outcome["exit_code"] == _NO_TOKEN and meltano.environment_of_now() == meltano.SANDBOX:
+        start = meltano.printed("meltano invoke coursera-sandbox start")
+        terminal.say(f"The server of the sandbox runs while a job does. To start it: {start}")
     sys.exit(outcome["exit_code"])
