@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -50,4 +52,9 @@ def test_a_loader_nobody_knows_is_a_sentence(project: Project) -> None:
         "invoke", "target-warehouse", "--version", environment="prod", check=False, CONNECT_WAREHOUSE="oracle"
     )
     assert done.returncode
-    assert "CONNECT_WAREHOUSE is 'oracle', and there are duckdb and postgres" in done.stderr + done.stdout
+    assert "CONNECT_WAREHOUSE cannot be 'oracle' in the shell: it has to be one of duckdb, postgres." in done.stderr
+    loader = project.root / ".meltano" / "loaders" / "target-duckdb" / "venv" / "bin" / "target-warehouse"
+    alone = subprocess.run(
+        [loader], env={**os.environ, "CONNECT_WAREHOUSE": "oracle"}, capture_output=True, text=True, check=False
+    )
+    assert alone.stderr == "CONNECT_WAREHOUSE is 'oracle', and there are duckdb and postgres: choose one of them.\n"
