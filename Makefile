@@ -24,7 +24,7 @@ demo: setup
 test: $(VENV)/.dev-ready setup chromium cron sshd faketime
 	$(PYTEST) -m "not slow" $(ARGS)
 
-# What takes minutes: kills, Airflow, other Pythons, other warehouses, upgrades.
+# What takes minutes: the walk-through, kills, Airflow, other Pythons, other warehouses, upgrades.
 test-slow: $(VENV)/.dev-ready setup cron
 	$(PYTEST) -m slow $(ARGS)
 

@@ -17,7 +17,7 @@ from tests.pipeline.walkthrough import answer, blocks, differences
 if TYPE_CHECKING:
     from tests.pipeline.project import Project
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 FILES = ("academicSessions", "categories", "classes", "courses", "enrollments", "lineItems", "orgs", "results", "users")
 DELIVERED = "output/lms-import/oneroster.zip"
