@@ -24,7 +24,8 @@ ENVIRONMENTS = ("sandbox", "prod")
 COMMAND = re.compile(r"(?<![\w-])(?:connect|\{\{ connect \}\}|meltano) [a-z][^`\n<]*")
 SAMPLES = {
     "grade_sync ": "final", "score_scale ": "1", "grades change ": "granular_all", "grades scale ": "1",
-    "history show ": "1", "environment add ": "south", "config print ": "connect", "meltano run ": "tap-coursera",
+    "history show ": "1", "environment add ": "south", "config print ": "connect",
+    "meltano run ": "tap-coursera target-warehouse",
     "run ": "grade-sync", "--rule ": "not-enrolled", "schools map ": "-jvWbOLkoRDUmHGS_lA7wA",
     "schools unmap ": "ZW8J5w6U0OnKZ3DmXVeZ4g", "schools leave-out ": "-jvWbOLkoRDUmHGS_lA7wA ZW8J5w6U0OnKZ3DmXVeZ4g",
 }  # fmt: skip

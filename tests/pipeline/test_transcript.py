@@ -194,7 +194,7 @@ def the_set_up(clone: Clone, college: RunningSandbox, lms: Path) -> None:
     assert "Still missing:" in shown
     assert college.client_secret not in shown
     missing = shown.split("Still missing:")[1]
-    assert "Nothing has been published yet. meltano --environment=prod run grade-sync" in missing
+    assert "Nothing has been published yet. connect --environment=prod run grade-sync" in missing
     assert "connect --environment=prod schedule install" in missing
     assert "setup --step" not in missing
     assert list(lms.iterdir()) == []

@@ -437,4 +437,6 @@ def load(file: Path) -> Any:
     try:
         return yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{file} cannot be read ({type(error).__name__}): correct it.") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}," if mark else ""
+        raise UsageError(f"{file}{place} cannot be read ({type(error).__name__}): correct it.") from error

@@ -116,7 +116,8 @@ def told(run: Run) -> dict[str, Any]:
 def _again(run: Run) -> str:
     """Return the command that does again what a run was to do."""
     if " " in run.job or run.job.startswith("tap-"):  # typed without a job
-        return f"meltano run {run.job}" if " " in run.job else f"meltano run {run.job} target-warehouse"
+        steps = run.job if " " in run.job else f"{run.job} target-warehouse"
+        return f"meltano run {steps}"
     return f"connect run {run.job or 'grade-sync'}"
 
 
