@@ -88,7 +88,9 @@ class Programs(CourseraStream):
             answer: list[Raw] = []
             with suppress(RefusedError):  # a program that is gone need not be an empty list
                 answer = list(self.listing(None, {"ids": program}).rows())
-            if len(answer) == 1 and _id(answer[0]) not in known:
+            # A server that ignores `ids` answers an only program, too, which with an id of its own is another one.
+            is_told_apart = len(listed) > 1 or not _id(next(iter(answer), {}))
+            if len(answer) == 1 and _id(answer[0]) not in known and is_told_apart:
                 found.append(_with_id(answer[0], program))
                 self.shown_as[program] = answer[0].get("id")
                 strange.remove(next((raw for raw in strange if _id(raw) == _id(answer[0])), strange[0]))

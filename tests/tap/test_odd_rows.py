@@ -284,6 +284,22 @@ def test_a_program_that_is_gone_stays_gone_although_another_has_an_odd_id(
     assert lied.activated() == {"programs"}
 
 
+def test_an_only_program_in_the_place_of_another_is_another_where_the_server_ignores_which_is_asked_for(
+    sandbox: RunningSandbox, read_tap: ReadTap, between: Callable[..., Altered]
+) -> None:
+    last_year, this_year, *_ = sandbox.get("/programs", excludeContent=True)["elements"]
+
+    def only(program: Json) -> Callable[[str, bytes], bytes]:
+        answer = json.dumps({"elements": [program], "paging": {"total": 1}}).encode()
+        return lambda asked, body: answer if "/programs?" in asked else body
+
+    server = between(only(last_year))
+    before = read_tap(server.tap_config, select=["programs"])
+    server.alter = only(this_year)
+    now = read_tap(server.tap_config, select=["programs"], state=before.state)
+    assert [(row["id"], row["row_problems"]) for row in rows(now, "programs")] == [(this_year["id"], None)]
+
+
 def test_rows_of_something_else_are_still_not_the_api(read_tap: ReadTap, between: Callable[..., Altered]) -> None:
     def elsewhere(found: list[Json]) -> None:
         found[:] = [{"title": "A page", "url": "https://elsewhere.example"}, {"title": "Another one"}]
