@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from coursera_connect.cli import main
+from coursera_connect.deciding.mapping import FILES, columns
 from coursera_connect.telling import summary
 from coursera_connect.typed import VERBS
 from oneroster_csv import binding
@@ -211,3 +212,9 @@ def test_no_lock_file_and_no_machine_path_is_committed() -> None:
         path for path in tracked_files() if path != Path(__file__) and machine.search(path.read_text(errors="ignore"))
     ]
     assert not named
+
+
+def test_the_seeds_have_the_columns_of_the_mapping_files() -> None:
+    seeds = yaml.safe_load((ROOT / "transform/models/mapping/mapping.yml").read_text("utf-8"))["seeds"]
+    described = {f"{seed['name']}.csv": list(seed["config"]["column_types"]) for seed in seeds}
+    assert described == {name: list(columns(name.removesuffix(".csv"))) for name in FILES}
