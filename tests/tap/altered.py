@@ -26,6 +26,8 @@ class Altered:
 
     def __init__(self, sandbox: RunningSandbox, alter: Alter, headers: dict[str, str | None] | None = None) -> None:
         self.alter = alter
+        self.ask: Callable[[str], str] = str
+        """Makes of the address that the tap asks for the one that the sandbox is asked for."""
         self.headers = headers or {}
         self.requests: list[str] = []
         outer, client = self, httpx.Client(base_url=sandbox.url, timeout=30, trust_env=False)
@@ -39,7 +41,7 @@ class Altered:
                 passed = {
                     name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers
                 }
-                answer = client.request(self.command, self.path, content=body, headers=passed)
+                answer = client.request(self.command, outer.ask(self.path), content=body, headers=passed)
                 outer.requests.append(self.path)
                 content = outer.alter(self.path, answer.content) if answer.status_code == 200 else answer.content
                 own = {"Date": answer.headers["Date"]} | outer.headers
