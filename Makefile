@@ -84,7 +84,9 @@ $(VENV)-docs/.ready: requirements-docs.txt
 	@$(VENV)-docs/bin/python -m pip install -qq -r requirements-docs.txt
 	@touch $@
 
+# A release that is unpacked over an earlier one leaves that one's models, which had no folders there; dbt refuses a model that it finds twice.
 setup: $(VENV)/.ready
+	@rm -f transform/models/connect/*.sql transform/models/connect/*.yml
 
 # A stamp is newer than what it was made from, so `make` sets up again only when a pin or a plugin changed.
 $(VENV)/.meltano-ready: requirements.txt

@@ -93,7 +93,7 @@ def test_a_stream_is_added_as_the_recipe_says(start_sandbox: StartSandbox, tmp_p
 def test_an_attribute_is_added_as_the_recipe_says(tmp_path: Path) -> None:
     sql, described, source = blocks("Map an attribute")
     assert sql.strip().startswith("course_slug,")
-    assert "    course_slug\nfrom named_once" in (ROOT / "transform/models/connect/courses.sql").read_text()
+    assert "    course_slug\nfrom named_once" in (ROOT / "transform/models/connect/classes/courses.sql").read_text()
     (entry,) = yaml.safe_load(described)
     assert f") as {entry['name']}\n" in sql
     project = Path(shutil.copy(ROOT / "transform/dbt_project.yml", tmp_path))
