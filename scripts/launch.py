@@ -6,6 +6,7 @@ setup` writes both commands into .venv/bin with `python scripts/launch.py instal
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -68,7 +69,7 @@ def meltano(words: list[str]) -> None:
     """Run `meltano` as it stands, with the env file of its environment where the project is one of ours."""
     private_files.keep()
     options, rest = _group_options(words, _WITH_VALUE)
-    root = _project(options.get("cwd"))
+    root, environment = _project(options.get("cwd")), ""
     if root and "no-environment" not in options:
         environment = options.get("environment") or project.environment_meant(root)
         if "env-file" not in options:
@@ -81,14 +82,18 @@ def meltano(words: list[str]) -> None:
             sys.exit(f"Error: {error}")
         os.environ.clear()
         os.environ.update(variables)
-    _meltano(words)
+    _meltano(words, environment)
 
 
-def _meltano(words: list[str]) -> None:
+def _meltano(words: list[str], environment: str) -> None:
+    """Start Meltano so that two of its processes do not disturb each other."""
     from meltano.cli import main  # noqa: PLC0415 - takes a second
     from meltano.core.meltano_file import MeltanoFile  # noqa: PLC0415
+    from meltano.core.migration_service import MigrationService  # noqa: PLC0415
+    from meltano.core.project_dirs_service import ProjectDirsService  # noqa: PLC0415
 
     parse, port = MeltanoFile.parse, os.environ.get(project.PORT)
+    run, upgrade = ProjectDirsService.run, MigrationService.upgrade
 
     def parsed(content: dict[str, Any]) -> MeltanoFile:
         """Let the shell choose the sandbox's port; `env` of meltano.yml would outrank it, and knows no default."""
@@ -97,8 +102,27 @@ def _meltano(words: list[str]) -> None:
         found: MeltanoFile = parse(told)
         return found
 
+    def folder(dirs: ProjectDirsService, *names: str | os.PathLike[str], make_dirs: bool = True) -> Path:
+        """Give each environment a folder for the files of a running step: Meltano's own is one for all of them."""
+        of_step = ("environments", environment, *names) if environment and names else names
+        found: Path = run(dirs, *of_step, make_dirs=make_dirs)
+        return found
+
+    def upgraded(service: MigrationService, *, silent: bool = False) -> None:
+        """Make the tables of Meltano's database while no other process does: of two at once, one would fail."""
+        place = service.engine.url.database or ""
+        if service.engine.dialect.name != "sqlite" or not Path(place).parent.is_dir():
+            return upgrade(service, silent=silent)
+        with Path(f"{place}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return upgrade(service, silent=silent)
+
     sys.argv = [sys.argv[0], *words]
-    with patch.object(MeltanoFile, "parse", parsed):
+    with (
+        patch.object(MeltanoFile, "parse", parsed),
+        patch.object(ProjectDirsService, "run", folder),
+        patch.object(MigrationService, "upgrade", upgraded),
+    ):
         main()
 
 

@@ -48,5 +48,7 @@ def main() -> None:
         make_mapping(transform, place)
     if sentence := unreadable(place):
         sys.exit(f"Error: {sentence}")
+    if environment:  # what is parsed for one is not for another, which may be built at the same time
+        os.environ.setdefault("DBT_TARGET_PATH", str(transform.absolute() / "target" / environment))
     program = str(Path(sys.executable).with_name("dbt"))
     os.execv(program, [program, *sys.argv[1:]])  # noqa: S606 - a program beside this one

@@ -173,7 +173,7 @@ def remove_settings() -> None:
 
     It writes them for everybody to read, and removes them at the end of a run that has one.
     """
-    for file in Path(os.environ.get(FOLDER, ".meltano"), "run").glob("*/*.*.config.json"):
+    for file in Path(os.environ.get(FOLDER, ".meltano"), "run").rglob("*.*.config.json"):
         with suppress(OSError):  # another run may remove it as well
             if time.time() - file.stat().st_mtime > _LONG_AGO:
                 file.unlink()
