@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from singer_sdk.singerlib import Catalog
 
-from coursera_connect.publishing.publish import Settings, publish
+from coursera_connect.publish.publish import Settings, publish
 from tap_coursera.tap import TapCoursera
 from target_duckdb.target import TargetDuckDB
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
+from coursera_connect.cli.main import main
 
 if TYPE_CHECKING:
     import pytest

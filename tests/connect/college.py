@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from coursera_connect.publishing.publish import Settings, publish
+from coursera_connect.publish.publish import Settings, publish
 from tests.connect.warehouse import Place, small
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
+from coursera_connect.cli.main import main
 from tests.connect.warehouse import BUILT
 
 if TYPE_CHECKING:

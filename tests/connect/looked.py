@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import vl_convert
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.telling import report
+from coursera_connect.cli.main import main
+from coursera_connect.report import render
 from tests.connect.college import College
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Looked(College):
         super().__init__(folder)
         self.sql(*_TABLES)
         self.page.parent.mkdir(exist_ok=True)
-        beginning = f"<!doctype html><title>An earlier page {report.TITLE}"
+        beginning = f"<!doctype html><title>An earlier page {render.TITLE}"
         self.page.write_text(f'{beginning}<script id="library">{script()}</script>', "utf-8")
 
     def copy(self, folder: Path) -> Looked:
@@ -83,7 +83,7 @@ class Looked(College):
 
     @property
     def page(self) -> Path:
-        return self.package.with_name(report.NAME)
+        return self.package.with_name(render.NAME)
 
     def connect(self, *arguments: str) -> Result:
         """Run a command in this process, with a page beside the package."""

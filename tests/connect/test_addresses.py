@@ -10,9 +10,9 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.delivering import addresses
-from coursera_connect.delivering.addresses import Address
+from coursera_connect.cli.main import main
+from coursera_connect.deliver import addresses
+from coursera_connect.deliver.addresses import Address
 from coursera_connect.errors import DeliveryError
 from coursera_connect.redaction import redacted
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from coursera_connect.errors import UsageError
-from coursera_connect.scheduling import blackout
+from coursera_connect.schedule import blackout
 
 SUMMER = blackout.Range(date(2026, 8, 1), date(2026, 8, 20))
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from coursera_connect.database import duckdb_file, warehouse
 from coursera_connect.errors import DatabaseError
+from coursera_connect.warehouse import duckdb_file, warehouse
 from tests.connect.college import College
 from tests.connect.desk import HEADERS
 

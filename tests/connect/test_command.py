@@ -7,6 +7,6 @@ import sys
 
 
 def test_the_command_starts_without_what_only_some_deliveries_need() -> None:
-    code = "import coursera_connect.cli, sys; print(*sorted({'asyncssh', 'requests'} & sys.modules.keys()))"
+    code = "import coursera_connect.cli.main, sys; print(*sorted({'asyncssh', 'requests'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "\n"

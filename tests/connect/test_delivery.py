@@ -21,7 +21,7 @@ import requests
 from asyncssh.sftp import SFTPServerHandler
 from moto.server import ThreadedMotoServer
 
-from coursera_connect.delivering import delivery
+from coursera_connect.deliver import delivery
 from coursera_connect.errors import DeliveryError
 from tests.connect import sshd as server
 from tests.connect.sshd import PASSWORD

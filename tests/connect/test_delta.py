@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect.database import warehouse
-from coursera_connect.database.history import runs
 from coursera_connect.errors import DeliveryError, OutputError
-from coursera_connect.publishing.publish import preview
+from coursera_connect.publish.publish import preview
+from coursera_connect.warehouse import warehouse
+from coursera_connect.warehouse.history import runs
 from oneroster_csv.replay import Replay
 from tests.connect.college import College
 

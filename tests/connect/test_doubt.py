@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect import moments
-from coursera_connect.database import history, ledger
+from coursera_connect import timestamps
+from coursera_connect.warehouse import history, ledger
 from tests.connect.college import SETTINGS, College
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def believe(college: College, day: int) -> None:
     ],
 )
 def test_what_was_done_lies_between_the_founding_and_a_day_after_the_run(text: str, run: str, possible: bool) -> None:
-    assert moments.is_possible(text, run) is possible
+    assert timestamps.is_possible(text, run) is possible
 
 
 @pytest.mark.parametrize("since", ["2035-01-01T00:00:00Z", "1970-01-21T10:00:00Z"])
@@ -217,9 +217,9 @@ def clock(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
 
 
 def _later(text: str, later: Any) -> str:
-    moment = moments.parsed(text)
+    moment = timestamps.parsed(text)
     assert moment
-    return moments.written(moment + later if later else moment)
+    return timestamps.written(moment + later if later else moment)
 
 
 def test_a_clock_that_leapt_and_went_back_moves_no_change_into_the_past(

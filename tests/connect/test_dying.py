@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publishing import publish
+from coursera_connect.publish import publish
 from tests.connect.test_delta import Received, in_the_way, modes
 
 if TYPE_CHECKING:

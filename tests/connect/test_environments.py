@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from coursera_connect import meltano
-from coursera_connect.cli import main
-from coursera_connect.deciding import environments, old_places, settings
+from coursera_connect.cli.main import main
 from coursera_connect.errors import RefusedError, UsageError
+from coursera_connect.setup import environments, old_locations, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -255,12 +255,12 @@ def _environment(project: Path) -> str:
 
 @pytest.mark.parametrize("leave", [_mapping, _var, _config, _environment])
 def test_a_job_refuses_while_an_old_place_holds_what_the_folder_lacks(project: Path, leave: Any) -> None:
-    old_places.refuse(project, "prod")
+    old_locations.refuse(project, "prod")
     left = leave(project)
     with pytest.raises(RefusedError) as refused:
-        old_places.refuse(project, "prod")
+        old_locations.refuse(project, "prod")
     assert left in str(refused.value)
-    assert old_places.MOVE in str(refused.value)
+    assert old_locations.MOVE in str(refused.value)
     done = CliRunner().invoke(main, ["lock"], env={"CONNECT_PACKAGE": str(project / "output/prod/oneroster.zip")})
     assert done.exit_code == 7
 
@@ -268,7 +268,7 @@ def test_a_job_refuses_while_an_old_place_holds_what_the_folder_lacks(project: P
 def test_the_project_of_somebody_else_has_places_of_its_own(project: Path) -> None:
     _environment(project)
     (project / "scripts/move_choices.py").unlink()
-    old_places.refuse_now()
+    old_locations.refuse_now()
 
 
 def test_what_the_folder_has_too_may_stay_where_it_was(project: Path) -> None:
@@ -276,7 +276,7 @@ def test_what_the_folder_has_too_may_stay_where_it_was(project: Path) -> None:
     _var(project)
     shutil.copy(project / "transform/mapping/prod/excluded_people.csv", project / "environments/prod/mapping")
     settings.set_("prod", "score_scale", "1")
-    old_places.refuse(project, "prod")
+    old_locations.refuse(project, "prod")
 
 
 def test_json_has_every_setting_and_no_secret(project: Path) -> None:

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.database import ledger
-from coursera_connect.publishing.publish import preview
+from coursera_connect.cli.main import main
+from coursera_connect.publish.publish import preview
+from coursera_connect.warehouse import ledger
 from tests.connect.college import College
 
 if TYPE_CHECKING:

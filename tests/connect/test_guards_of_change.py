@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.database import ledger
+from coursera_connect.cli.main import main
+from coursera_connect.warehouse import ledger
 from tests.connect.college import SETTINGS, College
 
 if TYPE_CHECKING:

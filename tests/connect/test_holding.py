@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect.cli import main
-from coursera_connect.database import ledger
+from coursera_connect.cli.main import main
+from coursera_connect.warehouse import ledger
 from oneroster_csv import binding as bindings
 from tests.connect.college import SETTINGS, College
 

@@ -23,11 +23,11 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from coursera_connect.database import ledger, warehouse
 from coursera_connect.jobs import ending, health, journal
 from coursera_connect.jobs.journal import Run
 from coursera_connect.meltano import RUN
-from coursera_connect.scheduling import meltano_runs
+from coursera_connect.schedule import meltano_runs
+from coursera_connect.warehouse import ledger, warehouse
 from tests.connect.looked import Looked
 
 if TYPE_CHECKING:

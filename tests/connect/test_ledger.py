@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from coursera_connect.database import history, ledger
+from coursera_connect.warehouse import history, ledger
 from tests.connect.college import College
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coursera_connect.jobs import health, journal
-from coursera_connect.telling import announcing, notices
+from coursera_connect.report import announcements, notices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -366,8 +366,8 @@ def test_people_are_told_of_a_failure_once_and_once_that_it_is_over(hook: Hook, 
         journal.end(file, run.id, outcome=outcome, step="tap-coursera", sentence=sentence, loaded=loaded)
         (ended,) = journal.read(file, "id = ?", [run.id])
         report = {"outcome": "published"} if outcome == "done" else health.report(ended)
-        assert announcing.announce(file, ended, report, "", people(hook)) == []
-        assert announcing.announce(file, ended, report, "", people(hook)) == []
+        assert announcements.announce(file, ended, report, "", people(hook)) == []
+        assert announcements.announce(file, ended, report, "", people(hook)) == []
 
     night(1, "done")
     night(2, "failed", "The secret was refused.")

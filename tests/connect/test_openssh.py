@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect.delivering import delivery
-from coursera_connect.delivering.sftp import Sftp
+from coursera_connect.deliver import delivery
+from coursera_connect.deliver.sftp import Sftp
 from coursera_connect.errors import DeliveryError
 from tests.connect.openssh import NEEDED, ROOT, openssh
 from tests.oneroster_csv.packages import large

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
+from coursera_connect.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.publishing import outputs
+from coursera_connect.cli.main import main
+from coursera_connect.publish import output_paths
 from oneroster_csv.package import is_written_here
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_what_is_its_own_is_replaced_under_any_name_and_every_release_knows_it(
             done = place.call("publish", "--package", str(elsewhere), "--page", str(page), *arguments)
             assert done.returncode == 0, done.stderr
         assert is_written_here(elsewhere)
-        assert outputs.is_page(page)
+        assert output_paths.is_page(page)
     shutil.copy(elsewhere, place.folder / "moved.zip")
     assert place.call("publish", "--package", str(place.folder / "moved.zip")).returncode == 0
 

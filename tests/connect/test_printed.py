@@ -12,8 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.typed import carried, printed
+from coursera_connect.cli.main import main
+from coursera_connect.command_text import carried, printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

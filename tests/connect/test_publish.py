@@ -226,7 +226,7 @@ def test_many_results_are_written_in_full_without_holding_them(place: Place, res
         f"'77.00', '2025-10-01', null from range({results}) as t(i)",
     )
     code = (  # not ru_maxrss, which begins with what the tests' own process had when it started this one
-        "import sys; from coursera_connect.cli import main\n"
+        "import sys; from coursera_connect.cli.main import main\n"
         "try: main()\n"
         "finally: print(*(line for line in open('/proc/self/status') if 'VmHWM' in line), file=sys.stderr)"
     )

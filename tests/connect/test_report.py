@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect.database import warehouse
-from coursera_connect.telling import report, report_data, report_words
-from coursera_connect.telling.around import Around
+from coursera_connect.report import page_data, page_text, render
+from coursera_connect.report.project_state import Around
+from coursera_connect.warehouse import warehouse
 from tests.connect.looked import BITE, NAMES, Looked, Page, script
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def test_ids_of_blocked_and_held_rows_that_are_addresses_are_left_out(published:
 def test_grades_of_fewer_than_five_learners_are_not_summed_up(college: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytz", None)  # it is not installed beside connect
     with warehouse.opened(college.database) as opened:
-        facts = report_data.gather(opened, report_data.Shield(), Around())
+        facts = page_data.gather(opened, page_data.Shield(), Around())
     a, b = facts["programs"]
     assert (a["learners"], a["enrollments"], a["completed"], a["lower"], a["median"], a["upper"]) == (
         20,
@@ -245,7 +245,7 @@ def test_one_sentence_says_whether_it_is_healthy(change: dict[str, Any], verdict
         "since": {"sums": {}},
         "quality": [{"rule": "r", "sentence": "S.", "severity": change.get("severity", "flag"), "count": 1}],
     }
-    words = report_words.words(facts)
+    words = page_text.words(facts)
     assert (words["verdict"], words["sentence"]) == (verdict, said)
     nothing_to_do = verdict == "good" or change in ({"outcome": "skipped"}, {"last_load": None})
     assert bool(words["to_do"]) != nothing_to_do
@@ -267,7 +267,7 @@ def test_no_page_that_fails_is_a_publish_that_fails(
         raise ZeroDivisionError("a name and a grade")
 
     before = college.page.read_bytes()
-    monkeypatch.setattr(report_data, "gather", broken)
+    monkeypatch.setattr(page_data, "gather", broken)
     done = college.connect("publish")
     assert (done.exit_code, done.stderr) == (0, "The page was not written: ZeroDivisionError\n")
     assert college.page.read_bytes() == before
@@ -301,7 +301,7 @@ def test_the_page_can_be_elsewhere_and_is_read_by_whom_the_package_is(published:
 def test_the_script_of_the_plots_is_made_once_and_only_ours_is_taken_over(
     college: Looked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert hashlib.sha256(script().encode()).hexdigest() == report._LIBRARY_SHA256
+    assert hashlib.sha256(script().encode()).hexdigest() == render._LIBRARY_SHA256
     assert "</script" not in script()
     assert "<!--" not in script()
     monkeypatch.setattr("vl_convert.javascript_bundle", lambda _snippet: "made anew")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect import screen
-from coursera_connect.database import warehouse
-from coursera_connect.publishing import stages
-from coursera_connect.publishing.publish import Settings, publish
+from coursera_connect.cli import screen
+from coursera_connect.publish import stages
+from coursera_connect.publish.publish import Settings, publish
+from coursera_connect.warehouse import warehouse
 from oneroster_csv import binding, checks
 from oneroster_csv.rules import RULES
 from tests.connect.warehouse import ROWS

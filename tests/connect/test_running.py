@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from coursera_connect.cli import main
-from coursera_connect.jobs import journal, steps, watching
+from coursera_connect.cli.main import main
+from coursera_connect.jobs import journal, progress, watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,12 +187,12 @@ def test_json_is_one_object(desk: Desk) -> None:
 def test_on_a_terminal_there_are_steps_rows_bars_and_the_time_left() -> None:
     """On one of 80 columns, where nothing is cut off."""
     words = ["connect:lock", "tap-coursera", "target-warehouse", "dbt:build", "connect:publish"]
-    found = steps.steps(words, {"0": 1.0, "1": 600.0, "2": 60.0, "3": 5.0})
+    found = progress.steps(words, {"0": 1.0, "1": 600.0, "2": 60.0, "3": 5.0})
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, color_system=None)
-    events = [watching._event(json.dumps(line)) for line in [*LOADED, BUILT[0], HOOK, BUILT[1]]]
+    events = [watch._event(json.dumps(line)) for line in [*LOADED, BUILT[0], HOOK, BUILT[1]]]
     seen = set()
-    with steps.screen(found, console) as show:
+    with progress.screen(found, console) as show:
         for event in events[:-1]:
             show(event)
             console.print("·")

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 from cronsim import CronSimError
 
-from coursera_connect import moments
-from coursera_connect.cli import main
+from coursera_connect import timestamps
+from coursera_connect.cli.main import main
 from coursera_connect.errors import UsageError
 from coursera_connect.jobs import journal
-from coursera_connect.scheduling import cron_times, meltano_schedules, schedule
+from coursera_connect.schedule import cron_times, lms_sync, meltano_schedules
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -51,13 +51,13 @@ class School:
         for began, ended in times:
             started_by = by or f"{journal.SCHEDULE}{schedule}"
             run = journal.Run(f"{schedule} {began} {by}", job="nightly", started_by=started_by, outcome=outcome)
-            run = replace(run, started_at=moments.written(began), ended_at=moments.written(ended))
+            run = replace(run, started_at=timestamps.written(began), ended_at=timestamps.written(ended))
             journal.adopt(self.folder / journal.NAME, [run])
 
     def check(self, now: datetime = NOW, **settings: Any) -> dict[str, Any]:
         chosen = {"time_zone": "UTC"} | settings
         file = self.folder / journal.NAME
-        return schedule.check(schedule.Settings(self.folder, self.database, **chosen, journal=file), now)
+        return lms_sync.check(lms_sync.Settings(self.folder, self.database, **chosen, journal=file), now)
 
     def only(self, now: datetime = NOW, **settings: Any) -> dict[str, Any]:
         (found,) = self.check(now, **settings)["schedules"]
@@ -250,12 +250,12 @@ def test_every_interval_of_meltano_is_understood_as_meltano_does(school: School)
 
 
 def test_the_sync_time_is_a_time_several_times_or_a_cron_expression(school: School) -> None:
-    assert schedule.sync_crons("05:00") == ["0 5 * * *"]
-    assert schedule.sync_crons("5:00, 13:30") == ["0 5 * * *", "30 13 * * *"]
-    assert schedule.sync_crons("0 5,13 * * 1-5") == ["0 5,13 * * 1-5"]
+    assert lms_sync.sync_crons("05:00") == ["0 5 * * *"]
+    assert lms_sync.sync_crons("5:00, 13:30") == ["0 5 * * *", "30 13 * * *"]
+    assert lms_sync.sync_crons("0 5,13 * * 1-5") == ["0 5,13 * * 1-5"]
     for wrong in ("", "24:00", "05:00,", "5 am", "0 5 * *", "@once"):
         with pytest.raises(UsageError, match="CONNECT_LMS_SYNC_TIME"):
-            schedule.sync_crons(wrong)
+            lms_sync.sync_crons(wrong)
     school.schedules("name: publish, interval: '0 13 * * *', job: nightly")
     found = school.only(lms_sync_time="05:00,13:40")
     assert (found["verdict"], found["worst"]["gap_minutes"]) == ("error", 10)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import tzlocal
 
-from coursera_connect.scheduling import cron_times, crontab, scheduled_run, zones
+from coursera_connect.schedule import cron_times, crontab, scheduled_run, time_zones
 from tests.connect.box import CONNECT, Box
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ OTHERS = b'# mine, \xff\r\nMAILTO=""\n\t0 1 * * * echo "50\\%" # no\x0cte\n\n'
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     # The zone of this machine is no matter of these tests.
-    monkeypatch.setattr(zones, "LOCALTIME", tmp_path / "none")
+    monkeypatch.setattr(time_zones, "LOCALTIME", tmp_path / "none")
     return Box(tmp_path, monkeypatch)
 
 

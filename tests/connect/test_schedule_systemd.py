@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from coursera_connect.scheduling import cron_times, scheduled, user_timers
+from coursera_connect.schedule import cron_times, entries, systemd_timers
 from tests.connect.box import CONNECT, Box
 
 if TYPE_CHECKING:
@@ -184,12 +184,12 @@ def test_systemd_takes_the_files_and_reads_the_command_as_it_is_meant(
 )
 def test_systemd_runs_at_the_times_of_cron(cron: str, tmp_path: Path) -> None:
     now = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)  # no clock of New York changes before March
-    timed = scheduled.Timed("nightly", cron, cron_times.parsed(cron, now))
-    plan = scheduled.Plan(scheduled.Owner(tmp_path, "prod"), scheduled.Settings(tmp_path), tmp_path, NEW_YORK, now)
+    timed = entries.Timed("nightly", cron, cron_times.parsed(cron, now))
+    plan = entries.Plan(entries.Owner(tmp_path, "prod"), entries.Settings(tmp_path), tmp_path, NEW_YORK, now)
     count = 12
     expected = list(islice(cron_times.fires(cron, NEW_YORK, now, now + timedelta(days=99)), count))
     found: set[datetime] = set()
-    for one in user_timers.calendars(plan, timed):
+    for one in systemd_timers.calendars(plan, timed):
         told = analyze("calendar", "--base-time=2026-11-27 12:00:00", f"--iterations={count}", one)
         times = re.findall(r"(?:elapse|#\d+): \w+ (\S+ \S+) UTC", told)
         found.update(datetime.fromisoformat(f"{moment}+00:00") for moment in times)

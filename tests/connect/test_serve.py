@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
+from coursera_connect.cli.main import main
 from coursera_connect.errors import UsageError
-from coursera_connect.telling.serve import Server
+from coursera_connect.report.serve import Server
 from tests.connect.warehouse import Place
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect.deciding import attributes
+from coursera_connect.setup import attributes
 from oneroster_csv.binding import load
 from tests.connect.desk import Desk
 
 if TYPE_CHECKING:
-    from coursera_connect.deciding.attributes import Target
+    from coursera_connect.setup.attributes import Target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = """\

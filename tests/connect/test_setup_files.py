@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from coursera_connect.deciding import environments, items, mapping
 from coursera_connect.errors import OutputError, RefusedError, UsageError
+from coursera_connect.setup import environments, items, mapping
 from tests.connect.desk import HEADERS, Desk
 
 REPOSITORY = Path(__file__).resolve().parents[2]

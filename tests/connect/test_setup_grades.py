@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect.database import ledger
-from coursera_connect.deciding.items import Choice, Item, chooses
+from coursera_connect.setup.items import Choice, Item, chooses
+from coursera_connect.warehouse import ledger
 from tests.connect.desk import Desk
 
 if TYPE_CHECKING:

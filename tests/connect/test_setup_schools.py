@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect.database import ledger
-from coursera_connect.deciding import connection
+from coursera_connect.setup import connection
+from coursera_connect.warehouse import ledger
 from coursera_sandbox.testing import RunningSandbox
 from tap_coursera import client
 from tests.connect.desk import Desk

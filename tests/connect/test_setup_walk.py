@@ -17,8 +17,8 @@ import pexpect
 import pytest
 
 from coursera_connect import meltano
-from coursera_connect.deciding import setting_up
-from coursera_connect.scheduling import meltano_schedules, proposed, schedule
+from coursera_connect.schedule import lms_sync, meltano_schedules, suggested_times
+from coursera_connect.setup import next_steps
 from coursera_sandbox.testing import RunningSandbox
 from tests.connect.desk import HEADERS
 
@@ -199,7 +199,7 @@ def test_an_administrator_walks_through_all_steps_and_nothing_is_written_before_
         "TAP_COURSERA_ORG_ID": college.org_id,
         "CONNECT_LMS_SYNC_TIME": "00:30",
         "CONNECT_LMS_TIME_ZONE": "Europe/Berlin",
-        **proposed.times("00:30"),
+        **suggested_times.times("00:30"),
         "CONNECT_PROFILE": "powerschool",
     }
     assert office.college.client_secret not in (office.mapping.parent / "settings.yml").read_text()
@@ -353,8 +353,8 @@ def test_the_times_that_setup_sets_pass_the_check(
 ) -> None:
     for one in meltano_schedules.read(office.project):
         monkeypatch.delenv(one.setting, raising=False)
-    for name, cron in setting_up.times(office.project, sync, zone).items():
+    for name, cron in next_steps.times(office.project, sync, zone).items():
         monkeypatch.setenv(name, cron)
-    settings = schedule.Settings(office.project, office.project / "none", sync, zone)
-    report = schedule.check(settings, datetime.now(timezone.utc))
+    settings = lms_sync.Settings(office.project, office.project / "none", sync, zone)
+    report = lms_sync.check(settings, datetime.now(timezone.utc))
     assert {one["verdict"] for one in report["schedules"]} == {"ok"}, report["schedules"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect.publishing import guards, stages
+from coursera_connect.publish import guards, stages
 from oneroster_csv.sql import csv_row, quoted
 from tests.connect.college import College
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from coursera_connect.database.warehouse import Warehouse
+    from coursera_connect.warehouse.warehouse import Warehouse
 
 CELLS = ["", "plain", " ", '"', '""', ",", "a,b", 'say "hi"', "cr\rlf\n", "tab\t", "Zoë 李 🙂", "\ufeff", "'", "\\"]
 
@@ -153,7 +153,7 @@ def test_a_run_that_somebody_deleted_from_the_ledger_costs_no_row_and_brings_non
     college = College(tmp_path)
     college.publish()
     with monkeypatch.context() as nobody_notes:
-        nobody_notes.setattr("coursera_connect.publishing.publish._Run._settle", lambda *_: None)
+        nobody_notes.setattr("coursera_connect.publish.publish._Run._settle", lambda *_: None)
         for key in (2, 3):
             college.sql(f"update results set score = '71.00' where \"sourcedId\" = 'r.ka1.{key}'")
             college.publish()

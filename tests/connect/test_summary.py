@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from coursera_connect.telling.summary import STREAMS
+from coursera_connect.report.summary import STREAMS
 
 if TYPE_CHECKING:
     from tests.connect.warehouse import Place

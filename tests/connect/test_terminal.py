@@ -13,10 +13,10 @@ import pexpect
 import pytest
 from rich.cells import cell_len
 
-from coursera_connect import terminal
-from coursera_connect.cli import main
-from coursera_connect.deciding import environments
+from coursera_connect.cli import terminal
+from coursera_connect.cli.main import main
 from coursera_connect.jobs import journal
+from coursera_connect.setup import environments
 from coursera_sandbox.testing import RunningSandbox
 from tests.connect.desk import Desk
 from tests.connect.looked import Looked

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
+from coursera_connect.cli.main import main
 from oneroster_csv import binding
 
 if TYPE_CHECKING:

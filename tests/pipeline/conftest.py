@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect.deciding import environments
+from coursera_connect.setup import environments
 from scripts import launch
 from tests.pipeline.project import Project
 

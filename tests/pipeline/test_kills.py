@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect.database import warehouse
+from coursera_connect.warehouse import warehouse
 from oneroster_csv import validate
 from tests.pipeline.project import tables
 

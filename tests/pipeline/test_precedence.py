@@ -12,9 +12,9 @@ import click
 import pytest
 from click.core import ParameterSource
 
-from coursera_connect import kinds, meltano
-from coursera_connect.cli import main
-from coursera_connect.deciding import settings as chosen
+from coursera_connect import meltano, setting_types
+from coursera_connect.cli.main import main
+from coursera_connect.setup import settings as chosen
 from tests.pipeline.meltanos_answer import asked
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         of_file = ""
         for plugin, name, one in definitions(root):
             if "folder" in layers:
-                value = kinds.value(one, values(one)[layers["folder"]])
+                value = setting_types.value(one, values(one)[layers["folder"]])
                 config.setdefault(plugin, {})[one["name"]] = meltano.literal(value)
             if "env file" in layers:
                 value = values(one)[layers["env file"]].replace("${", "$ {")  # dotenv has references of its own

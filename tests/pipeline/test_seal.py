@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coursera_connect import meltano
-from coursera_connect.deciding import environments
+from coursera_connect.setup import environments
 from tests.pipeline.conftest import ROOT
 from tests.pipeline.meltanos_answer import asked
 from tests.pipeline.project import tables

@@ -128,7 +128,12 @@ def next_release(origin: Path, folder: Path) -> None:
     """Put one more commit into the origin: in the files that a college would once have edited, and in the code."""
     git(folder, "clone", "-q", str(origin), "next")
     release = folder / "next"
-    for name in ("meltano.yml", "transform/dbt_project.yml", ".env.example", "plugins/connect/coursera_connect/cli.py"):
+    for name in (
+        "meltano.yml",
+        "transform/dbt_project.yml",
+        ".env.example",
+        "plugins/connect/coursera_connect/cli/main.py",
+    ):
         with (release / name).open("a", encoding="utf-8") as file:
             file.write("# The next release.\n")
     git(release, "commit", "-qam", "The next release")

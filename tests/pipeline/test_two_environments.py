@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect.deciding import environments
+from coursera_connect.setup import environments
 from coursera_sandbox.testing import RunningSandbox
 from tests.pipeline.conftest import a_copy, free_port
 

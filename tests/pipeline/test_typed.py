@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coursera_connect import meltano
-from coursera_connect.deciding import environments
-from coursera_connect.typed import printed
+from coursera_connect.command_text import printed
+from coursera_connect.setup import environments
 from tests.connect.test_printed import commands
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from coursera_connect.database import history
+from coursera_connect.warehouse import history
 from coursera_sandbox.testing import RunningSandbox
 from tests.pipeline import saved_release
 from tests.pipeline.conftest import a_copy, free_port

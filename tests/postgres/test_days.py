@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
+from coursera_connect.cli.main import main
 from coursera_connect.meltano import RUN
 from coursera_sandbox.testing import RunningSandbox
 from tests.package.singer import read_tap

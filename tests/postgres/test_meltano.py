@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import yaml
 
-from coursera_connect.deciding import environments
+from coursera_connect.setup import environments
 from tests.pipeline.conftest import plugins, project
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.database import ledger, moving, postgres, warehouse
-from coursera_connect.database.warehouse import Server
+from coursera_connect.cli.main import main
 from coursera_connect.errors import DatabaseError, UsageError
-from coursera_connect.publishing.publish import publish
+from coursera_connect.publish.publish import publish
+from coursera_connect.warehouse import copy_to_postgres, ledger, postgres, warehouse
+from coursera_connect.warehouse.warehouse import Server
 from oneroster_csv import checks
 from oneroster_csv.sql import literal
 from tests.connect.college import College
@@ -186,7 +186,7 @@ def test_a_second_publish_elsewhere_waits_and_says_who_holds_the_ledger(tmp_path
     college = College(tmp_path)
     copied(college)
     hold = (
-        "import sys; from coursera_connect.database import warehouse\n"
+        "import sys; from coursera_connect.warehouse import warehouse\n"
         "with warehouse.opened(warehouse.Server(), 0, write=True): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -276,14 +276,14 @@ def test_the_history_of_a_file_moves_and_goes_on(tmp_path: Path) -> None:
         ("p", 0.5, datetime(2026, 2, 2, 6, tzinfo=timezone.utc)),
     ]
     with pytest.raises(UsageError, match="a history of its own"):
-        moving.move(college.database, Server(), 5)
+        copy_to_postgres.move(college.database, Server(), 5)
     sql("drop table connect.item_scores")
     copied(college)
     report = publishing(college, mode="delta")
     assert (report["run"], report["first"], report["mode"]) == (2, False, "delta")
     assert {file: found["rows"] for file, found in report["files"].items() if found["rows"]} == {"users": 1}
     with pytest.raises(UsageError, match="into PostgreSQL only"):
-        moving.move(college.database, college.database, 5)
+        copy_to_postgres.move(college.database, college.database, 5)
 
 
 def test_a_database_that_sorts_or_folds_in_its_own_way_stops_the_transforms(

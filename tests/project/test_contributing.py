@@ -14,7 +14,7 @@ import duckdb
 import pytest
 import yaml
 
-from coursera_connect.deciding import attributes
+from coursera_connect.setup import attributes
 from oneroster_csv import profile as profiles
 from oneroster_csv.errors import SettingError
 from tests.connect.college import College

@@ -14,11 +14,11 @@ import duckdb
 import pytest
 import yaml
 
-from coursera_connect.cli import main
-from coursera_connect.database import ledger, warehouse
-from coursera_connect.deciding.mapping import FILES, columns
-from coursera_connect.scheduling import meltano_schedules
-from coursera_connect.telling import report_words
+from coursera_connect.cli.main import main
+from coursera_connect.report import page_text
+from coursera_connect.schedule import meltano_schedules
+from coursera_connect.setup.mapping import FILES, columns
+from coursera_connect.warehouse import ledger, warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +203,7 @@ def test_every_file_that_the_map_of_the_code_names_is_there() -> None:
 
 def test_the_page_for_administrators_explains_every_sentence_of_the_report() -> None:
     found = set()
-    for node in ast.walk(ast.parse(Path(report_words.__file__).read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(Path(page_text.__file__).read_text(encoding="utf-8"))):
         parts: list[ast.AST] = list(node.values) if isinstance(node, ast.JoinedStr) else [node]
         texts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts]
         found.add("".join(texts))

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from coursera_connect.cli import main
-from coursera_connect.deciding.mapping import FILES, columns
-from coursera_connect.telling import summary
-from coursera_connect.typed import VERBS
+from coursera_connect.cli.main import main
+from coursera_connect.command_text import VERBS
+from coursera_connect.report import summary
+from coursera_connect.setup.mapping import FILES, columns
 from oneroster_csv import binding
 from scripts import choices
 from tap_coursera import settings

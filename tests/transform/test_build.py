@@ -15,7 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
+from coursera_connect.cli.main import main
 from tests.transform.college import enrolled, member, offers, program
 from tests.transform.warehouse import PROJECT
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect.deciding import items, mapping, mapping_match
+from coursera_connect.setup import items, lines_without_effect, mapping
 from tests.transform.college import content, enrolled, item, member, offers, program, user
 from tests.transform.warehouse import MAPPING, executable
 
@@ -341,7 +341,7 @@ def test_the_build_and_connect_find_the_same_lines_without_effect(
         calendar="terms",
     )
     built = {(row["file"], row["line_number"]) for row in warehouse.read("connect.lines_without_effect")}
-    told = {(one.file, one.line) for one in mapping_match.of(warehouse.path, 5, tmp_path)}
+    told = {(one.file, one.line) for one in lines_without_effect.of(warehouse.path, 5, tmp_path)}
     assert built == told
     wrong = {name: sum(file == f"{name}.csv" for file, _ in built) for name in MAPPING}
     lines = {name: len(mapping.read(tmp_path, name).lines) for name in MAPPING}

@@ -22,10 +22,10 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect.cli import main
-from coursera_connect.database import ledger
+from coursera_connect.cli.main import main
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publishing.publish import Settings, preview, publish
+from coursera_connect.publish.publish import Settings, preview, publish
+from coursera_connect.warehouse import ledger
 from oneroster_csv import validate
 from oneroster_csv.replay import Replay, Table
 from tests.transform.compiled import FINISHED, compiled

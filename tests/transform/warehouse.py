@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from coursera_connect.deciding.mapping import FILES, columns
+from coursera_connect.setup.mapping import FILES, columns
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = REPOSITORY / "transform"

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from coursera_connect.deciding import environments
+from coursera_connect.setup import environments
 from tests.package.commands import ROOT, environment, install, run
 
 MELTANO = Path(sys.executable).with_name("meltano")

@@ -1,5 +1,5 @@
 {#-
-  The rows of a mapping file, read as `connect mapping check` reads them (deciding/mapping.py). Spreadsheets write it with CRLF, a byte order
+  The rows of a mapping file, read as `connect mapping check` reads them (setup/mapping.py). Spreadsheets write it with CRLF, a byte order
   mark, blank lines and blanks around a cell; an empty cell is null, and `null` is somebody's name. What the columns of dbt_project.yml and the
   tests of mapping.yml cannot say is refused here: a wrong header, rows with too few cells, wrong quotes, and characters that are no text.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coursera_connect import private_files
-from coursera_connect.cli import main as command
+from coursera_connect.cli.main import main as command
 
 
 def main() -> None:

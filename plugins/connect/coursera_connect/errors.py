@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from coursera_connect.command_text import carried
 from coursera_connect.redaction import redacted
-from coursera_connect.typed import carried
 
 
 class ConnectError(Exception):

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import kinds
+from coursera_connect import setting_types
+from coursera_connect.command_text import ENVIRONMENT, carried, environment_of_now, printed
 from coursera_connect.errors import RefusedError, UsageError
-from coursera_connect.typed import ENVIRONMENT, carried, environment_of_now, printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -340,15 +340,14 @@ def refuse_wrong(project: Path, environment: str) -> None:
         if one.origin in {"", "default", SETTLED}:
             continue
         try:
-            kinds.value(one.definition, one.value)
+            setting_types.value(one.definition, one.value)
         except ValueError:
             place = f"the {one.origin}" if one.origin == "shell" else one.origin
             if not one.value:
                 raise UsageError(f"{name} is blank in {place}: give it a value there, or remove it.") from None
             shown = "what it is" if one.definition.get("sensitive") else repr(one.value[:60])
-            raise UsageError(
-                f"{name} cannot be {shown} in {place}: it has to be {kinds.words(one.definition)}. Correct it there."
-            ) from None
+            what = setting_types.words(one.definition)
+            raise UsageError(f"{name} cannot be {shown} in {place}: it has to be {what}. Correct it there.") from None
 
 
 _REFERENCE = re.compile(r"(\\)?\$(?:{(\w+)}|([A-Z][A-Z0-9_]*))")

@@ -1,1 +1,1 @@
-"""Runs of jobs: the journal that knows each of them, how a run that nobody watched ended, and who watches one."""
+"""Runs of jobs: the journal of runs, the process that watches a run, and how a run ended that nobody watched."""

@@ -1,7 +1,7 @@
 """How a run ended that nobody watched, told from what it left: its publish in the journal, its load in Meltano.
 
 The steps of a job run one after the other, so the first step without a trace of success is the one that failed. What
-Meltano prints is not kept by it: the sentence of a step is known only where somebody watched (see watching.py).
+Meltano prints is not kept by it: the sentence of a step is known only where somebody watched (see watch.py).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import moments
+from coursera_connect import timestamps
 from coursera_connect.errors import UsageError
 from coursera_connect.jobs import journal
 from coursera_connect.jobs.journal import DONE, FAILED, KILLED, Run
-from coursera_connect.scheduling import meltano_runs, meltano_schedules
+from coursera_connect.schedule import meltano_runs, meltano_schedules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from coursera_connect.scheduling.meltano_runs import Load
+    from coursera_connect.schedule.meltano_runs import Load
 
 GOOD = frozenset({"published", "unchanged", "skipped"})
 """Outcomes of a publish that are no failure."""
@@ -48,7 +48,7 @@ def look(file: Path, environment: str, project: Path | None = None) -> None:
             settle(file, run, project)
     since = datetime.now(timezone.utc) - _BACK
     loads = meltano_runs.loads(environment, since) if environment else []
-    known = journal.read(file, "started_at >= ?", [moments.written(since - _SECOND)]) if loads else []
+    known = journal.read(file, "started_at >= ?", [timestamps.written(since - _SECOND)]) if loads else []
     strangers = [load for load in loads if load.state != "RUNNING" and not any(_belongs(load, run) for run in known)]
     if strangers:
         journal.adopt(file, [_adopted(load, environment) for load in strangers])
@@ -60,7 +60,7 @@ def settle(file: Path, run: Run, project: Path | None = None) -> Run:
     told = _told(run, loads, project)
     ends = [load.ended_at for load in loads if load.ended_at]
     if not run.is_alive and told["outcome"] != DONE and ends:
-        told["ended_at"] = moments.written(max(ends))
+        told["ended_at"] = timestamps.written(max(ends))
     journal.end(file, run.id, **told)
     return journal.read(file, "id = ?", [run.id])[0]
 
@@ -71,7 +71,7 @@ def so_far(run: Run) -> Run:
 
 
 def _loads(run: Run) -> list[Load]:
-    began = moments.parsed(run.started_at) or datetime.now(timezone.utc)
+    began = timestamps.parsed(run.started_at) or datetime.now(timezone.utc)
     return [load for load in meltano_runs.loads(run.environment, began - _SECOND) if _belongs(load, run)]
 
 
@@ -79,7 +79,7 @@ def _belongs(load: Load, run: Run) -> bool:
     """Whether a load is a step of a run: by Meltano's id, or by the time, as jobs of an environment run alone."""
     if load.run == run.id:
         return True
-    began, ended = moments.parsed(run.started_at), moments.parsed(run.ended_at)
+    began, ended = timestamps.parsed(run.started_at), timestamps.parsed(run.ended_at)
     if began is None or run.watcher:
         return False
     return began - _SECOND <= load.started_at and (ended is None or load.started_at <= ended + _SECOND)
@@ -147,8 +147,8 @@ def _adopted(load: Load, environment: str) -> Run:
         environment=environment,
         job=load.extractor,
         started_by=trigger,
-        started_at=moments.written(load.started_at),
-        ended_at=moments.written(load.ended_at or load.started_at),
+        started_at=timestamps.written(load.started_at),
+        ended_at=timestamps.written(load.ended_at or load.started_at),
         outcome=DONE if good else KILLED if killed else FAILED,
         step="" if good else load.extractor,
         sentence="" if good else sentence,

@@ -1,7 +1,7 @@
 """The journal: every run of a job and how it ended, in a SQLite file beside the package.
 
 The warehouse cannot hold it, since the warehouse may be what a run waits for in vain. `connect lock`, the first step of
-each job, begins an entry; who watches the run ends it (see watching.py), and for a run that nobody watches the keeper
+each job, begins an entry; who watches the run ends it (see watch.py), and for a run that nobody watches the holder
 of the lock does (see ending.py). A publish takes the ended runs over into the ledger.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from coursera_connect import moments
+from coursera_connect import timestamps
 from coursera_connect.redaction import redacted
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Run:
     @property
     def seconds(self) -> float | None:
         """Return how long the run took; None while it is at work."""
-        began, ended = moments.parsed(self.started_at), moments.parsed(self.ended_at)
+        began, ended = timestamps.parsed(self.started_at), timestamps.parsed(self.ended_at)
         return max(0.0, (ended - began).total_seconds()) if began and ended else None
 
     @property
@@ -112,7 +112,7 @@ class Run:
         if self.ended_at:
             return False
         if self.host != socket.gethostname():
-            began = moments.parsed(self.started_at)
+            began = timestamps.parsed(self.started_at)
             return began is not None and datetime.now(timezone.utc) - began < _FOREIGN
         return _lives(self.pid, self.born) or self.is_watched
 
@@ -129,7 +129,7 @@ _TYPES["watcher_born"] = "real"
 
 def now() -> str:
     """Return this moment as the journal writes it."""
-    return moments.written(datetime.now(timezone.utc))
+    return timestamps.written(datetime.now(timezone.utc))
 
 
 def place(package: Path) -> Path:
@@ -149,7 +149,7 @@ def begin(file: Path, run: Run) -> Run:
     told = {name: value for name, value in asdict(run).items() if value != _COLUMNS[name].default}
     told |= {"started_at": run.started_at or now(), "host": socket.gethostname()}
     with _opened(file, write=True) as database:
-        oldest = moments.written(datetime.now(timezone.utc) - _KEPT)
+        oldest = timestamps.written(datetime.now(timezone.utc) - _KEPT)
         database.execute("delete from runs where started_at < ? and id <> ?", [oldest, run.id])
         known = _read(database, "id = ?", [run.id])
         if known:

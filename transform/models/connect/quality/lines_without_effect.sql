@@ -1,4 +1,4 @@
-{#- `connect mapping check` compares the files that are about to be built in the same way: deciding/mapping_match.py. -#}
+{#- `connect mapping check` compares the files that are about to be built in the same way: setup/lines_without_effect.py. -#}
 {#- All rows of all gradebooks are looked at for these lines alone, so only where there is one. -#}
 {%- set chosen = ref("chosen_items") -%}
 {%- set item_grades = ref("stg_coursera__item_grades") -%}

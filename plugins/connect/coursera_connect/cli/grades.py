@@ -1,0 +1,199 @@
+"""`connect grades`: how grades are synced, and what leaves when that changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from coursera_connect import meltano
+from coursera_connect.cli import options, terminal
+from coursera_connect.errors import UsageError
+from coursera_connect.setup import grade_sync, items
+from coursera_connect.setup import mapping as files
+from coursera_connect.text import plural, suggestion
+from coursera_connect.warehouse import ledger, trial_build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coursera_connect.warehouse.warehouse import Location
+
+_MODES = "\n".join(f"    {mode:<18} {what}" for mode, what in grade_sync.MODES.items())
+
+
+@click.group(short_help="Show or change how grades are synced.")
+def grades() -> None:
+    """Show how grades are synced, and say what a change would take away.
+
+    There is one mode for the whole organisation:
+
+    \b
+    MODES
+
+    \b
+    Example:
+      connect grades show
+      connect grades change granular_all          what would leave
+      connect grades change granular_all --save   agree to it, and get the command that does it
+      connect grades scale 1 --save               agree to scores from 0 to 1
+    """  # noqa: D301 - the escape is what keeps the lines apart
+
+
+grades.help = (grades.help or "").replace("MODES", _MODES.strip())
+
+
+@grades.command(short_help="Show the mode, and line items and results per school.")
+@options.together(options.database, options.wait, options.decided, options.json_flag)
+def show(database: Location, wait: float, mapping: Path | None, transform: Path | None, as_json: bool) -> None:
+    """Show the mode, and what it makes: line items and results per school.
+
+    \b
+    Example:
+      connect grades show
+
+    \b
+    Exit codes: 0 shown
+                2 an option is wrong
+                3 the warehouse is missing, in use, or its tables are not of one finished dbt:build
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    with trial_build.up_to_date(database, wait, mapping, transform) as (place, caution):
+        schools = grade_sync.there(place, wait)
+        mode = grade_sync.in_use(place, wait)
+    if as_json:
+        facts = {"grade_sync": mode, "schools": [asdict(school) for school in schools], "caution": caution}
+        click.echo(json.dumps(facts))
+        return
+    if caution:
+        terminal.say(f"{caution}\n")
+    terminal.say(f"{mode}: {grade_sync.MODES.get(mode, 'not a mode of this release')}." if mode else "Not known yet.")
+    _table(schools)
+
+
+@grades.command(short_help="Say what another mode would take away, and agree to it.")
+@click.argument("mode")
+@click.option("--save", is_flag=True, help="Agree that it leaves; without it, only show what would leave.")
+@options.together(options.mapping, options.built_with, options.database, options.wait, options.json_flag)
+def change(  # noqa: PLR0913, PLR0917 - one value per option
+    mode: str, save: bool, mapping: Path, transform: Path | None, database: Location, wait: float, as_json: bool
+) -> None:
+    """Say which line items and results would leave if grades were synced by MODE.
+
+    MODE is final, final_incremental, granular_selected or granular_all. With --save, the next publish may let them go,
+    which its guards would stop otherwise; the command that sets the mode is printed.
+
+    \b
+    Example:
+      connect grades change granular_all
+      connect grades change granular_all --save
+
+    \b
+    Exit codes: 0 done, or shown what would leave
+                2 there is no such mode, or chosen_items.csv is wrong
+                3 the warehouse is in use or damaged
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    if mode not in grade_sync.MODES:
+        near = suggestion(mode, grade_sync.MODES)
+        raise UsageError(
+            f"There is no grade sync {mode}; the modes are {', '.join(grade_sync.MODES)}{near and ':'}{near}"
+        )
+    choices = items.choices(files.sound(mapping, files.ITEMS)) if mode == grade_sync.SELECTED else []
+    before = grade_sync.published(database, wait) or grade_sync.in_use(database, wait)
+    leaving = _leaving(database, wait, before, mode, choices)
+    line_items, results = (sum(getattr(one, name) for one in leaving or []) for name in ("line_items", "results"))
+    command = meltano.printed(f"connect settings set grade_sync {mode}")
+    agreed = save and leaving is not None and before != mode
+    warnings = [told] if (told := trial_build.caution(database, wait, mapping, transform)) else []
+    if mode == grade_sync.SELECTED and not choices:
+        warnings.append("no item is chosen yet, so nothing would be synced: see connect items list.")
+    if agreed:
+        detail = {"from": before, "line_items": line_items, "results": results}
+        ledger.agree(database, wait, "grade_sync", mode, detail)
+    if as_json:
+        facts = {"from": before, "to": mode, "line_items": line_items, "results": results, "agreed": agreed}
+        schools = None if leaving is None else [asdict(one) for one in leaving]
+        click.echo(json.dumps(facts | {"schools": schools, "warnings": warnings, "command": command}))
+        return
+    terminal.say(f"Grade sync: {before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
+    _tell(leaving, line_items, results)
+    for warning in warnings:
+        terminal.say(meltano.carried(f"Warning: {warning}"))
+    if before == mode:
+        terminal.say("That is the mode already.")
+    elif save:
+        terminal.say(f"{'Agreed. ' if agreed else ''}To set it: {command}")
+    else:
+        terminal.say("Nothing is agreed yet: run it again with --save.")
+
+
+@grades.command(short_help="Say what another scale of the scores changes, and agree to it.")
+@click.argument("scale")
+@click.option("--save", is_flag=True, help="Agree to it; without it, only show what would change.")
+@options.together(options.database, options.wait, options.json_flag)
+def scale(scale: str, save: bool, database: Location, wait: float, as_json: bool) -> None:
+    """Say what changes when 100 % is SCALE, 100 or 1: every score, and the maximum of every line item.
+
+    With --save, the next publish may change them, which its guards would stop otherwise; the command that sets the
+    scale is printed.
+
+    \b
+    Example:
+      connect grades scale 1
+      connect grades scale 1 --save
+
+    \b
+    Exit codes: 0 done, or shown what would change
+                2 there is no such scale
+                3 the warehouse is in use or damaged
+    """  # noqa: D301 - the escape is what keeps the lines apart
+    if scale not in grade_sync.SCALES:
+        raise UsageError(f"There is no score scale {scale}; the scales are {' and '.join(grade_sync.SCALES)}.")
+    before = grade_sync.published(database, wait, "score_scale") or grade_sync.in_use(database, wait, "score_scale")
+    schools = grade_sync.there(database, wait) if grade_sync.is_there(database, wait) else []
+    line_items, results = (sum(getattr(one, name) for one in schools) for name in ("line_items", "results"))
+    agreed = save and before not in {None, scale}
+    if agreed:
+        detail = {"from": before, "line_items": line_items, "results": results}
+        ledger.agree(database, wait, "score_scale", scale, detail)
+    if as_json:
+        facts = {"from": before, "to": scale, "line_items": line_items, "results": results, "agreed": agreed}
+        click.echo(json.dumps(facts))
+        return
+    terminal.say(f"Score scale: {before or 'not known yet'} -> {scale} ({grade_sync.SCALES[scale]}).")
+    if before == scale:
+        terminal.say("That is the scale already.")
+        return
+    terminal.say(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would change.")
+    if save:
+        command = meltano.printed(f"connect settings set score_scale {scale}")
+        terminal.say(f"{'Agreed. ' if agreed else ''}To set it: {command}")
+    else:
+        terminal.say("Nothing is agreed yet: run it again with --save.")
+
+
+def _leaving(
+    database: Location, wait: float, before: str | None, mode: str, choices: list[items.Choice]
+) -> list[grade_sync.School] | None:
+    """What would leave; None when nothing is loaded yet."""
+    if not grade_sync.is_there(database, wait):
+        return None
+    if grade_sync.in_use(database, wait) == mode != before:
+        return grade_sync.left(database, wait)  # the mode is set already, and the publish waits for the agreement
+    return grade_sync.leaving(database, wait, mode, choices)
+
+
+def _tell(leaving: list[grade_sync.School] | None, line_items: int, results: int) -> None:
+    if leaving is None:
+        terminal.say("Not loaded yet, so nothing would leave.")
+    elif leaving:
+        _table(leaving)
+        terminal.say(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would leave.")
+    else:
+        terminal.say("No line item and no result would leave.")
+
+
+def _table(schools: list[grade_sync.School]) -> None:
+    rows = [(one.school_sourced_id, one.school_name, one.line_items, one.results) for one in schools]
+    terminal.table(("school", "name", "line items", "results"), rows)

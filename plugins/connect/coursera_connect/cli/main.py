@@ -1,0 +1,149 @@
+"""The command `connect`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from typing_extensions import override
+
+from coursera_connect import meltano
+from coursera_connect.cli import (
+    attributes,
+    check,
+    connection,
+    deliver,
+    grades,
+    history,
+    items,
+    lock,
+    publish,
+    quality,
+    report,
+    run,
+    schedule,
+    schools,
+    serve,
+    settings,
+    setup,
+    terminal,
+)
+from coursera_connect.command_text import carried
+from coursera_connect.errors import ConnectError
+from coursera_connect.setup import environments
+
+_INTERRUPTED = 130  # as shells tell it
+_WORDS = "coursera_connect.cli.main.words"
+_NO_SCREEN = {"--json", "--help", "-h"}
+_SANDBOX = "This is the sandbox: a made-up college on this machine."
+_HELP = 80
+"""Columns of a help, which click folds by itself but for its examples."""
+
+
+class _Context(click.Context):
+    """Lets the commands of a help work as they stand."""
+
+    @override
+    def get_help(self) -> str:
+        return terminal.folded(carried(super().get_help()), self.max_content_width or _HELP)
+
+
+class _Commands(click.Group):
+    """Turns expected failures into one sentence and their exit code."""
+
+    @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = frozenset(args)
+        return super().parse_args(ctx, args)
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConnectError as error:
+            if ctx.params["debug"]:
+                raise
+            terminal.say(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except click.exceptions.NoArgsIsHelpError:
+            raise  # it is the help, which says by itself how the command is used
+        except click.UsageError as error:
+            _, _, told = terminal.folded(f"Error: {error.format_message()}", terminal.width(stderr=True)).partition(" ")
+            raise click.UsageError(told, error.ctx) from error
+        except (KeyboardInterrupt, click.Abort):
+            ctx.exit(_stopped())
+        except Exception as error:
+            if not _is_interrupted(error):
+                raise
+            ctx.exit(_stopped())
+
+
+def _is_interrupted(error: Exception) -> bool:
+    """Whether Ctrl-C ended a query: DuckDB tells that in several ways, also by an error about what is unfinished."""
+    import duckdb  # noqa: PLC0415 - takes a moment that a help does not need
+
+    told: BaseException | None = error
+    while told and not isinstance(told, KeyboardInterrupt | duckdb.InterruptException):
+        told = told.__cause__ or told.__context__
+    return told is not None
+
+
+def _stopped() -> int:
+    click.echo("\nStopped." if sys.stderr.isatty() else "Stopped.", err=True)
+    return _INTERRUPTED
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="coursera-connect")
+@click.option(
+    "--debug", is_flag=True, envvar="CONNECT_DEBUG", show_envvar=True, help="Show the traceback of a failure."
+)
+@click.pass_context
+def main(context: click.Context, debug: bool) -> None:
+    """Publish OneRoster packages from the tables the transforms made.
+
+    In the Meltano project this is `connect --environment=prod publish`, where `--environment` comes first; without it,
+    the environment is that of MELTANO_ENVIRONMENT in the shell or in .env, else the sandbox.
+    """
+    del debug  # read from the context, where a failure is caught
+    meltano.refuse_alone()
+    if meltano.environment_of_now() == meltano.SANDBOX:
+        if project := meltano.project_of_now():
+            environments.make_mapping(project, meltano.SANDBOX)
+        if not context.meta[_WORDS] & _NO_SCREEN:
+            click.echo(_SANDBOX, err=True)
+
+
+for _command in (
+    setup.setup,
+    *settings.COMMANDS,
+    connection.test,
+    schools.schools,
+    schools.mapping_files,
+    attributes.attributes,
+    items.items,
+    grades.grades,
+    *run.COMMANDS,
+    schedule.schedule,
+    lock.lock,
+    publish.preview,
+    publish.publish,
+    deliver.deliver,
+    check.check,
+    quality.quality,
+    history.history,
+    history.summary,
+    report.report,
+    serve.serve,
+):
+    main.add_command(_command)
+
+
+def _with_help(command: click.Command) -> None:
+    command.context_class = _Context
+    for child in getattr(command, "commands", {}).values():
+        _with_help(child)
+
+
+_with_help(main)

@@ -1,1 +1,0 @@
-"""One module per group of verbs: options in, a call of the module that does the work, a screen out."""

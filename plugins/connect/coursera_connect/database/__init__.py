@@ -1,1 +1,0 @@
-"""What is stored where: the DuckDB file or PostgreSQL, and the ledger in it."""

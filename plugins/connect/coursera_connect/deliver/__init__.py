@@ -1,0 +1,1 @@
+"""Delivers a package to its receiver."""

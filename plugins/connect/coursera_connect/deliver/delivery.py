@@ -1,0 +1,149 @@
+"""Brings the package to its receiver, who keeps the old file or gets the new one, byte for byte, never a part."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect.deliver import addresses
+from coursera_connect.deliver.receivers import BLOCK, Content, Folder, Interrupted, Manner, ObjectStore
+from coursera_connect.errors import DeliveryError
+from coursera_connect.redaction import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from coursera_connect.deliver.addresses import Address
+    from coursera_connect.deliver.receivers import Receiver
+
+_LONGEST_PAUSE = 120.0
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A package that arrived. `target_shown` holds no password; `resumed_bytes` came with an earlier attempt or run."""
+
+    target_shown: str
+    bytes: int
+    sha256: str
+    attempts: int
+    resumed_bytes: int
+    already_there: bool
+
+
+def deliver(  # noqa: PLR0913 - what to bring, where, and how patiently
+    package: Path,
+    target: str,
+    options: Mapping[str, Any],
+    *,
+    attempts: int = 4,
+    pause: Callable[[float], None] = time.sleep,
+    step: Callable[[str, int], None],
+    last_sha256: str = "",
+) -> Delivered:
+    """Deliver the package, or raise DeliveryError.
+
+    `target`: see `addresses.py`. `options`: `rename` and `temporary_suffix` (see `Manner`); for SFTP `known_hosts`,
+    `host_key`, `key_file`, `passphrase`, `password`, for an object store those of its driver. `step` is told a sentence
+    and a number of bytes while the work goes on.
+
+    A delivery that breaks off is tried again `attempts` times with growing pauses (2, 8, 32 … seconds, less a random
+    part), and continued where the receiver can. What is there already is not sent again: the file is read back and
+    compared, or, if its size fits and `last_sha256` (what was delivered there last) is this package's, believed.
+
+    Whoever calls this holds the package's lock, or knows that nobody replaces it meanwhile.
+    """
+    to = receiver(target, options, package.name)
+    with _opened(package) as content:
+        for attempt in range(1, attempts + 1):
+            step(f"Delivering to {to.shown}", 0)
+            try:
+                with to:
+                    handed = to.receive(
+                        content,
+                        lambda count: step(f"Delivering to {to.shown}", count),
+                        trust_size=last_sha256 == content.sha256,
+                    )
+            except Interrupted as error:
+                if attempt == attempts:
+                    tried = "once" if attempts == 1 else f"{attempts} times"
+                    raise DeliveryError(
+                        f"The package did not reach {to.shown}, tried {tried} ({error}): {to.afterwards()}. "
+                        "Run `connect deliver` when the receiver can be reached again."
+                    ) from error
+                step(f"Waiting to try again ({error})", 0)
+                pause(_pause_after(attempt))
+            else:
+                return Delivered(to.shown, content.size, content.sha256, attempt, handed.resumed, handed.already_there)
+    raise DeliveryError("A delivery needs at least one attempt: set CONNECT_DELIVERY_ATTEMPTS to 1 or more.")
+
+
+def probe(target: str, options: Mapping[str, Any], name: str = "oneroster.zip") -> Iterator[str]:
+    """Try with a tiny file what a delivery needs, and give a sentence for each thing that works, as it works.
+
+    The file is removed again, and a delivered package is not touched. Raises DeliveryError.
+    """
+    to = receiver(target, options, name)
+    try:
+        with to:
+            yield f"{to.shown} can be reached."
+            yield from to.probe()
+    except Interrupted as error:
+        raise DeliveryError(f"{to.shown} could not be used ({error}): check the target, or try again later.") from error
+
+
+def receiver(target: str, options: Mapping[str, Any], name: str) -> Receiver:
+    """Return the receiver that a target names, unconnected.
+
+    A target that ends in `.zip` is the file; any other is a folder, in which the file gets the package's `name`.
+    """
+    options = {key: value for key, value in options.items() if value is not None and value != ""}
+    manner = Manner(options.pop("rename", True), str(options.pop("temporary_suffix", "")))
+    address = addresses.parse(target)
+    if address.scheme in addresses.SFTP:
+        return _sftp(address, manner, options, name)
+    if not address.scheme:
+        local = Path(address.path)
+        return Folder(local if address.names_file and not os.path.isdir(local) else local / name, manner)  # noqa: PTH112 - see addresses.py
+    path = address.path if address.names_file else f"{address.path.rstrip('/')}/{name}"
+    return ObjectStore(address.scheme, path, redacted(f"{address.scheme}://{path}"), options)
+
+
+def _sftp(address: Address, manner: Manner, options: Mapping[str, Any], name: str) -> Receiver:
+    from coursera_connect.deliver import sftp  # noqa: PLC0415 - its libraries take longer to load than all others together
+
+    host, user, path = address.host, address.user, address.path
+    if strange := sorted(set(options) - set(sftp.OPTIONS)):
+        raise DeliveryError(f"SFTP has no option {', '.join(strange)}: there are {', '.join(sftp.OPTIONS)}.")
+    if not address.names_file:
+        path = f"{path.rstrip('/')}/{name}" if path else f"/~/{name}"
+    port = f":{address.port}" if address.port else ""
+    shown = redacted(f"sftp://{user}@{f'[{host}]' if ':' in host else host}{port}{path}")
+    server = sftp.Server(host, address.port, user, address.password)
+    return sftp.Sftp(server, path.removeprefix("/~/"), shown, options, manner)
+
+
+@contextmanager
+def _opened(package: Path) -> Iterator[Content]:
+    try:
+        handle = package.open("rb")
+    except OSError as error:
+        raise DeliveryError(f"{package} cannot be read ({error.strerror}): run `connect publish` first.") from error
+    with handle:
+        total, size = hashlib.sha256(), 0
+        while block := handle.read(BLOCK):
+            total.update(block)
+            size += len(block)
+        yield Content(package, handle, size, total.hexdigest())
+
+
+def _pause_after(attempt: int) -> float:
+    """Seconds: 2, 8, 32, … at most 120, each shortened by up to a half, so that many senders do not return together."""
+    longest = min(_LONGEST_PAUSE, 2.0 * 4.0 ** (attempt - 1))
+    return longest * secrets.SystemRandom().uniform(0.5, 1)

@@ -1,1 +1,0 @@
-"""The way of a package to its receiver."""

@@ -1,0 +1,1 @@
+"""Makes a checked OneRoster package from the tables of the models."""

@@ -1,0 +1,386 @@
+# ruff: noqa: S608 - every name in a statement is quoted
+"""Rows that are held: memory stands in for them in this run, so that a bad day upstream changes nothing.
+
+Coursera re-aggregates its reports, and rows vanish or fall to zero for a while. A row that vanishes while its learner
+is still a member, or a score that falls to nothing, is kept as it was published until the report was refreshed once
+more and still says so. A result that the transforms cannot answer for (`connect.doubtful_results`) is kept as long as
+that lasts: its completion lies where nothing can have been completed, or so many scores of its school are above the
+maximum that the scale must be wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from coursera_connect import timestamps
+from coursera_connect.publish.stages import at
+from coursera_connect.text import plural
+from coursera_connect.warehouse import ledger
+from oneroster_csv.sql import items, literal, number, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coursera_connect.warehouse.warehouse import Warehouse
+
+VANISHED = "vanished while the learner is still a member"
+NEEDED = "belongs to a row that is held"
+FELL = "the score fell to nothing"
+DOUBTED = "the completion has an impossible moment"
+SCALE = "too many scores of its school are above the maximum"
+_DIPS = (VANISHED, FELL)
+"""Reasons that end with newer data; the others last as long as they are so."""
+
+IMPOSSIBLE, ABOVE = "impossible completion", "above maximum"
+"""The reasons of `connect.doubtful_results`."""
+
+_SCALE_PERCENT, _SCALE_ROWS = 10, 10
+"""More than so many percent, and at least so many results, of a school above the maximum: the scale is wrong."""
+
+_OF_ONE_SCHOOL = ("classes", "enrollments", "lineItems", "results")
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a run may hold.
+
+    `data_as_of` is the age of the data (blank: unknown), `run_at` the moment of the run, `last` the number of the last
+    publish. `dips` says whether vanished and fallen rows are held, `doubts` whether doubtful results are: not where
+    memory has another scale or version. Rows of the schools `leaving` are not held. `new_rules` says that a new release
+    takes running grades of zero away, and `above_maximum` that scores above the maximum were accepted.
+    """
+
+    data_as_of: str
+    run_at: str
+    last: int | None
+    leaving: frozenset[str] = frozenset()
+    dips: bool = True
+    doubts: bool = True
+    new_rules: bool = False
+    above_maximum: bool = False
+
+
+@dataclass
+class Told:
+    """What holding has to say: `healed` are the parts of one sentence on what an earlier run believed, see `heal`."""
+
+    healed: list[str]
+    warnings: list[str]
+
+
+def doubts(database: Warehouse) -> None:
+    """Keep which results the transforms cannot answer for: the table `doubtful` (sourced_id, school, reason)."""
+    wanted = ("result_sourced_id", "school_sourced_id", "reason")
+    known = set(wanted) <= set(database.columns("connect").get("doubtful_results", ()))
+    cells = ", ".join(f"coalesce(cast({name} as varchar), '')" if known else "''" for name in wanted)
+    rows = f"select {cells} " + ("from connect.doubtful_results" if known else "where false")
+    database.table("doubtful", f"select * from ({rows}) as d (sourced_id, school, reason)")
+
+
+def hold_nothing(database: Warehouse) -> None:
+    """Define `held` (file, sourced_id, reason, since), `kept cells` and `left out` without a row."""
+    database.table("held", "select '' as file, '' as sourced_id, '' as reason, '' as since where false")
+    database.table("kept cells", "select '' as file, '' as sourced_id, '' as cell where false")
+    database.table("left out", "select '' as file, '' as sourced_id where false")
+
+
+def keep_dates(database: Warehouse, run_at: str) -> None:
+    """Add to `kept cells` the dates of results whose score is as published.
+
+    A score that fell to nothing and came back is a new one to the transforms, and was never away for the reader. A date
+    on which nothing can have been scored, as an earlier release published some, is not kept.
+    """
+    same = " and ".join(f"s.{quoted(c)} = m.{quoted(c)}" for c in ("sourcedId", "score", "scoreStatus"))
+    database.do(
+        'insert into "kept cells" select \'results\', m."sourcedId", m."scoreDate" '
+        f"from {at('memory apart', 'results')} as m "
+        f"inner join {at('source apart', 'results')} as s on {same} "
+        'where m."scoreDate" <> s."scoreDate" '
+        f'and m."scoreDate" between {literal(timestamps.EARLIEST)} and {literal(timestamps.latest(run_at)[:10])}'
+    )
+
+
+def hold(database: Warehouse, columns: dict[str, list[str]], holding: Holding) -> Told:
+    """Define the table `held` (file, sourced_id, reason, since): the rows that memory stands in for in this run.
+
+    What was held in the last run for a dip is let go when the data is newer than when it was first held, or of unknown
+    age. What a row that is kept needs is kept with it, however long. `left out` (file, sourced_id) are new rows that
+    wait.
+    """
+    hold_nothing(database)
+    _sessions_beyond(database, holding.run_at)
+    told = Told([], _suspect_schools(database, holding))
+    if holding.last is None or not (holding.dips or holding.doubts):
+        _leave_out(database)
+        return told
+    known = "held" in database.columns(ledger.SCHEMA)
+    recorded = f"{ledger.table('held')} where run = {holding.last}" if known else "held"
+    wrong = f"since < {literal(timestamps.EARLIEST)} or since > {literal(timestamps.latest(holding.run_at))}"
+    database.table(
+        "held before",
+        f"select file, sourced_id, case when {wrong} then '' else coalesce(since, '') end as since, "
+        f"reason in ({', '.join(map(literal, _DIPS))}) as is_dip, since <> '' and ({wrong}) as is_wrong "
+        f"from {recorded}",
+    )
+    poisoned = database.row('select count(*) from "held before" where is_wrong')[0]
+    if poisoned:
+        told.healed.append(f"{plural(poisoned, 'row')} held since then can go again")
+    newer = f"h.since < {literal(holding.data_as_of)}" if holding.data_as_of else "true"
+    agreed = f"school in ({', '.join(map(literal, sorted(holding.leaving))) or 'null'})"
+    doubted = 'select sourced_id from "held for doubt"'
+
+    def keep(name: str, file: str, where: str, reason: str) -> None:
+        again = (
+            f'select h.sourced_id from "held before" as h where h.file = {literal(file)} and h.is_dip and {newer} '
+            + (f"union all {doubted}" if file == "results" else "")
+        )
+        left = f'select "sourcedId" from {at("schools of memory", file)} where {agreed}'
+        if reason in _DIPS:  # what others need goes with them, however long it was held for something else
+            where += f' and m."sourcedId" not in ({again})' if holding.dips else " and false"
+        if file in _OF_ONE_SCHOOL:
+            where += f' and m."sourcedId" not in ({left})'
+        # Only a row that is not in the source, or not as it was, is ever kept.
+        remembered = at("memory apart", file)
+        database.table(name, f"select m.*, {literal(reason)} as reason from {remembered} as m where {where}")
+
+    keep(
+        "keepable classes",
+        "classes",
+        f"{gone('classes')} and {there('orgs', 'schoolSourcedId')} "
+        f'and m."courseSourcedId" in (select "sourcedId" from {at("source", "courses")} union all '
+        f'select m."sourcedId" from {at("memory", "courses")} as m where {there("orgs", "orgSourcedId")} '
+        f"and (m.\"schoolYearSourcedId\" = '' or {there('academicSessions', 'schoolYearSourcedId')}))",
+        NEEDED,
+    )
+    keep(
+        "kept enrollments",
+        "enrollments",
+        f"{gone('enrollments')} and m.role = 'student' "
+        f'and (m."userSourcedId", m."schoolSourcedId") in (select * from {at("schools of source", "users")}) '
+        f'and (m."classSourcedId", m."userSourcedId") not in '
+        f'(select "classSourcedId", "userSourcedId" from {at("source", "enrollments")}) '
+        f'and ((m."classSourcedId", m."schoolSourcedId") in '
+        f'(select "sourcedId", "schoolSourcedId" from {at("source", "classes")}) '
+        'or m."classSourcedId" in (select "sourcedId" from "keepable classes"))',
+        VANISHED,
+    )
+    database.table(
+        "kept classes",
+        'select * from "keepable classes" where "sourcedId" in (select "classSourcedId" from "kept enrollments")',
+    )
+    kept = [("enrollments", "kept enrollments"), ("classes", "kept classes")]
+    _keep_terms(database)
+    sessions, terms = at("memory", "academicSessions"), 'select term from "kept terms"'
+    keep(
+        "kept academicSessions",
+        "academicSessions",
+        f'{gone("academicSessions")} and (m."sourcedId" in ({terms}) or m."sourcedId" in '
+        f'(select "parentSourcedId" from {sessions} where "sourcedId" in ({terms})))',
+        NEEDED,
+    )
+    kept.append(("academicSessions", "kept academicSessions"))
+    keep(
+        "kept courses",
+        "courses",
+        f'{gone("courses")} and m."sourcedId" in (select "courseSourcedId" from "kept classes")',
+        NEEDED,
+    )
+    kept.append(("courses", "kept courses"))
+    kept += _keep_results(database, columns, holding, keep)
+    database.table(
+        "held",
+        " union all ".join(
+            f'select {literal(file)} as file, k."sourcedId" as sourced_id, k.reason, '
+            f"coalesce(nullif(h.since, ''), {literal(holding.data_as_of)}) as since from {quoted(name)} as k "
+            f'left join "held before" as h on h.file = {literal(file)} and h.sourced_id = k."sourcedId"'
+            for file, name in kept
+        ),
+    )
+    _leave_out(database)
+    return told
+
+
+def _sessions_beyond(database: Warehouse, run_at: str) -> None:
+    """Keep which sessions of memory lie beyond the school year after that of the run: `beyond` (sourced_id).
+
+    No run makes such a session, but one that took an impossible moment for a real one.
+    """
+    day = run_at[:10]
+    ends = database.row(
+        f'select max("endDate") from {at("source", "academicSessions")} where "startDate" <= {literal(day)}'
+    )[0]
+    year, rest = max(ends or "", day)[:4], max(ends or "", day)[4:]
+    beyond = f"{int(year) + 1:04}{rest}" if year.isdecimal() else "9999"
+    database.table(
+        "beyond",
+        f'select "sourcedId" as sourced_id from {at("memory", "academicSessions")} '
+        f'where "startDate" >= {literal(beyond)}',
+    )
+
+
+def _suspect_schools(database: Warehouse, holding: Holding) -> list[str]:
+    """Keep in which schools the scale must be wrong: `suspect schools` (school); return a warning for each."""
+    database.table("suspect schools", "select '' as school where false")
+    above = f"(select sourced_id, school from doubtful where reason = {literal(ABOVE)})"
+    few = f"select count(*) from {above} as a group by school having count(*) >= {_SCALE_ROWS} limit 1"
+    if holding.above_maximum or next(database.rows(few), None) is None:
+        return []
+    database.table(
+        "results of schools",
+        f'select r."sourcedId" as sourced_id, c."schoolSourcedId" as school from {at("source", "results")} as r '
+        f'inner join {at("source", "lineItems")} as l on l."sourcedId" = r."lineItemSourcedId" '
+        f'inner join {at("source", "classes")} as c on c."sourcedId" = l."classSourcedId" '
+        f'where c."schoolSourcedId" in (select school from {above} as a) union select * from {above} as a',
+    )
+    counted = database.rows(
+        f"select s.school, count(a.sourced_id), count(*) "
+        f'from "results of schools" as s left join {above} as a on a.sourced_id = s.sourced_id '
+        f"group by s.school having count(a.sourced_id) >= {_SCALE_ROWS} "
+        f"and count(a.sourced_id) * 100 > count(*) * {_SCALE_PERCENT} order by 1"
+    )
+    warnings = []
+    for school, rows, of in list(counted):
+        database.do('insert into "suspect schools" values (?)', [school])
+        warnings.append(
+            f"results of the school {school}: {rows:,} of {of:,} scores are above the maximum, so the scale of the "
+            "grades must be wrong. Published scores stay as they were and new ones wait: see `connect quality`; if the "
+            "scores are right, `connect publish --allow-above-maximum`."
+        )
+    return warnings
+
+
+def _leave_out(database: Warehouse) -> None:
+    """Let the results wait that are new in a school whose scale must be wrong."""
+    if database.row('select count(*) from "suspect schools"')[0]:
+        apart = f'select "sourcedId" from {at("apart", "results")}'
+        database.do(
+            'insert into "left out" select \'results\', sourced_id from "results of schools" '
+            'where school in (select school from "suspect schools") and sourced_id not in '
+            "(select sourced_id from held where file = 'results') and sourced_id not in "
+            f'(select "sourcedId" from {at("memory", "results")} except {apart})'
+        )
+
+
+def _keep_terms(database: Warehouse) -> None:
+    """Define `kept terms` (class, term): what the classes of held enrollments had, which those still there keep.
+
+    With its only learner of a term a class loses the term, and an enrollment must begin in a term of its class.
+    """
+    terms = items(quoted("termSourcedIds"))
+    database.table(
+        "kept terms",
+        f'select "sourcedId" as class, {terms} as term from {at("memory", "classes")} '
+        'where "sourcedId" in (select "classSourcedId" from "kept enrollments")',
+    )
+    database.do('delete from "kept terms" where term in (select sourced_id from beyond)')
+    database.do(
+        "insert into \"kept cells\" select 'classes', class, string_agg(distinct term, ',' order by term) from "
+        f'(select class, term from "kept terms" union select "sourcedId", {terms} from {at("source", "classes")}) as t '
+        'where class in (select class from "kept terms") group by class'
+    )
+
+
+def _keep_results(
+    database: Warehouse, columns: dict[str, list[str]], holding: Holding, keep: Callable[..., None]
+) -> list[tuple[str, str]]:
+    """Keep scores, and the line items and categories they need; returns (file, relation) of each kind."""
+    session = next(
+        name for name in columns["lineItems"] if name.endswith("SessionSourcedId") or name.startswith("gradingP")
+    )
+    classes = f'(select "sourcedId" from {at("source", "classes")} union select "sourcedId" from "kept classes")'
+    keep(
+        "keepable lineItems",
+        "lineItems",
+        f'{gone("lineItems")} and m."classSourcedId" in {classes} and {there("academicSessions", session)}',
+        NEEDED,
+    )
+    database.table(
+        "class of lineItem",
+        f'select "sourcedId", "classSourcedId" from {at("source", "lineItems")} '
+        'union all select "sourcedId", "classSourcedId" from "keepable lineItems"',
+    )
+    enrolled = (
+        f'(select "classSourcedId", "userSourcedId" from {at("source", "enrollments")} '
+        'union all select "classSourcedId", "userSourcedId" from "kept enrollments")'
+    )
+    of_members = (
+        'exists (select 1 from "class of lineItem" as c where c."sourcedId" = m."lineItemSourcedId" '
+        f'and (c."classSourcedId", m."studentSourcedId") in {enrolled})'
+    )
+    pair = '"lineItemSourcedId", "studentSourcedId"'
+    database.table("gone results", f"select {pair} from {at('memory apart', 'results')} as m where {gone('results')}")
+    database.table(  # from the gone to all there are: the other way round, all of them would have to fit into memory
+        "scored otherwise",
+        f'select {pair} from {at("source", "results")} where ({pair}) in (select {pair} from "gone results")',
+    )
+    scored_otherwise = f'(m."lineItemSourcedId", m."studentSourcedId") in (select {pair} from "scored otherwise")'
+    database.table("held for doubt", "select '' as sourced_id where false")
+    if holding.doubts:
+        in_suspect = 'select school from "suspect schools"'
+        for name, reason, whose in (
+            ("doubted results", DOUBTED, f"select sourced_id from doubtful where reason = {literal(IMPOSSIBLE)}"),
+            (
+                "scaled results",
+                SCALE,
+                f'select "sourcedId" from {at("schools of memory", "results")} where school in ({in_suspect})',
+            ),
+        ):
+            held = 'select sourced_id from "held for doubt"'
+            keep(
+                name,
+                "results",
+                f'm."sourcedId" in ({whose}) and m."sourcedId" not in ({held}) and {of_members}',
+                reason,
+            )
+            database.do(f'insert into "held for doubt" select "sourcedId" from {quoted(name)}')
+    else:
+        for name in ("doubted results", "scaled results"):
+            keep(name, "results", "false", NEEDED)
+    vanished = f"{gone('results')} and not {scored_otherwise} and {of_members}"
+    if holding.new_rules:
+        vanished += f" and not {running_zero('m')}"
+    left_out = f"select sourced_id from doubtful where reason = {literal(ABOVE)}"
+    keep("vanished results", "results", f'{vanished} and m."sourcedId" not in ({left_out})', VANISHED)
+    keep(
+        "fallen results",
+        "results",
+        f'{number("m.score")} > 0 and m."sourcedId" in (select "sourcedId" from {at("source apart", "results")} as s '
+        f"where s.score = '' or {number('s.score')} = 0) and {of_members}",
+        FELL,
+    )
+    database.table(
+        "kept lineItems",
+        'select * from "keepable lineItems" where "sourcedId" in (select "lineItemSourcedId" from "vanished results" '
+        'union all select "lineItemSourcedId" from "doubted results" '
+        'union all select "lineItemSourcedId" from "scaled results")',
+    )
+    keep(
+        "kept categories",
+        "categories",
+        f'{gone("categories")} and m."sourcedId" in (select "categorySourcedId" from "kept lineItems")',
+        NEEDED,
+    )
+    return [
+        ("results", "doubted results"),
+        ("results", "scaled results"),
+        ("results", "vanished results"),
+        ("results", "fallen results"),
+        ("lineItems", "kept lineItems"),
+        ("categories", "kept categories"),
+    ]
+
+
+def gone(file: str) -> str:
+    """Return the condition that a row `m` of `memory apart` is not in the source."""
+    return f'm."sourcedId" not in (select "sourcedId" from {at("source apart", file)})'
+
+
+def there(file: str, column: str) -> str:
+    """Return the condition that what a row `m` of memory refers to is in the source."""
+    return f'm.{quoted(column)} in (select "sourcedId" from {at("source", file)})'
+
+
+def running_zero(row: str) -> str:
+    """Return the condition that a result is a running grade of zero, as earlier releases made early ones."""
+    return f"({row}.\"scoreStatus\" = 'partially graded' and {number(f'{row}.score')} = 0)"

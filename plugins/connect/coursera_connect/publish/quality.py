@@ -1,0 +1,236 @@
+# ruff: noqa: S608 - every name in a statement is a constant or quoted
+"""What is wrong with the data: the findings of the transforms, and those of the last publish, in one list.
+
+A finding's severity says what happens to its rows: `flag` publishes them, `repair` publishes them with another value or
+none, `skip` leaves them out, `stop` refuses the package. Nothing here names a person: records are told by their ids.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect.errors import DatabaseError, UsageError
+from coursera_connect.publish.model_findings import TRANSFORMS
+from coursera_connect.publish.publish import REPORT
+from coursera_connect.setup import people_match, programs
+from coursera_connect.warehouse import warehouse
+from oneroster_csv.rules import RULES
+from oneroster_csv.sql import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coursera_connect.warehouse.warehouse import Location, Warehouse
+
+STOP = "stop"
+SEVERITIES = (STOP, "skip", "repair", "flag")
+"""From what stops a package to what only deserves a look."""
+
+OF_ONEROSTER = {"error": STOP, "warning": "flag"}
+COLUMNS = {"rule", "severity", "sentence", "entity", "program_id", "record_id", "how_many"}
+_CONTENT = {"content-without-class": "contents", "content-without-gradebook": "enrollments"}
+"""The rules of the transforms that name a type of content as their record, and what they count of it."""
+_CELL = ("field", "reported")
+_PROGRAMS = {"id", "name", "_sdc_deleted_at", "_sdc_sequence", "_sdc_extracted_at"}
+_NOT_MADE = (
+    "The transforms have not made connect.quality yet: this is only what the tap says of its rows. "
+    "Run the transforms (dbt:build) for the rest."
+)
+_WAYS = ("by_users_list", "by_remembered")
+_SHARED = ("email", "external_id", "username")
+
+
+def quality(
+    database: Location, package: Path, wait: float, rule: str | None = None, lms: Path | None = None
+) -> dict[str, Any]:
+    """Return what is wrong, and with `rule` the records of that rule, and with `lms` how our people match that file.
+
+    `published` is when the last publish ended, or None where there was none; `match` is None before the transforms
+    know it. `caution` says what is missing where the transforms have not run yet, and is blank else.
+    """
+    there = people_match.read(lms) if lms else None
+    report = _report(package)
+    with warehouse.opened(database, wait) as opened:
+        tables = opened.columns("connect")
+        raw = opened.columns("coursera")
+        if not tables and not raw:
+            raise DatabaseError(f"{database} holds no data yet: run a job first.")
+        made = set(tables.get("quality", ())) >= COLUMNS
+        names = programs.newest(opened) if set(raw.get("programs", ())) >= _PROGRAMS else {}
+        rules = (of_transforms(opened) if made else _of_loader(opened, raw)) + _of_publish(report)
+        facts: dict[str, Any] = {
+            "database": str(database),
+            "published": report["finished_at"] if report else None,
+            "caution": "" if made else _NOT_MADE,
+            "rules": sorted(rules, key=order),
+            "duplicates": _duplicates(opened, tables),
+            "usernames_replaced": _usernames_replaced(opened, tables),
+            "match": _match(opened, tables, names),
+            "content_types": _content_types(opened) if made else [],
+        }
+        facts["counts"] = {
+            severity: sum(found["count"] for found in rules if found["severity"] == severity) for severity in SEVERITIES
+        }
+        if rule is not None:
+            known = tables["quality"] if made else []
+            records = _records(opened, known, report, rule, {found["rule"] for found in rules})
+            facts["records"] = [one | {"program_name": names.get(one["program_id"] or "", "")} for one in records]
+        if there is not None:
+            facts["lms"] = people_match.compare(opened, there, str(lms))
+    return facts
+
+
+def order(found: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a finding is sorted by: what stops the package first, then by count."""
+    return SEVERITIES.index(found["severity"]), -found["count"], found["rule"], found["entity"]
+
+
+def _report(package: Path) -> dict[str, Any] | None:
+    """Return the parts of the last publish's report that matter here, or None without one that can be read."""
+    try:
+        report = json.loads(package.with_name(REPORT).read_text("utf-8"))
+        return {name: report[name] for name in ("finished_at", "problems", "findings")}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def of_transforms(database: Warehouse) -> list[dict[str, Any]]:
+    """Return the rules of `connect.quality` that are broken, each with its sum."""
+    query = (
+        "select rule, severity, sentence, entity, sum(how_many) from connect.quality "
+        "group by rule, severity, sentence, entity having sum(how_many) > 0"
+    )
+    return [
+        {
+            "source": "transforms",
+            "rule": rule,
+            "severity": severity if severity in SEVERITIES else "flag",
+            "entity": entity,
+            "count": int(count),
+            "sentence": sentence,
+        }
+        for rule, severity, sentence, entity, count in database.rows(query)
+    ]
+
+
+def _of_loader(database: Warehouse, raw: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """Return what the tap says of the rows of each stream, which is there before the transforms are."""
+    if not {"stream", "rows_repaired", "rows_left_out"} <= set(raw.get("stream_reads", ())):
+        return []
+    query = "select stream, sum(rows_left_out), sum(rows_repaired) from coursera.stream_reads group by 1 order by 1"
+    told = (
+        ("rows-left-out", "skip", "Rows lacked what makes them unique, so the tap left them out."),
+        ("rows-repaired", "repair", "Rows had a value of a wrong type, or characters that are no text."),
+    )
+    return [
+        {
+            "source": "tap",
+            "rule": rule,
+            "severity": severity,
+            "entity": stream,
+            "count": int(count),
+            "sentence": sentence,
+        }
+        for stream, *counts in database.rows(query)
+        for (rule, severity, sentence), count in zip(told, counts, strict=True)
+        if count
+    ]
+
+
+def _of_publish(report: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": "publish",
+            "rule": problem["rule"],
+            "severity": OF_ONEROSTER.get(problem["severity"], "flag"),
+            "entity": f"{problem['file']} {problem['field']}",
+            "count": problem["count"],
+            "sentence": f"{problem['reason']} {problem['remedy']}".strip(),
+        }
+        for problem in (report["problems"] if report else ())
+        if problem["file"] != TRANSFORMS  # they say so themselves
+    ]
+
+
+def _records(
+    database: Warehouse, known: list[str], report: dict[str, Any] | None, rule: str, broken: set[str]
+) -> list[dict[str, Any]]:
+    if rule not in broken and rule not in RULES:
+        near = difflib.get_close_matches(rule, {*broken, *RULES}, n=1)
+        perhaps = f", perhaps {near[0]}?" if near else "."
+        raise UsageError(f"No finding is of a rule {rule}{perhaps} `connect quality` lists the rules.")
+    names = ["entity", "program_id", "record_id", *(name for name in _CELL if name in known), "how_many"]
+    query = (
+        f"select {', '.join(names)} from connect.quality where rule = ? and how_many > 0 order by {', '.join(names)}"
+    )
+    found = database.rows(query, [rule]) if known else ()
+    records = [{**dict(zip(names, row, strict=True)), "how_many": int(row[-1])} for row in found]
+    for finding in report["findings"] if report else ():
+        if finding["rule"] == rule:
+            where = {"entity": f"{finding['file']} {finding['field']}", "program_id": None, "how_many": 1}
+            records.append({**where, "record_id": finding["sourced_id"], "row": finding["row"]})
+    return records
+
+
+def _duplicates(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, list[list[str]]]:
+    """Return, per attribute that ought to be one's own, the groups of people (sourcedIds) that share a value of it.
+
+    Upper and lower case are the same.
+    """
+    known = tables.get("people", [])
+    found: dict[str, list[list[str]]] = {}
+    for attribute in _SHARED:
+        if not {attribute, "user_sourced_id"} <= set(known):
+            continue
+        query = (
+            f"select string_agg(user_sourced_id, ' ' order by user_sourced_id) from connect.people "
+            f"where trim({quoted(attribute)}) <> '' group by lower(trim({quoted(attribute)})) "
+            "having count(*) > 1 order by 1"
+        )
+        found[attribute] = [people.split(" ") for (people,) in database.rows(query)]
+    return found
+
+
+def _usernames_replaced(database: Warehouse, tables: dict[str, list[str]]) -> list[str]:
+    """Return who has the sourcedId as username, since several people would have had the same one."""
+    if not {"is_username_shared", "user_sourced_id"} <= set(tables.get("people", ())):
+        return []
+    query = "select user_sourced_id from connect.people where is_username_shared order by 1"
+    return [sourced_id for (sourced_id,) in database.rows(query)]
+
+
+def _match(database: Warehouse, tables: dict[str, list[str]], called: dict[str, str]) -> dict[str, Any] | None:
+    """Return per program and in total how many members matched an account of Coursera, and by what."""
+    columns = tables.get("match", [])
+    if not {"program_id", "members", "matched"} <= set(columns):
+        return None
+    found = []
+    names = ", ".join(quoted(name) for name in columns)
+    for row in database.rows(f'select {names} from "connect"."match" order by program_id'):
+        cells = dict(zip(columns, row, strict=True))
+        by = {name: int(cells[name] or 0) for name in _WAYS if name in cells}
+        counts = _share(int(cells["members"] or 0), int(cells["matched"] or 0))
+        program = cells["program_id"]
+        found.append({"program_id": program, "program_name": called.get(program, ""), **counts, "by": by})
+    total = _share(*(sum(one[name] for one in found) for name in ("members", "matched")))
+    return {"programs": found, "total": total}
+
+
+def _share(members: int, matched: int) -> dict[str, Any]:
+    percent = round(100 * matched / members, 1) if members else None
+    return {"members": members, "matched": matched, "unmatched": members - matched, "percent": percent}
+
+
+def _content_types(database: Warehouse) -> list[dict[str, Any]]:
+    """Return the types of content that make no class, with how many contents of programs and enrollments there are."""
+    query = (
+        "select record_id, rule, sum(how_many) from connect.quality "
+        "where record_id is not null group by record_id, rule order by record_id, rule"
+    )
+    found: dict[str, dict[str, int]] = {}
+    for name, rule, count in database.rows(query):
+        if rule in _CONTENT:
+            found.setdefault(name, dict.fromkeys(_CONTENT.values(), 0))[_CONTENT[rule]] = int(count)
+    return [{"content_type": name, **counts} for name, counts in found.items()]

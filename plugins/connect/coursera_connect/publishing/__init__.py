@@ -1,1 +1,0 @@
-"""From the tables of the models to a checked OneRoster package."""

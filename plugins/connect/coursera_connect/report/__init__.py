@@ -1,0 +1,1 @@
+"""Reports on runs: the report page, notices and the summary."""

@@ -1,0 +1,375 @@
+"""Tells of a run: a page in Markdown, JSON to a webhook, a few lines to people. None holds a person's name or e-mail.
+
+The report of a run is the one that `publish` makes: `outcome`, `why`, `counts` per file and school, `totals` per file,
+`problems`, `blocked`, `held`, `seconds` per part of the work, `data_as_of`, `delivery`, `warnings`. Whatever is missing
+in it is left out of the page, so that an early failure can be told too: that has `job`, `step` and `to_do`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from coursera_connect import meltano
+from coursera_connect.publish import guards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+_SENTENCES = {
+    "published": "Published a new package.",
+    "unchanged": "Nothing changed: the last package stays as it is.",
+    "blocked": "Blocked by a guard: the last package stays as it is.",
+    "refused": "Refused by the checks: the last package stays as it is.",
+    "skipped": "Skipped: the last package stays as it is.",
+    "failed": "Failed: the last package stays as it is.",
+}
+_COUNTS = ("total", "added", "changed", "removed", "held")
+_ROWS = 200  # of a table; what a person reads, and what a chat shows, is far less
+_SHOWN = 5  # problems and blocked schools in a chat
+DEADLINE = 30.0
+"""Seconds after which a webhook is given up, whatever it is at: a publish holds its lock as long, and no longer."""
+
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+_PASSING = {408, 425, 429}
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
+_BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+"""What stands between two addresses of people."""
+_MAIL = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+\.[^\s@<>(),;:]+")
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Return the run as a page: the outcome first, then what to do, then what is in the package."""
+    parts = [f"# {_title(report)}", _opening(report)]
+    parts += _section("Not excluded", [f"- **{_text(line)}**" for line in report.get("not_excluded") or []])
+    parts += _section("Blocked", _blocked(report))
+    parts += _section("Problems", _problems(report))
+    parts += _section("Warnings", [f"- {_text(line)}" for line in report.get("warnings") or []])
+    parts += _section("Rows", _counts(report))
+    parts += _section("Held back", _held(report))
+    parts += _section("About this run", _facts(report))
+    return "\n\n".join(parts) + "\n"
+
+
+def summary(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    """Return the run in a few lines, as a chat shows them: the outcome, the sums, what to do."""
+    words = words or _chat
+    return "\n".join([_title(report, words), *_lines(report, words)])
+
+
+def _title(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    """Return which run it was, where, and how it ended."""
+    words = words or _text
+    what = words(report["job"]) if report.get("job") else f"Run {words(report.get('run'))}".rstrip()
+    where = report.get("environment") or ""
+    told = " of the sandbox, a made-up college" if where == meltano.SANDBOX else f" of {words(where)}" if where else ""
+    return f"{what}{told}: {words(report.get('outcome', 'unknown'))}"
+
+
+def _lines(report: Mapping[str, Any], words: Callable[[Any], str]) -> list[str]:
+    lines = [_opening(report, words)]
+    if report.get("recovered"):
+        lines.append(f"This is over: {words(report['recovered'])}")
+    lines += [f"- {words(line)}" for line in (report.get("not_excluded") or [])[:_SHOWN]]
+    if sums := _sums(report):
+        lines.append(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS if sums[name] or name == "total") + " rows")
+    lines += [f"- {_problem(problem, words)}" for problem in _of(report, "problems")[:_SHOWN]]
+    lines += [f"- blocked: {words(guards.sentence(block))}" for block in _of(report, "blocked")[:_SHOWN]]
+    lines += [f"To do: {words(command)}" for command in report.get("to_do") or []]
+    return lines
+
+
+def tell(report: Mapping[str, Any], webhook: str, people: str) -> list[str]:
+    """Tell the webhook and the people (addresses of apprise), each if there is any; return the sentences of warnings.
+
+    All of it takes no longer than DEADLINE seconds, whatever an address is at. It never raises.
+    """
+    deadline = DEADLINE
+    began = time.monotonic()
+    warnings: list[str] = []
+    ended = threading.Event()
+
+    def work() -> None:
+        warnings.extend(_told(report, people))
+        ended.set()
+
+    if people:
+        threading.Thread(target=work, name="notice", daemon=True).start()
+    trouble = post(webhook, report, deadline=deadline) if webhook else None
+    if people and not ended.wait(max(0.0, deadline - (time.monotonic() - began))):
+        warnings.append(f"CONNECT_NOTIFY: no answer within {deadline:.0f} seconds in all; the run is not affected.")
+    return [*([trouble] if trouble else []), *warnings]
+
+
+def _told(report: Mapping[str, Any], people: str) -> list[str]:
+    """Tell each address; return the sentences of warnings, in which an address is its scheme alone: it is a secret."""
+    import apprise  # noqa: PLC0415 - most runs tell nobody, and it takes long to load
+
+    logging.getLogger("apprise").disabled = True  # it would print addresses
+    warnings = []
+    title = f"Coursera Connect: {_title(report, _plain)}"
+    body = "\n".join(_lines(report, _for_people))
+    for address in filter(None, _BETWEEN.split(people.strip())):
+        scheme = address.partition("://")[0] if "://" in address else "one"
+        service = apprise.Apprise()
+        try:
+            known = bool(service.add(address))
+            sent = known and service.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
+        except Exception:  # noqa: BLE001 - each of a hundred services has errors of its own, with addresses in them
+            known, sent = True, False
+        if not known:
+            warnings.append(f"CONNECT_NOTIFY: the address ({scheme}) is none that apprise knows: correct it.")
+        elif not sent:
+            warnings.append(f"CONNECT_NOTIFY: the notice to {scheme} was not taken: check the address.")
+    return warnings
+
+
+def post(  # noqa: PLR0913 - where, what, and how patiently
+    url: str,
+    report: Mapping[str, Any],
+    *,
+    timeout: float = 10.0,
+    deadline: float = DEADLINE,
+    attempts: int = 3,
+    allow_http: bool = False,
+    pause: Callable[[float], None] = time.sleep,
+) -> str | None:
+    """Post the run to a webhook as `{"text": …, "report": …}`; return None, or the sentence of a warning.
+
+    It never raises: a chat that is away must not make a good run a bad one. `timeout` is in seconds, for the silence of
+    one attempt, `deadline` for all of them, whatever happens: look-up of the name, TLS, an answer byte by byte. The URL
+    is a secret (whoever has it can post), so only its host is ever named. `http://` is for this
+    machine alone, unless `allow_http` says otherwise. Redirects are not followed.
+    """
+    try:
+        parts = urlsplit(url)
+        host, scheme = parts.hostname or "", parts.scheme
+    except ValueError:
+        host = scheme = ""
+    if not host or scheme not in {"http", "https"}:
+        return "The webhook is no web address, so nobody was told: correct CONNECT_WEBHOOK."
+    if scheme == "http" and host not in _LOCAL and not allow_http:
+        return f"The webhook at {host} is not encrypted, so nobody was told: use https in CONNECT_WEBHOOK."
+    body = json.dumps({"text": summary(report), "report": _short(report)}, default=str)
+    ended: list[tuple[int, str]] = []
+
+    def work() -> None:
+        for attempt in range(1, attempts + 1):
+            found = _posted(url, body.encode(), timeout)
+            if attempt == attempts or (0 < found[0] < 500 and found[0] not in _PASSING):  # noqa: PLR2004 - 5xx may pass
+                ended.append(found)
+                return
+            pause(2.0**attempt)
+
+    # Some of what a request waits for takes no time limit, so another thread waits, and ends with the process.
+    worker = threading.Thread(target=work, name="webhook", daemon=True)
+    worker.start()
+    worker.join(deadline)
+    status, why = ended[0] if ended else (0, f"no answer within {deadline:.0f} seconds in all")
+    if 0 < status < 300:  # noqa: PLR2004 - 2xx
+        return None
+    if 0 < status < 500 and status not in _PASSING:  # noqa: PLR2004 - 5xx may pass, the rest will not
+        return f"The webhook at {host} did not take the notice ({why}): check CONNECT_WEBHOOK."
+    return f"The webhook at {host} could not be told ({why}): the run itself is not affected."
+
+
+def _opening(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    outcome = str(report.get("outcome", ""))
+    sentence = _SENTENCES.get(outcome, "The outcome is not known.")
+    if why := (words or _text)(report.get("why")):
+        sentence = f"{sentence} {why}"
+    delivered = report.get("delivery")
+    if isinstance(delivered, dict) and delivered.get("target_shown"):
+        state = "was there already at" if delivered.get("already_there") else "was delivered to"
+        sentence += f" The package {state} {_place(delivered['target_shown'])}."
+    return sentence
+
+
+def _place(target: Any) -> str:
+    """A target in a code span, without the user: `user@host` would look like somebody's address."""
+    shown = re.sub(r"//[^/]*@", "//", str(target))
+    return f"`{_plain(shown).replace('`', '')}`"
+
+
+def _blocked(report: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (_text(block.get("file")), _school(block), _number(block.get("before")), _number(block.get("removed")),
+         _text(block.get("reason")))
+        for block in _of(report, "blocked")
+    ]  # fmt: skip
+    if not rows:
+        return []
+    environment = report.get("environment") or None
+    commands = guards.commands(_of(report, "blocked"))
+    typed = ", then ".join(f"`{meltano.printed(one, environment)}`" for one in commands)
+    remedy = (
+        f"If that is right, agree to it and publish again: {typed}. If not, look in Coursera for what is wrong "
+        "there. `connect history show` tells which rows."
+    )
+    return [*_table(("file", "school", "before", "rows", "reason"), rows, "llrrl"), "", remedy]
+
+
+def _problems(report: Mapping[str, Any]) -> list[str]:
+    order = {"error": 0, "stop": 0, "warning": 1, "skip": 1}
+    problems = sorted(_of(report, "problems"), key=lambda problem: order.get(str(problem.get("severity")), 2))
+    return [f"- {_text(problem.get('severity'))}: {_problem(problem)}" for problem in problems[:_ROWS]]
+
+
+def _problem(problem: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    words = words or _text
+    where = " ".join(filter(None, (words(problem.get("file")), words(problem.get("field")))))
+    count = _number(problem.get("count"))
+    times = {"": "", "1": " (once)"}.get(count, f" ({count} times)")
+    return f"{where}: {words(problem.get('reason'))}{times} {words(problem.get('remedy'))}".strip()
+
+
+def _counts(report: Mapping[str, Any]) -> list[str]:
+    counts = _of(report, "counts")
+    if not counts:
+        return []
+    rows = [
+        (_text(count.get("file")), _school(count), *(_number(count.get(name) or 0) for name in _COUNTS))
+        for count in counts
+    ]
+    sums = _sums(report)
+    total = ("**all**", "", *(f"**{sums[name]:,}**" for name in _COUNTS))
+    return _table(("file", "school", *_COUNTS), [*rows[:_ROWS], total], "llrrrrr", left_out=len(rows) - _ROWS)
+
+
+def _held(report: Mapping[str, Any]) -> list[str]:
+    held: dict[tuple[str, str], int] = {}
+    for row in _of(report, "held"):
+        key = _text(row.get("file")), _text(row.get("reason"))
+        held[key] = held.get(key, 0) + 1
+    if not held:
+        return []
+    return _table(("file", "reason", "rows"), [(*key, f"{count:,}") for key, count in sorted(held.items())], "llr")
+
+
+def _facts(report: Mapping[str, Any]) -> list[str]:
+    facts = []
+    started, ended = (_text(report.get(name)) for name in ("started_at", "finished_at"))
+    if started:
+        facts.append(f"- Started {started}" + (f", finished {ended}" if ended else ""))
+    if as_of := report.get("data_as_of"):
+        is_sandbox = report.get("environment") == meltano.SANDBOX  # whose clock is simulated
+        age = "" if is_sandbox else _age(str(as_of), str(report.get("finished_at") or ""))
+        facts.append(f"- Coursera's data as of {_text(as_of)}{age}")
+    seconds = report.get("seconds") or {}
+    if isinstance(seconds, dict) and seconds:
+        facts.append("- Seconds: " + ", ".join(f"{_text(part)} {value:.1f}" for part, value in seconds.items()))
+    shape = [f"{name} {_text(report[name])}" for name in ("version", "mode", "profile") if report.get(name)]
+    if shape:
+        facts.append("- OneRoster " + ", ".join(shape))
+    if report.get("bytes"):
+        facts.append(f"- Package: {report['bytes']:,} bytes, SHA-256 `{_text(report.get('sha256'))}`")
+    delivered = report.get("delivery")
+    if isinstance(delivered, dict) and delivered.get("attempts"):
+        facts.append(
+            f"- Delivery: attempts {_number(delivered['attempts'])}, bytes continued "
+            f"{_number(delivered.get('resumed_bytes') or 0)}"
+        )
+    return facts
+
+
+def _age(as_of: str, finished: str) -> str:
+    """How old the data was at the end of the run, in hours."""
+    try:
+        then, end = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (as_of, finished))
+        then, end = (time_.replace(tzinfo=time_.tzinfo or timezone.utc) for time_ in (then, end))
+    except ValueError:
+        return ""
+    return f" ({(end - then).total_seconds() / 3600:,.0f} hours old at the end)"
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return [f"## {title}", "\n".join(lines)] if lines else []
+
+
+def _table(headings: Iterable[str], rows: Sequence[tuple[str, ...]], sides: str, left_out: int = 0) -> list[str]:
+    lines = [_row(headings), _row("---:" if side == "r" else "---" for side in sides), *(_row(row) for row in rows)]
+    return [*lines, "", f"{left_out:,} more rows are in the ledger."] if left_out > 0 else lines
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _sums(report: Mapping[str, Any]) -> dict[str, int]:
+    counts = _of(report, "totals") or _of(report, "counts")
+    return {name: sum(int(count.get(name) or 0) for count in counts) for name in _COUNTS} if counts else {}
+
+
+def _school(row: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
+    return (words or _text)(row.get("school_name") or row.get("school"))
+
+
+def _of(report: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    return list(report.get(name) or [])
+
+
+def _plain(value: Any) -> str:
+    """On one line and without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str("" if value is None else value)).split())
+
+
+def _text(value: Any) -> str:
+    """Somebody's words as plain text of a Markdown cell; an e-mail address in them is left out."""
+    return _SPECIAL.sub(r"\\\1", _MAIL.sub("(address)", _plain(value)))
+
+
+def _chat(value: Any) -> str:
+    """Somebody's words in a chat, where `<!channel>` would call everybody."""
+    words = _MAIL.sub("(address)", _plain(value))
+    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _for_people(value: Any) -> str:
+    """Somebody's words in a mail."""
+    return _MAIL.sub("(address)", _plain(value))
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, (int, float)) else _text(value)
+
+
+def _short(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut the long lists of the report and tell their lengths: webhooks refuse what is large."""
+    cut = {name: rows for name, rows in report.items() if isinstance(rows, list) and len(rows) > _ROWS}
+    return {
+        **report,
+        **{name: rows[:_ROWS] for name, rows in cut.items()},
+        **{f"{name}_in_all": len(rows) for name, rows in cut.items()},
+    }
+
+
+def _posted(url: str, body: bytes, timeout: float) -> tuple[int, str]:
+    """Post once; return the status (0 without an answer), and in words what is wrong if something is."""
+    import requests  # noqa: PLC0415 - most runs have no webhook, and it takes long to load
+
+    try:
+        answer = requests.post(
+            url,
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+            auth=lambda request: request,  # of our own, so that none is taken from ~/.netrc
+        )
+        with answer:
+            return answer.status_code, f"HTTP {answer.status_code}"
+    except requests.Timeout:
+        return 0, "no answer in time"
+    except requests.exceptions.SSLError:
+        return 0, "its certificate is not valid"
+    except requests.ConnectionError:
+        return 0, "no connection"
+    except (requests.RequestException, ValueError, OSError) as error:
+        return 0, type(error).__name__  # their texts contain the URL

@@ -1,0 +1,69 @@
+"""When a cron expression fires in a time zone, as Debian's cron has it where the clocks change.
+
+A time of the skipped hour fires right after it, one of the repeated hour once; with a star for the hour or the minute
+it is the hours that pass which count.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from typing import TYPE_CHECKING
+
+from cronsim import CronSim, CronSimError
+
+from coursera_connect.schedule import time_zones
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+DAYS = 400
+"""How far ahead is looked: more than a year, so that every change of the clocks is met."""
+_FIELDS = 5
+
+
+def parsed(cron: str, start: datetime) -> CronSim:
+    """Return the times of an expression from `start` on, local ones of its zone; CronSimError says what is wrong."""
+    if len(cron.split()) != _FIELDS:
+        raise CronSimError(f"It takes {_FIELDS} fields")
+    return CronSim(cron, start)
+
+
+def fires(cron: str, zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield the times (UTC) of a cron expression in a zone, after `since` and up to `until`."""
+    for local in parsed(cron, since.astimezone(zone)):
+        moment = local.astimezone(timezone.utc)
+        if moment > until:
+            return
+        if moment > since:  # cronsim forgets which of the two repeated hours it starts in
+            yield moment
+
+
+def skipped(cron: str, zone: ZoneInfo, now: datetime) -> list[datetime]:
+    """Return the coming times (UTC) that stand for one which the clocks skip: right after it, at a time of its own."""
+    times = parsed(cron, now.astimezone(zone))
+    found = []
+    for day in time_zones.clock_changes(zone, now, now + timedelta(days=DAYS)):
+        since = time_zones.midnight(day, zone) - timedelta(hours=2)  # some zones skip midnight
+        for moment in fires(cron, zone, since, since + timedelta(days=1)):
+            local = moment.astimezone(zone)
+            if local.minute not in times.minutes or local.hour not in times.hours:
+                found.append(moment)
+    return found
+
+
+def minutes(cron: str, zone: ZoneInfo, others: Iterable[ZoneInfo], now: datetime) -> list[int]:
+    """Return the minutes of the hour at which an expression of one zone can fire, by the clocks of the others."""
+    daily = " ".join([*cron.split()[:2], "*", "*", "*"])
+    until = now + timedelta(days=DAYS)
+    others = list(others)
+    days = {now.astimezone(zone).date()}
+    for one in (zone, *others):
+        days.update(time_zones.clock_changes(one, now, until))
+    found: set[int] = set()
+    for day in days:
+        since = time_zones.midnight(day - timedelta(days=1), zone)
+        for moment in fires(daily, zone, since, since + timedelta(days=3)):
+            found.update(moment.astimezone(other).minute for other in others)
+    return sorted(found)

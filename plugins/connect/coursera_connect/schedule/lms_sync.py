@@ -1,0 +1,388 @@
+"""Compares the schedules with the LMS's own sync: does every run end in time, whenever the clocks change?
+
+Times are UTC inside and shown in two zones: the one in which cron runs the schedules, and the one of the LMS. A run's
+usual length comes from the runs that the schedule itself has started, as the journal has them; a run by hand counts
+for none. Cron fires a time of the skipped hour right after it, and one of the repeated hour once; the LMS is taken to
+do the same.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from cronsim import CronSimError
+
+from coursera_connect import meltano, timestamps
+from coursera_connect.errors import UsageError
+from coursera_connect.jobs.journal import DONE
+from coursera_connect.schedule import blackout, meltano_schedules, time_zones
+from coursera_connect.schedule.cron_times import DAYS, fires, parsed
+from coursera_connect.warehouse import ledger, warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
+
+    from coursera_connect.jobs.journal import Run
+    from coursera_connect.schedule.meltano_schedules import Schedule
+    from coursera_connect.warehouse.warehouse import Location
+
+SYNC_TIME = "CONNECT_LMS_SYNC_TIME"
+LMS_ZONE = "CONNECT_LMS_TIME_ZONE"
+CRON_ZONE = "CONNECT_SCHEDULE_TIME_ZONE"
+
+HISTORY_DAYS = 90
+"""How far back a run says something about the usual one."""
+SAMPLES = 3
+"""Runs it takes to know the usual one."""
+USUAL = 0.9
+"""Share of the past runs that are not longer than the usual one."""
+
+OK, WARNING, ERROR, NOT_RELEVANT = "ok", "warning", "error", "not relevant"
+_ORDER = (NOT_RELEVANT, OK, WARNING, ERROR)
+_NEXT = 3
+_EARLY = timedelta(minutes=1)
+"""By so much may a run seem to begin before its time."""
+_RARE = timedelta(days=40)
+_DAY_MINUTES = 24 * 60
+_ONCE_A_DAY = re.compile(r"(\d+)\s+(\d+)\s+(\S+\s+\S+\s+\S+)", re.ASCII)
+_EVERY_DAY = ["*"] * 3
+_NEW_TIME = "MINUTE HOUR * * *"
+"""Stands for a cron expression that is to be chosen."""
+_TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a check needs to know; `minutes` and `usual_minutes` in minutes, `wait` in seconds.
+
+    A blank `time_zone` is the LMS's.
+    """
+
+    project: Path
+    database: Location
+    lms_sync_time: str = "05:00"
+    lms_time_zone: str = "UTC"
+    time_zone: str = ""
+    minutes: float = 15.0
+    usual_minutes: float = 30.0
+    blackout: str = ""
+    wait: float = 5.0
+    journal: Path | None = None
+    times: Mapping[str, str] | None = None
+    """Times of schedules by their setting; those of the environment where none are given."""
+
+
+@dataclass(eq=False)
+class _Plan:
+    """A schedule with its times and what is to be said about it; `checked` is whether it can be late for the LMS."""
+
+    schedule: Schedule
+    checked: bool = False
+    past: list[datetime] = field(default_factory=list)
+    fires: list[datetime] = field(default_factory=list)
+    usual: timedelta = timedelta()
+    verdict: str = NOT_RELEVANT
+    sentences: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def say(self, sentence: str, verdict: str = NOT_RELEVANT) -> None:
+        self.sentences.append(sentence)
+        self.verdict = max(self.verdict, verdict, key=_ORDER.index)
+
+
+class _Check:
+    def __init__(self, settings: Settings, now: datetime) -> None:
+        self.settings = settings
+        self.now = now.astimezone(timezone.utc).replace(microsecond=0)
+        self.until = self.now + timedelta(days=DAYS)
+        self.since = self.now - timedelta(days=HISTORY_DAYS)
+        self.lms_zone = time_zones.zone(settings.lms_time_zone, LMS_ZONE)
+        self.zone = schedule_zone(settings.time_zone, settings.lms_time_zone)
+        self.blackouts = blackout.parse(settings.blackout)
+        self.slots = self._slots()
+        self.runs = self._runs()
+        self.plans = [self._plan(schedule) for schedule in meltano_schedules.read(settings.project, settings.times)]
+
+    def _slots(self) -> list[datetime]:
+        found: set[datetime] = set()
+        for cron in sync_crons(self.settings.lms_sync_time):
+            found.update(fires(cron, self.lms_zone, self.since, self.until + _RARE))
+        if not found or max(found) <= self.now:
+            raise UsageError(f"{SYNC_TIME}: {self.settings.lms_sync_time} is a time that does not come.")
+        return sorted(found)
+
+    def _plan(self, schedule: Schedule) -> _Plan:
+        plan = _Plan(schedule)
+        if schedule.cron is None:
+            plan.say(f"Runs by hand only ({schedule.interval}).")
+        else:
+            try:
+                times = list(fires(schedule.cron, self.zone, self.since, self.until))
+            except CronSimError as error:
+                plan.say(
+                    f'The interval "{schedule.interval}" is none that cron understands: {error}. Correct it: '
+                    f"{self._to_set(schedule)}",
+                    ERROR,
+                )
+                return plan
+            here = bisect_right(times, self.now)
+            plan.past, plan.fires = times[:here], times[here:]
+        if schedule.publishes is None:
+            plan.say(f"The job {schedule.job} is not defined in meltano.yml.", ERROR)
+        elif not schedule.publishes:
+            plan.say("Its job does not publish, so the LMS does not see it.")
+        elif schedule.cron is not None and not plan.fires:
+            plan.say(f"Its interval has no time within {DAYS} days.", WARNING)
+        else:
+            plan.checked = schedule.cron is not None
+        if plan.checked:
+            plan.verdict = OK
+        return plan
+
+    def run(self) -> dict[str, Any]:
+        checked = [plan for plan in self.plans if plan.checked]
+        for plan in checked:
+            self._usual(plan)
+            self._gaps(plan)
+        self._overlaps()
+        return {
+            "verdict": max((plan.verdict for plan in self.plans), key=_ORDER.index, default=NOT_RELEVANT),
+            "now": _utc(self.now),
+            "checked_until": _utc(self.until),
+            "minutes": self.settings.minutes,
+            "schedule_time_zone": {
+                "name": self.zone.key,
+                "from": "setting" if self.settings.time_zone else "LMS",
+                "clock_changes": [str(day) for day in time_zones.clock_changes(self.zone, self.now, self.until)],
+            },
+            "lms_time_zone": {
+                "name": self.lms_zone.key,
+                "clock_changes": [str(day) for day in time_zones.clock_changes(self.lms_zone, self.now, self.until)],
+            },
+            "lms": {
+                "sync": self.settings.lms_sync_time,
+                "next": [self._moment(s) for s in self.slots[bisect_right(self.slots, self.now) :][:_NEXT]],
+            },
+            "blackouts": [str(found) for found in self.blackouts],
+            "schedules": [self._described(plan) for plan in self.plans],
+        }
+
+    def _runs(self) -> dict[str, list[Run]]:
+        """Return the past runs that each schedule has started, newest first."""
+        if warehouse.exists(self.settings.database):
+            with warehouse.opened(self.settings.database, self.settings.wait) as database:
+                runs = ledger.job_runs(database, self.settings.journal)
+        else:
+            runs = ledger.job_runs(None, self.settings.journal)
+        found: dict[str, list[Run]] = {}
+        for run in runs:
+            began = timestamps.parsed(run.started_at)
+            if run.schedule and began and self.since < began <= self.now:
+                found.setdefault(run.schedule, []).append(run)
+        return found
+
+    def _usual(self, plan: _Plan) -> None:
+        """Find the usual run: the time in which 9 of 10 of those that ended well have ended."""
+        runs = self.runs.get(plan.schedule.name, [])
+        lengths = sorted(timedelta(seconds=run.seconds or 0) for run in runs if run.outcome == DONE)
+        failed = sum(1 for run in runs if run.ended_at and run.outcome != DONE)
+        last = self._last(plan, runs[0]) if runs and not runs[0].is_alive else None
+        known = len(lengths) >= SAMPLES
+        minutes = timedelta(minutes=self.settings.usual_minutes)
+        plan.usual = lengths[math.ceil(USUAL * len(lengths)) - 1] if known else minutes
+        plan.facts["usual"] = {
+            "minutes": _minutes(plan.usual),
+            "source": "history" if known else "setting",
+            "samples": len(lengths),
+            "failed": failed,
+        }
+        plan.facts["last"] = last
+        if not known:
+            told = f"{len(lengths)} of the {SAMPLES} runs needed" if lengths else "no run"
+            plan.say(f"No history yet ({told}): {_minutes(plan.usual):g} minutes are supposed.")
+        elif failed:
+            plan.say(f"{failed} of its last {failed + len(lengths)} runs failed: `connect history` tells why.")
+        if last:
+            self._judge_last(plan, last)
+
+    def _last(self, plan: _Plan, run: Run) -> dict[str, Any]:
+        """Return what became of the last time of a schedule: that of its last run, or a later one without a run."""
+        start = timestamps.parsed(run.started_at) or self.now
+        end = timestamps.parsed(run.ended_at) if run.outcome == DONE else None
+        if plan.past and start < plan.past[-1] - _EARLY:
+            start, end = plan.past[-1], None
+        slot = self._slot(start)
+        return {
+            "started": self._moment(start),
+            "ended": self._moment(end) if end else None,
+            "lms": self._moment(slot) if slot else None,
+            "minutes_before": _minutes(slot - end) if slot and end else None,
+            "late": bool(slot and (slot < end if end else slot < self.now)),
+        }
+
+    def _judge_last(self, plan: _Plan, last: dict[str, Any]) -> None:
+        before, lms = last["minutes_before"], last["lms"]
+        if before is None:
+            verdict = WARNING if last["late"] else NOT_RELEVANT
+            plan.say(f"Its last time ({last['started']['here']}) brought no run that ended well.", verdict)
+        elif last["late"]:
+            plan.say(f"The last run ended {-before:g} minutes after the LMS had synced ({lms['here']}).", WARNING)
+        elif before < self.settings.minutes:
+            plan.say(f"The last run ended only {before:g} minutes before the LMS synced ({lms['here']}).", WARNING)
+        else:
+            plan.say(f"The last run ended {_length(before)} before the LMS sync of {lms['here']}.")
+
+    def _slot(self, start: datetime) -> datetime | None:
+        index = bisect_left(self.slots, start)
+        return self.slots[index] if index < len(self.slots) else None
+
+    def _gaps(self, plan: _Plan) -> None:
+        """Find the gap between the usual end of each run and the first LMS sync after its start; it may be negative."""
+        gaps = [(slot - start - plan.usual, start, slot) for start in plan.fires if (slot := self._slot(start))]
+        if not gaps:
+            return
+        needed = timedelta(minutes=self.settings.minutes)
+        gap, start, slot = min(gaps)
+        close = sum(1 for found, _, _ in gaps if found < needed)
+        plan.facts |= {
+            "runs": len(gaps),
+            "too_close": close,
+            "usual_gap_minutes": _minutes(Counter(found for found, _, _ in gaps).most_common(1)[0][0]),
+            "worst": {
+                "gap_minutes": _minutes(gap),
+                "starts": self._moment(start),
+                "ends": self._moment(start + plan.usual),
+                "lms": self._moment(slot),
+            },
+        }
+        if not close:
+            return
+        when = f"{self._moment(start)['here']}, usual end {(start + plan.usual).astimezone(self.zone):%H:%M}"
+        distance = f"{_length(_minutes(gap))} before" if gap >= timedelta() else f"{_length(-_minutes(gap))} after"
+        often = "Every run" if close == len(gaps) else f"{close:,} of {len(gaps):,} runs"
+        earlier = math.ceil((needed - gap) / timedelta(minutes=1))
+        verb = "is" if close == len(gaps) or close == 1 else "are"
+        plan.say(
+            f"{often} of the next {DAYS} days {verb} too close to the LMS sync. Worst: {when}, {distance} that "
+            f"of {slot.astimezone(self.zone):%H:%M}; {self.settings.minutes:g} minutes are needed. "
+            f"Start it {_length(earlier)} earlier, or after that sync: "
+            f"{self._to_set(plan.schedule, _earlier(plan.schedule.cron or '', earlier))}",
+            ERROR,
+        )
+
+    def _overlaps(self) -> None:
+        """Find the runs that start before the usual end of another; of two at once the first named is first."""
+        timetable = sorted((start, number) for number, plan in enumerate(self.plans) for start in plan.fires)
+        found: dict[tuple[int, int], list[datetime]] = {}
+        for index, (start, number) in enumerate(timetable):
+            if not self.plans[number].checked:
+                continue
+            met: set[int] = set()
+            for later, other in (timetable[i] for i in range(index + 1, len(timetable))):
+                if later >= start + self.plans[number].usual or len(met) == len(self.plans):
+                    break
+                if other not in met:
+                    met.add(other)
+                    found.setdefault((number, other), []).append(later)
+        for (number, other), times in found.items():
+            plan, second = self.plans[number], self.plans[other].schedule.name
+            overlap = {"schedule": second, "times": len(times), "first": self._moment(times[0])}
+            plan.facts.setdefault("overlaps", []).append(overlap)
+            again = "itself" if other == number else second
+            moves = dict.fromkeys(self._to_set(one.schedule) for one in (plan, self.plans[other]))
+            plan.say(
+                f"Overlaps with {again}, which starts {self._moment(times[0])['here']} before this one has usually "
+                f"ended ({len(times):,} times in {DAYS} days), and waits for it. Move one of them: "
+                f"{' or '.join(moves)}",
+                WARNING,
+            )
+
+    def _to_set(self, schedule: Schedule, value: str = _NEW_TIME) -> str:
+        """Return what to type for another time; a schedule of one's own has its setting among the variables alone."""
+        name = schedule.setting.removeprefix("CONNECT_").lower()
+        if name in meltano.defined(self.settings.project).get("connect", {}):
+            return meltano.printed(f"connect settings set {name} '{value}'")
+        return f"{schedule.setting}='{value}' in the env file"
+
+    def _described(self, plan: _Plan) -> dict[str, Any]:
+        following = [self._moment(start) for start in plan.fires[:_NEXT]]
+        for moment, start in zip(following, plan.fires, strict=False):
+            day = blackout.local_day(start + plan.usual, self.lms_zone)
+            hit = blackout.active(self.blackouts, day)
+            moment["blackout"] = str(hit) if hit else None
+            if hit and plan.checked:
+                plan.say(f"The run of {moment['here']} falls into the black-out {hit} and will not publish.")
+        return {
+            "name": plan.schedule.name,
+            "interval": plan.schedule.interval,
+            "setting": plan.schedule.setting,
+            "cron": plan.schedule.cron,
+            "job": plan.schedule.job,
+            "verdict": plan.verdict,
+            "sentences": plan.sentences,
+            **plan.facts,
+            "next": following,
+        }
+
+    def _moment(self, moment: datetime) -> dict[str, Any]:
+        here, lms = moment.astimezone(self.zone), moment.astimezone(self.lms_zone)
+        return {"utc": _utc(moment), "here": f"{here:%a %Y-%m-%d %H:%M %Z}", "lms": f"{lms:%a %Y-%m-%d %H:%M %Z}"}
+
+
+def check(settings: Settings, now: datetime) -> dict[str, Any]:
+    """Return a verdict for every schedule of the project, as of `now` (with a zone of its own)."""
+    return _Check(settings, now).run()
+
+
+def schedule_zone(chosen: str, lms: str) -> ZoneInfo:
+    """Return the zone in which schedules run: the chosen one, or that of the LMS, in which their times were chosen."""
+    return time_zones.zone(chosen, CRON_ZONE) if chosen else time_zones.zone(lms, LMS_ZONE)
+
+
+def _earlier(cron: str, minutes: int) -> str:
+    """Return a cron expression that is so many minutes earlier, where that is easily said."""
+    found = _ONCE_A_DAY.fullmatch(cron)
+    total = int(found[2]) * 60 + int(found[1]) - minutes if found else 0
+    if not found or (total < 0 and found[3].split() != _EVERY_DAY):
+        return _NEW_TIME
+    hour, minute = divmod(total // 5 * 5 % _DAY_MINUTES, 60)
+    return f"{minute} {hour} {found[3]}"
+
+
+def sync_crons(text: str) -> list[str]:
+    """Return the cron expressions of times of the day separated by commas, or the one that the text is itself."""
+    times = [_TIMES.fullmatch(part) for part in text.split(",")]
+    crons = [f"{int(found[2])} {int(found[1])} * * *" for found in times if found]
+    if len(crons) == len(times):
+        return crons
+    cron = meltano_schedules.cron(text.strip()) or ""
+    try:
+        parsed(cron, datetime.now(timezone.utc))
+    except CronSimError as error:
+        raise UsageError(
+            f'{SYNC_TIME}: "{text}" is no time (05:00), no times (05:00, 13:30) and no cron expression.'
+        ) from error
+    return [cron]
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _minutes(length: timedelta) -> float:
+    return round(length / timedelta(minutes=1), 1)
+
+
+def _length(minutes: float) -> str:
+    hours, rest = divmod(round(minutes), 60)
+    if minutes < 60:  # noqa: PLR2004 - minutes of an hour
+        return f"{minutes:g} min"
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

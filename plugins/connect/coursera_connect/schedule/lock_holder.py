@@ -1,0 +1,88 @@
+"""Holds the lock of a job until the job is gone.
+
+Started as `python -m coursera_connect.schedule.lock_holder LOCK SESSION [JOURNAL RUN]`.
+
+LOCK is the open file, in which the holder is written, and SESSION the one in which the job's processes are. A job that
+is killed may leave steps at work, which still write to the warehouse: the next one has to wait for these, too. What
+a step starts as a service, such as the sandbox, has left the session.
+
+When the job is over, its entry in the journal has to end: by whoever watches the job, and if nobody does, here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from coursera_connect import meltano
+from coursera_connect.jobs import ending, journal
+from coursera_connect.meltano import RUN
+from coursera_connect.schedule.job_lock import holder, write
+
+if TYPE_CHECKING:
+    from coursera_connect.schedule.job_lock import Holder
+
+_LOOK_SECONDS = 0.5
+_SAME = 2
+"""Seconds by which the beginning of a process may seem to move, when the clock is set."""
+
+
+def main(handle: int, session: int) -> None:
+    """Return when nothing of the job is left."""
+    job = holder(handle)
+    if job is None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(job.pid)
+        if abs(process.create_time() - job.born) < _SAME:
+            _wait(process)
+    while left := _steps(job, session):
+        write(handle, replace(job, who=f"{', '.join(left.values())}, left at work by {job.who}"))
+        psutil.wait_procs(left, timeout=_LOOK_SECONDS)
+
+
+def end_entry(file: Path, run: str) -> None:
+    """End the entry of the job that is over, and have a failure told, unless who watches the job does that."""
+    while True:
+        found = journal.read(file, "id = ? and coalesce(ended_at, '') = ''", [run])
+        if not found:
+            return
+        if not found[0].is_watched:
+            break
+        time.sleep(_LOOK_SECONDS)
+    ended = ending.settle(file, found[0], meltano.project_of_now())
+    if ended.outcome != journal.DONE:
+        from coursera_connect.cli.main import main as connect  # noqa: PLC0415 - most jobs end well
+
+        connect(["ended", run], standalone_mode=False)
+
+
+def _wait(process: psutil.Process) -> None:
+    # One that has ended stays as a zombie while nobody asks for its exit code, as in a container without an init.
+    while process.status() != psutil.STATUS_ZOMBIE:
+        with suppress(psutil.TimeoutExpired):
+            process.wait(_LOOK_SECONDS)
+            return
+
+
+def _steps(job: Holder, session: int) -> dict[psutil.Process, str]:
+    """Return the living processes of the job's run that are in the session, and what to call them."""
+    found = {}
+    for process in psutil.process_iter() if job.run else ():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == session and process.environ().get(RUN) == job.run:
+                found[process] = f"{process.name()} (process {process.pid})"
+    return found
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
+    if sys.argv[3:]:
+        end_entry(Path(sys.argv[3]), sys.argv[4])

@@ -1,1 +1,0 @@
-"""When jobs run, that they run alone, and what runs them."""

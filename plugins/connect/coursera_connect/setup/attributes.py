@@ -1,0 +1,226 @@
+"""The attribute mapping: what each OneRoster attribute is filled from, read with its lines.
+
+Three vars of the dbt project and a setting, which dbt itself turns into SQL:
+
+    attribute_sources: {learner: {email: <column>, ...}, program: {...}, ...}   what there is
+    attribute_targets: {users.email: {from: learner.email}, ...}                the default mapping; `required: true`,
+                                                                                `fixed: <rule>` where nobody may
+    attribute_sees: {users: [learner], ...}                                     what a row of each file knows
+    attributes: {users.sms: learner.external_id, users.middleName: ""}          the organisation's own; blank unmaps
+
+One source may fill many targets; each target is filled once. YAML itself lets a key come twice and takes the last, so
+the file is read as a tree, in which every key has its line.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import yaml
+
+from coursera_connect import meltano
+from coursera_connect.errors import UsageError
+from coursera_connect.setup.mapping import Problem
+from coursera_connect.text import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+FILE = "dbt_project.yml"
+SOURCES, TARGETS, OWN, SEEN = "attribute_sources", "attribute_targets", "attributes", "attribute_sees"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key with its line and what it leads to."""
+
+    key: str
+    line: int
+    node: yaml.Node
+
+    @property
+    def text(self) -> str | None:
+        """The value, when it is one: blank for null, too."""
+        if not isinstance(self.node, yaml.ScalarNode):
+            return None
+        return "" if self.node.tag == "tag:yaml.org,2002:null" else str(self.node.value)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An attribute of OneRoster and what it is filled from."""
+
+    name: str
+    entity: str
+    required: bool
+    fixed: str
+    """The rule in words, for what cannot be mapped; else blank."""
+    default: str
+    source: str
+    """What it is filled from now; blank is nothing."""
+    line: int | None
+    """Where the organisation mapped it; None while the default holds."""
+
+
+@dataclass
+class Attributes:
+    """The mapping, as far as it can be understood, and what is wrong with it."""
+
+    file: Path
+    targets: list[Target] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read(transform: Path) -> Attributes:
+    """Read the attribute mapping of a dbt project.
+
+    Raises:
+        UsageError: when there is none, or the file is no YAML.
+    """
+    path = transform / FILE
+    variables = _vars(path)
+    found = Attributes(path)
+
+    file, chosen = _chosen()
+
+    def wrong(line: int, sentence: str) -> None:
+        found.problems.append(Problem(file, line, sentence))
+
+    known = {name: _once(_all(variables, name), name, wrong) for name in (SOURCES, TARGETS, SEEN)}
+    known[OWN] = _once(chosen if chosen is not None else _all(variables, OWN), OWN, wrong)
+    if not known[TARGETS]:
+        raise UsageError(f"{path} has no attribute mapping (var {TARGETS}): check CONNECT_TRANSFORM.")
+    sources = {
+        f"{entity.key}.{name.key}"
+        for entity in known[SOURCES].values()
+        for name in _once(_entries(entity.node), f"{SOURCES}.{entity.key}", wrong).values()
+    }
+    own = known[OWN]
+    for name, entry in known[TARGETS].items():
+        told = {one.key: one.text or "" for one in _entries(entry.node)}
+        default, fixed = told.get("from", ""), told.get("fixed", "")
+        mine = own.get(name)
+        source = default if mine is None or mine.text is None else mine.text
+        required = told.get("required", "").lower() == "true"
+        line = mine.line if mine else None
+        found.targets.append(Target(name, name.partition(".")[0], required, fixed, default, source, line))
+    seen = _seen(known[SEEN])
+    for entry in own.values():
+        for sentence in _misfits(entry, found.targets, sources, seen):
+            wrong(entry.line, sentence)
+    found.problems.sort(key=lambda problem: problem.line)
+    return found
+
+
+def _chosen() -> tuple[str, list[Entry] | None]:
+    """Where the organisation's own mapping is written down, and its entries; None where the project tells none."""
+    told = meltano.settings("dbt").get(OWN)
+    project, environment = meltano.project_of_now(), meltano.environment_of_now()
+    if not told or project is None or environment is None:
+        return FILE, None
+    file = meltano.folder(project, environment) / meltano.SETTINGS
+    if file.exists():
+        text = file.read_text("utf-8")
+        of_file = meltano.configured(yaml.safe_load(text), environment).get("dbt", {}).get(OWN)
+        if of_file == told:
+            return meltano.SETTINGS, _found(yaml.compose(text, Loader=yaml.SafeLoader))
+    return "CONNECT_ATTRIBUTES", _entries(yaml.compose(json.dumps(told), Loader=yaml.SafeLoader))
+
+
+def _found(node: yaml.Node | None) -> list[Entry]:
+    """The entries of `attributes`, wherever they are in a settings.yml."""
+    if isinstance(node, yaml.SequenceNode):
+        return [entry for one in node.value for entry in _found(one)]
+    entries = _entries(node)
+    own = [entry for one in entries if one.key == OWN for entry in _entries(one.node)]
+    return own or [entry for one in entries for entry in _found(one.node)]
+
+
+def _misfits(entry: Entry, targets: list[Target], sources: set[str], seen: dict[str, set[str]]) -> Iterator[str]:
+    names = {target.name: target for target in targets}
+    target = names.get(entry.key)
+    if target is None:
+        entity = entry.key.partition(".")[0]
+        of_it = ", ".join(name for name, one in names.items() if one.entity == entity and not one.fixed)
+        rest = f" those of {entity} are {of_it}." if of_it else " connect attributes list shows all."
+        yield f"there is no attribute {entry.key}:{_near(entry.key, names) or rest}"
+        return
+    if target.fixed:
+        yield f"{entry.key} cannot be mapped, since it follows a rule: {target.fixed}."
+        return
+    if entry.text is None:
+        yield f"{entry.key} has to be one source, such as {target.default or 'learner.external_id'}, or blank."
+        return
+    if not entry.text:
+        if target.required:
+            yield f"{entry.key} is required by OneRoster, so it cannot be unmapped: remove this line, or name a source."
+        return
+    if entry.text not in sources:
+        near = _near(entry.text, sources)
+        yield f"there is no source {entry.text} for {entry.key}:{near or ' see ' + SOURCES + ' in this file.'}"
+        return
+    entity = entry.text.partition(".")[0]
+    if entity not in seen.get(target.entity, set()):
+        can = ", ".join(sorted(seen.get(target.entity, ()))) or "none"
+        yield (
+            f"{entry.key} cannot be filled from {entry.text}, since {target.entity} do not know a {entity}; they know: "
+            f"{can}."
+        )
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    """A suggestion for `entity.name`: where the entity is right, only the rest is compared."""
+    entity, _, rest = name.partition(".")
+    of_it = [one.partition(".")[2] for one in names if one.startswith(f"{entity}.")]
+    if not of_it:
+        return suggestion(name, names)
+    return suggestion(rest, of_it).replace("mean ", f"mean {entity}.")
+
+
+def _seen(declared: dict[str, Entry]) -> dict[str, set[str]]:
+    """Which source entities the targets of an entity can be filled from."""
+    return {
+        one.key: {str(node.value) for node in one.node.value}
+        for one in declared.values()
+        if isinstance(one.node, yaml.SequenceNode)
+    }
+
+
+def _vars(path: Path) -> list[Entry]:
+    try:
+        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise UsageError(f"Cannot read {path} ({error.strerror}): check CONNECT_TRANSFORM.") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UsageError(
+            f"{path}, line {line}: this is not YAML: {error.problem or 'check the indentation'}."
+        ) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read as text: save it again in UTF-8.") from error
+    return [one for variables in _entries(root) if variables.key == "vars" for one in _entries(variables.node)]
+
+
+def _all(variables: list[Entry], name: str) -> list[Entry]:
+    return [entry for one in variables if one.key == name for entry in _entries(one.node)]
+
+
+def _entries(node: yaml.Node | None) -> list[Entry]:
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    return [Entry(str(key.value), key.start_mark.line + 1, value) for key, value in node.value]
+
+
+def _once(entries: list[Entry], where: str, wrong: Callable[[int, str], None]) -> dict[str, Entry]:
+    """The entries by key; a key that comes again is wrong, and the last one counts, as in dbt."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.key in found:
+            first = found[entry.key].line
+            lines = f"twice on line {first}" if first == entry.line else f"on line {first} and on line {entry.line}"
+            wrong(entry.line, f"{entry.key} is in {where} {lines}: each may be used once, so remove one of them.")
+        found[entry.key] = entry
+    return found

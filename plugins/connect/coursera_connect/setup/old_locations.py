@@ -1,0 +1,114 @@
+"""Choices that are still where releases before this one kept them, and that the environment's folder lacks.
+
+Nothing reads those places any more. A job that went on would publish a mapping that is empty by accident, or somebody
+who had been excluded.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from coursera_connect import meltano
+from coursera_connect.errors import RefusedError
+from coursera_connect.setup import mapping
+from coursera_connect.text import plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SHIPPED = "dbt-vars.json"
+_MOVE = "scripts/move_choices.py"
+MOVE = f"python3 {_MOVE}"
+
+
+def refuse(project: Path, environment: str) -> None:
+    """Raise RefusedError where an old place holds what the folder of an environment lacks, naming each."""
+    if left := [*_mapping(project, environment), *_vars(project, environment), *_meltano(project, environment)]:
+        place = meltano.folder(project, environment).relative_to(project)
+        raise RefusedError(
+            f"The choices of {environment} are in the folder {place} since release 0.2, and this is still elsewhere: "
+            f"{'; '.join(left)}. To move it there, type in {project}: {MOVE}"
+        )
+
+
+def refuse_now() -> None:
+    """Do so for the environment that this process runs in, if any; other people's projects have places of their own."""
+    project, environment = meltano.project_of_now(), meltano.environment_of_now()
+    if project and environment and (project / _MOVE).exists():
+        refuse(project, environment)
+
+
+def shipped() -> dict[str, Any]:
+    """Return the defaults of the dbt settings as they are shipped."""
+    text = (resources.files("coursera_connect") / "environments" / _SHIPPED).read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _mapping(project: Path, environment: str) -> list[str]:
+    old, new = project / "transform" / "mapping" / environment, meltano.folder(project, environment) / meltano.MAPPING
+    found = []
+    for file in mapping.FILES:
+        if (old / file).exists():
+            lacking = _rows(old / file) - _rows(new / file)
+            if lacking:
+                found.append(f"{plural(len(lacking), 'line')} of {(old / file).relative_to(project)}")
+    return found
+
+
+def _rows(file: Path) -> set[tuple[tuple[str, str], ...]]:
+    if not file.exists():
+        return set()
+    lines = mapping.read(file.parent, file.stem).lines
+    return {tuple(sorted(line.cells.items())) for line in lines}
+
+
+def _vars(project: Path, environment: str) -> list[str]:
+    file = project / "transform" / "dbt_project.yml"
+    now = (_yaml(file).get("vars")) or {}
+    chosen = _chosen(project, environment).get("dbt", {})
+    return [
+        f"the var {name} of transform/dbt_project.yml"
+        for name, default in shipped().items()
+        if now.get(name) != default and str(chosen.get(name)) != str(now.get(name))
+    ]
+
+
+def _meltano(project: Path, environment: str) -> list[str]:
+    """Return what `meltano config set` wrote into meltano.yml."""
+    content = _yaml(project / "meltano.yml")
+    found = [
+        f"the environment {environment} of meltano.yml"
+        for entry in content.get("environments") or []
+        if entry.get("name") == environment and (environment != meltano.SANDBOX or entry.get("config"))
+    ]
+    settings = meltano.defined(project)
+    found += [
+        f"{name} of {entry['name']} in meltano.yml"
+        for plugins in (content.get("plugins") or {}).values()
+        for entry in plugins
+        if entry["name"] in _OURS
+        for name in entry.get("config") or {}
+        if name in settings[entry["name"]]
+    ]
+    return found
+
+
+_OURS = {"tap-coursera", "tap-coursera-roster", "target-duckdb", "target-warehouse", "dbt", "connect"}
+
+
+def _chosen(project: Path, environment: str) -> dict[str, dict[str, Any]]:
+    file = meltano.folder(project, environment) / meltano.SETTINGS
+    return meltano.configured(_yaml(file), environment) if file.exists() else {}
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}  # whoever needs the file says what is wrong with it
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,105 @@
+"""What was decided after the last build, so that its tables do not follow it yet: mapping files and settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from coursera_connect import meltano
+from coursera_connect.errors import DatabaseError, UsageError
+from coursera_connect.setup import mapping
+from coursera_connect.setup.attributes import FILE
+from coursera_connect.text import listed
+from oneroster_csv.sql import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coursera_connect.warehouse.build import Build
+    from coursera_connect.warehouse.warehouse import Warehouse
+
+SCHEMA = "mapping"
+"""The schema in which dbt keeps the rows of the mapping files."""
+_SHORT = (str, int, float, bool)
+
+
+def changed(database: Warehouse, build: Build, folder: Path | None, transform: Path | None) -> list[str]:
+    """Return what changed since a build: names of mapping files and settings, these with what they were and are.
+
+    Without a folder of mapping files, or without one of the dbt project, nothing is known of those.
+    """
+    files = _files(database, folder) if folder else []
+    return files + (_settings(build, transform) if transform else [])
+
+
+def refuse(database: Warehouse, build: Build, folder: Path | None, transform: Path | None) -> None:
+    """Raise DatabaseError where something changed since a build, saying what."""
+    if found := changed(database, build, folder, transform):
+        raise DatabaseError(
+            f"Changed since the last dbt:build, so that the tables do not follow it yet: {listed(found)}. "
+            f"Run {meltano.printed('meltano run dbt:build')}"
+        )
+
+
+def _files(database: Warehouse, folder: Path) -> list[str]:
+    tables = database.columns(SCHEMA)
+    found = []
+    for file in mapping.FILES:
+        name = file.removesuffix(".csv")
+        columns = mapping.columns(name)
+        now = {_plain(line.cells[column] for column in columns) for line in mapping.sound(folder, name).lines}
+        made: set[tuple[str, ...]] = set()
+        if set(columns) <= set(tables.get(name, ())):
+            listed = ", ".join(map(quoted, columns))
+            made = {_plain(row) for row in database.rows(f"select {listed} from {SCHEMA}.{quoted(name)}")}  # noqa: S608
+        if now != made:
+            found.append(file)
+    return found
+
+
+def _plain(cells: Any) -> tuple[str, ...]:
+    """A row, however dbt treats the white space in it."""
+    return tuple(" ".join(str(cell or "").split()) for cell in cells)
+
+
+def _settings(build: Build, transform: Path) -> list[str]:
+    now = _variables(transform / FILE) | _chosen(build)
+    found = []
+    for name, was in build.settings.items():
+        if _comparable(was) == _comparable(now.get(name)):
+            continue
+        short = isinstance(was, _SHORT) and isinstance(now.get(name), _SHORT)
+        found.append(f"{name} (was {was}, is {now[name]})" if short else name)
+    return found
+
+
+def _comparable(value: Any) -> str:
+    """A value whatever it came as: 50 in dbt_project.yml is the text 50 where Meltano tells it."""
+    if isinstance(value, _SHORT):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _chosen(build: Build) -> dict[str, Any]:
+    """The settings as Meltano would tell them to dbt, which outrank the vars."""
+    if build.meltano_run and build.meltano_run == os.environ.get(meltano.RUN):
+        return dict(build.settings)  # of a step of the run that this one is a step of
+    return {
+        name: value
+        for name, value in meltano.settings("dbt").items()
+        if name in build.settings and value is not None and value != ""
+    }
+
+
+def _variables(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read ({type(error).__name__}): check CONNECT_TRANSFORM.") from error
+    variables = found.get("vars") if isinstance(found, dict) else None
+    variables = variables if isinstance(variables, dict) else {}
+    own = variables.get(str(found.get("name")))  # vars of this project alone outrank those of all
+    return variables | own if isinstance(own, dict) else variables

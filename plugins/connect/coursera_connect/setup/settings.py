@@ -1,0 +1,338 @@
+"""Settings of every part: what each is now and why, and the one way to choose another value.
+
+`meltano.said` has the one precedence for all; the command line outranks it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+import click
+import yaml
+
+from coursera_connect import env_file, meltano, setting_types
+from coursera_connect.errors import ConnectError, OutputError, RefusedError, UsageError
+from coursera_connect.setup import environments
+from coursera_connect.text import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_PLAIN = ("dbt", "connect")
+"""Plugins whose settings are called without their name."""
+_OF_THE_SANDBOX = "coursera-sandbox"
+HIDDEN = "(hidden)"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of an environment as it is now; the value of a secret is only told as HIDDEN."""
+
+    name: str
+    plugin: str
+    key: str
+    """Its name within the plugin."""
+    variable: str
+    value: str
+    origin: str
+    default: str
+    meaning: str
+    secret: bool
+    definition: dict[str, Any]
+
+
+def listed(project: Path, environment: str) -> list[Setting]:
+    """Return every setting of an environment, part by part."""
+    defaults = _defaults(project)
+    return [
+        _setting(variable, one, defaults)
+        for variable, one in meltano.said(project, environment).items()
+        if one.plugin and (one.plugin != _OF_THE_SANDBOX or environment == meltano.SANDBOX)
+    ]
+
+
+def find(settings: list[Setting], name: str) -> Setting:
+    """Return a setting by its name or its environment variable.
+
+    Raises:
+        UsageError: there is none.
+    """
+    wanted = name.replace("-", "_").casefold()
+    for one in settings:
+        if wanted in {one.name.replace("-", "_").casefold(), one.variable.casefold()}:
+            return one
+    near = suggestion(name, [one.name for one in settings])
+    raise UsageError(f"There is no setting {name}; see {meltano.printed('connect settings')}{near and '. '}{near}")
+
+
+def set_(environment: str, name: str, value: str, project: Path | None = None) -> Path:
+    """Choose a value in the folder of an environment, and return the file; a blank value goes back to the default.
+
+    A secret goes to secrets.env, everything else to settings.yml, whose comments stay.
+
+    Raises:
+        UsageError: there is no such setting, or it cannot have that value.
+        RefusedError: the project settles it.
+        OutputError: the file cannot be written.
+    """
+    project = project or _project()
+    one = find(listed(project, environment), name)
+    if one.origin == meltano.SETTLED:
+        raise RefusedError(f"{one.name} is settled for the environment {environment}, and cannot be chosen.")
+    if one.secret:
+        return set_secret(environment, one.variable, value, project)
+    checked = _checked(one, value) if value else None
+    if value and one.variable in meltano.blanks(meltano.env_file(project, environment)):
+        return set_secret(environment, one.variable, value, project)  # a blank line there would outrank the folder
+    file = meltano.folder(project, environment) / meltano.SETTINGS
+    if not file.exists():
+        environments.private(file.parent)
+        environments.write(file, environments.settings(environment))
+    try:
+        _edit(file, environment, one, checked)
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written ({error.strerror}): check who may write there.") from error
+    return file
+
+
+def set_secret(environment: str, variable: str, value: str, project: Path | None = None) -> Path:
+    """Keep a secret in the env file of an environment, by its environment variable, and return the file."""
+    project = project or _project()
+    if "\n" in value or "\0" in value:
+        raise UsageError(f"{variable} cannot be more than one line.")
+    file = meltano.env_file(project, environment)
+    env_file.write(file, {variable: value})
+    file.chmod(0o600)
+    return file
+
+
+def _setting(variable: str, said: meltano.Said, defaults: dict[str, str]) -> Setting:
+    one = said.definition
+    default = _text(one.get("value")) or defaults.get(variable, "")
+    value = said.value if said.origin else default
+    secret = bool(one.get("sensitive"))
+    return Setting(
+        one["name"] if said.plugin in _PLAIN else f"{said.plugin}.{one['name']}",
+        said.plugin,
+        one["name"],
+        variable,
+        HIDDEN if secret and value else value,
+        (said.origin or "default") if value else "",
+        default,
+        one.get("description", ""),
+        secret,
+        one,
+    )
+
+
+def _defaults(project: Path) -> dict[str, str]:
+    """Return the defaults that the parts have by themselves, by environment variable."""
+    from tap_coursera import settings as of_the_tap  # noqa: PLC0415 - takes long
+
+    dbt = meltano.load(project / "transform" / "dbt_project.yml")["vars"]
+    tap = of_the_tap.PROPERTIES.to_dict()["properties"]
+    return (
+        {f"CONNECT_{name.upper()}": _text(value) for name, value in dbt.items() if not name.startswith("attribute_")}
+        | {f"TAP_COURSERA_{name.upper()}": _text(one.get("default")) for name, one in tap.items()}
+        | {name: _text(one.default) for name, one in _options().items() if isinstance(one.default, (str, int, float))}
+    )
+
+
+def _options() -> dict[str, click.Option]:
+    """Return the options of connect by environment variable."""
+    from coursera_connect.cli.main import main  # noqa: PLC0415 - which imports this
+
+    found: dict[str, click.Option] = {}
+    commands: list[click.Command] = [main]
+    while commands:
+        command = commands.pop()
+        commands += getattr(command, "commands", {}).values()
+        found |= {str(one.envvar): one for one in command.params if isinstance(one, click.Option) and one.envvar}
+    return found
+
+
+def _checked(one: Setting, text: str) -> Any:
+    """Return a value as it is written down, or say what it may be."""
+    allowed = setting_types.allowed(one.definition)
+    wrong = f"{one.name} cannot be {text[:60]!r}"
+    if allowed and text not in allowed:
+        near = suggestion(text, allowed)
+        raise UsageError(f"{wrong}; it may be {', '.join(allowed)}{near and '. '}{near}")
+    if "{{" in text or "{%" in text:
+        raise UsageError(f"{wrong}: it must be plain.")
+    try:
+        value = setting_types.value(one.definition, text)
+    except ValueError:
+        raise UsageError(f"{wrong}: it has to be {setting_types.words(one.definition)}.") from None
+    if one.plugin == "connect" and (option := _options().get(one.variable)):
+        try:
+            option.type.convert(text, option, None)
+        except click.BadParameter as error:
+            raise UsageError(f"{wrong}: {error.message}") from None
+    if one.plugin == "tap-coursera":
+        _check_by_schema(one, value, wrong)
+    if one.key in _RULES:
+        allowed_by, words = _RULES[one.key]
+        try:
+            good = allowed_by(text)
+        except (ConnectError, ValueError):
+            good = False
+        if not good:
+            raise UsageError(f"{wrong}: it has to be {words}.")
+    return value
+
+
+def _check_by_schema(one: Setting, value: Any, wrong: str) -> None:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - takes long
+
+    from tap_coursera import settings as of_the_tap  # noqa: PLC0415 - takes long
+
+    schema = of_the_tap.PROPERTIES.to_dict()["properties"][one.key]
+    for error in Draft202012Validator(schema).iter_errors(value):
+        raise UsageError(f"{wrong}: {error.message}")
+
+
+def _is_zone(text: str) -> bool:
+    return text in available_timezones()
+
+
+def _is_length(text: str) -> bool:
+    return 10 <= int(text) <= 255  # noqa: PLR2004 - as settings.sql has it
+
+
+def _is_blackout(text: str) -> bool:
+    from coursera_connect.schedule import blackout  # noqa: PLC0415 - only here
+
+    return bool(blackout.parse(text))
+
+
+def _is_sync_time(text: str) -> bool:
+    from coursera_connect.schedule import lms_sync  # noqa: PLC0415 - only here
+
+    return bool(lms_sync.sync_crons(text))
+
+
+def _is_target(text: str) -> bool:
+    from coursera_connect.deliver import addresses  # noqa: PLC0415 - only here
+
+    return bool(addresses.parse(text))
+
+
+def _is_year_start(text: str) -> bool:
+    from datetime import date  # noqa: PLC0415 - only here
+
+    return bool(re.fullmatch(r"\d\d-\d\d", text) and date.fromisoformat(f"2001-{text}"))
+
+
+def _is_day(text: str) -> bool:
+    from datetime import date  # noqa: PLC0415 - only here
+
+    return bool(date.fromisoformat(text))
+
+
+_ZONE = (_is_zone, "the name of an IANA time zone, as Europe/Amsterdam")
+_LENGTH = (_is_length, "a whole number from 10 to 255")
+_RULES: dict[str, tuple[Callable[[str], bool], str]] = {
+    **dict.fromkeys(("time_zone", "lms_time_zone", "schedule_time_zone"), _ZONE),
+    **dict.fromkeys(("line_item_title_length", "category_title_length"), _LENGTH),
+    "first_school_year": (lambda text: bool(re.fullmatch("(19|20|21)[0-9]{2}", text)), "a year from 1900 to 2199"),
+    "school_year_start": (_is_year_start, "a month and a day of every year, as 08-01"),
+    "name_placeholder": (lambda text: text == text.strip() and text.isprintable(), "a text on one line"),
+    "blackout": (_is_blackout, "days, as 2026-08-01..2026-08-20, 2026-12-24"),
+    "consent_until": (_is_day, "a day, as 2027-06-30"),
+    "lms_sync_time": (_is_sync_time, "a time, as 05:00, several, or a cron expression"),
+    "delivery": (_is_target, "a folder, sftp://user@host/path/ or an object store"),
+}
+
+
+def _edit(file: Path, environment: str, one: Setting, value: Any) -> None:
+    """Put a value into settings.yml, or take it out where it is None; comments and order stay."""
+    text = file.read_text("utf-8")
+    new = _without(text, environment, one) if value is None else _with(text, environment, one, value)
+    partial = file.with_name(f".{file.name}.partial")
+    partial.unlink(missing_ok=True)
+    environments.write(partial, new)
+    partial.replace(file)
+
+
+def _with(text: str, environment: str, one: Setting, value: Any) -> str:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - few commands need it
+
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 4096
+    editor.indent(mapping=2, sequence=4, offset=2)
+    content = editor.load(text) or {}
+    entry = _named(content.setdefault("environments", []), environment)
+    plugins = _within(_within(entry, "config", {}), "plugins", {})
+    kind = {"tap-coursera": "extractors", "target-warehouse": "loaders"}.get(one.plugin, "utilities")
+    _within(_named(_within(plugins, kind, []), one.plugin), "config", {})[one.key] = meltano.literal(value)
+    written = io.StringIO()
+    editor.dump(content, written)
+    return written.getvalue()
+
+
+def _without(text: str, environment: str, one: Setting) -> str:
+    """Take the lines of a setting out; ruamel would take the comments after it, too."""
+    steps: tuple[str, ...] = ("environments", environment, "config", "plugins", "*", one.plugin, "config", one.key)
+    found = list(_lines(yaml.compose(text), steps))
+    lines = text.splitlines(keepends=True)
+    return "".join(line for number, line in enumerate(lines) if number not in found)
+
+
+def _lines(node: yaml.Node | None, steps: tuple[str, ...]) -> Iterator[int]:
+    """Yield the lines, from 0, of what steps lead to: a key, the name of an entry of a list, or * for any key."""
+    if isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            names = {key.value: value.value for key, value in entry.value if isinstance(value, yaml.ScalarNode)}
+            if names.get("name") == steps[0]:
+                yield from _lines(entry, steps[1:])
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if steps[0] in {"*", key.value}:
+                if len(steps) > 1:
+                    yield from _lines(value, steps[1:])
+                else:
+                    yield from range(key.start_mark.line, _last_line(value) + 1)
+
+
+def _last_line(node: yaml.Node) -> int:
+    if not isinstance(node, yaml.CollectionNode) or not node.value or node.flow_style:
+        return int(node.end_mark.line)
+    last = node.value[-1]
+    return _last_line(last[1] if isinstance(last, tuple) else last)
+
+
+def _named(entries: Any, name: str) -> Any:
+    """Return the entry of a list with a name, made where there is none."""
+    for one in entries:
+        if one.get("name") == name:
+            return one
+    entries.append({"name": name})
+    return entries[-1]
+
+
+def _within(above: Any, key: str, empty: Any) -> Any:
+    """Return what is below a key, made where there is nothing but comments."""
+    if above.get(key) is None:
+        above[key] = empty
+    return above[key]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _project() -> Path:
+    found = meltano.project_of_now()
+    if found is None:
+        raise UsageError("Settings belong to a Meltano project: run this through `connect` of its .venv.")
+    return found

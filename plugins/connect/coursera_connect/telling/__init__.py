@@ -1,1 +1,0 @@
-"""What people are told of a run: the page, notices, the summary."""

@@ -1,0 +1,1 @@
+"""The warehouse, a DuckDB file or PostgreSQL, and the ledger in it."""
