@@ -71,8 +71,7 @@ def _commented(one: dict[str, Any], defaults: dict[str, Any]) -> str:
 def shipped() -> str:
     """Return the defaults of dbt's settings, by which an edited dbt_project.yml is told from ours."""
     dbt = yaml.safe_load((ROOT / "transform/dbt_project.yml").read_text("utf-8"))["vars"]
-    chosen = {name: value for name, value in dbt.items() if not name.startswith("attribute_")}
-    return json.dumps(chosen, indent=2) + "\n"
+    return json.dumps(dbt, indent=2) + "\n"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from coursera_connect.errors import DatabaseError
+from coursera_connect.setup import attributes
 from coursera_connect.warehouse import duckdb_file, warehouse
 from tests.connect.college import College
 from tests.connect.desk import HEADERS
@@ -138,6 +139,18 @@ def test_what_changed_after_the_build_stops_a_publish_and_is_named(place: Place)
         b"\xef\xbb\xbflearner,reason\r\n\r\n ana@example.org ,withdrew twice\r\n,\r\n"
     )
     assert place.call("publish").returncode == 0
+
+
+def test_another_default_mapping_is_named_and_a_var_that_only_an_earlier_release_had_is_not(place: Place) -> None:
+    file = place.transform / attributes.MAPPING
+    file.parent.mkdir(parents=True)
+    mapping = {"targets": {"users.sms": {"from": ""}}}
+    settings = json.dumps(VARS | {"attribute_mapping": mapping, "attribute_targets": {"users.sms": {"from": ""}}})
+    place.sql(f"update connect.build set settings = '{settings}'")
+    file.write_text(json.dumps({"exposures": [{"config": {"meta": mapping}}]}))
+    assert place.call("publish").returncode == 0
+    file.write_text(file.read_text().replace('""', '"learner.email"'))
+    assert "so that the tables do not follow it yet: attribute_mapping. Run" in place.refusal("publish")
 
 
 def test_a_mode_that_is_set_in_meltano_outranks_the_others_and_a_step_of_the_same_run_asks_nobody(place: Place) -> None:

@@ -16,25 +16,28 @@ if TYPE_CHECKING:
     from coursera_connect.setup.attributes import Target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROJECT = """\
-name: college
-vars:
-  attribute_sources:
-    learner:  # what is known of a learner
-      external_id: learner.external_id
-      email: lower(learner.email)
-    course: {name: course.course_name}
-    school: {name: school.org_name}
-  attribute_sees: {users: [learner], classes: [course, school]}
-  attribute_targets:
-    classes.title: {from: course.name, required: true}
-    classes.location: {from: ""}
-    users.sourcedId: {fixed: made of the account}
-    users.email: {from: learner.email}
-    users.username: {from: learner.email, required: true}
-    users.sms: {from: ""}
-    users.phone: {from: ""}
+MAPPING = """\
+exposures:
+  - name: oneroster_files
+    config:
+      meta:
+        sources:
+          learner:  # what is known of a learner
+            external_id: learner.external_id
+            email: lower(learner.email)
+          course: {name: course.course_name}
+          school: {name: school.org_name}
+        sees: {users: [learner], classes: [course, school]}
+        targets:
+          classes.title: {from: course.name, required: true}
+          classes.location: {from: ""}
+          users.sourcedId: {fixed: made of the account}
+          users.email: {from: learner.email}
+          users.username: {from: learner.email, required: true}
+          users.sms: {from: ""}
+          users.phone: {from: ""}
 """
+PROJECT = "name: college\nvars:\n"
 FIRST = PROJECT.count("\n") + 2
 """Line of the first override."""
 
@@ -44,7 +47,10 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def project(desk: Desk, *overrides: str, text: str = "") -> None:
+def project(desk: Desk, *overrides: str, text: str = "", mapping: str = MAPPING) -> None:
+    file = desk.folder / attributes.MAPPING
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(mapping)
     own = "".join(f"\n    {line}" for line in overrides) or " {}"
     (desk.folder / attributes.FILE).write_text(text or f"{PROJECT}  attributes:{own}\n", "utf-8")
 
@@ -95,7 +101,7 @@ def test_overrides_are_shown_with_their_line_and_may_share_a_source(desk: Desk) 
             "users.sms: learner.externalid",
             "there is no source learner.externalid for users.sms: did you mean learner.ext",
         ),
-        ("users.sms: nonsense", "there is no source nonsense for users.sms: see attribute_sources in this file."),
+        ("users.sms: nonsense", "there is no source nonsense for users.sms: see the sources in models/oneroster/attributes.yml."),
         ("users.username: ''", "users.username is required by OneRoster, so it cannot be unmapped"),
         ("users.username:", "users.username is required by OneRoster, so it cannot be unmapped"),
         (
@@ -154,16 +160,24 @@ def test_all_problems_come_in_the_order_of_the_file(desk: Desk) -> None:
     ("text", "sentence"),
     [
         ("name: x\nb: [", "line 2: this is not YAML"),
-        ("name: x\n", "has no attribute mapping (var attribute_targets)"),
+        ("name: x\n", "has no attribute mapping (targets)"),
+        ("exposures: [{config: {meta: {sources: {}}}}]", "has no attribute mapping (targets)"),
         ("", "has no attribute mapping"),
         ("- 1\n", "has no attribute mapping"),
         ("a: \x07", "cannot be read as text"),
     ],
 )
-def test_a_project_file_that_cannot_be_used_is_one_sentence(desk: Desk, text: str, sentence: str) -> None:
-    (desk.folder / attributes.FILE).write_text(text)
+def test_a_file_that_cannot_be_used_is_one_sentence(desk: Desk, text: str, sentence: str) -> None:
+    project(desk, mapping=text)
     assert sentence in desk.refusal(2, "attributes", "list")
     assert sentence in desk.refusal(2, "attributes", "check")
+
+
+def test_a_default_mapping_with_a_column_twice_is_told_with_its_own_file(desk: Desk) -> None:
+    project(desk, mapping=f"{MAPPING}          users.sms: {{from: learner.email}}\n")
+    (problem,) = attributes.read(desk.folder).problems
+    assert (problem.file, problem.line) == (attributes.MAPPING, MAPPING.count("\n") + 1)
+    assert problem.sentence.startswith(f"users.sms is in targets on line {MAPPING.count(chr(10)) - 1} and on line")
 
 
 def test_a_project_that_is_not_there_and_an_entity_that_is_not_are_one_sentence(desk: Desk) -> None:

@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from coursera_connect.cli.main import main
+from coursera_connect.setup import attributes
 from tests.transform.college import enrolled, member, offers, program
 from tests.transform.warehouse import PROJECT
 
@@ -48,7 +49,8 @@ def test_a_run_of_everything_is_complete_with_the_settings_it_followed(built: Wa
     made = mark(built)
     assert made["is_complete"]
     variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text("utf-8"))["vars"]
-    assert json.loads(made["settings"]) == variables | {"calendar": "evergreen", "grade_sync": "final_incremental"}
+    variables |= {"calendar": "evergreen", "grade_sync": "final_incremental"}
+    assert json.loads(made["settings"]) == variables | {"attribute_mapping": attributes.data(PROJECT)}
     built.dbt("test", "--select", "school_mapping")
     assert mark(built) == made
 

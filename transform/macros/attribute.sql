@@ -1,64 +1,41 @@
 {#-
-  The SQL of a column of a file, as the attribute mapping has it: the default of attribute_targets, or the organisation's own in
-  `attributes`. Each source names its table by its entity, so the model must call the table that: `from accounts as learner`.
-  A target that is mapped to nothing is null. A mapping that cannot be stops the run.
+  The SQL of a column of a OneRoster file, by the attribute mapping: from the source that the organisation chose in the setting `attributes`,
+  else from the default in models/oneroster/attributes.yml. The SQL of a source names its table by the entity, so a model has to use that
+  name: `from {{ ref("accounts") }} as learner`. A column that is mapped to nothing is null.
 -#}
 {% macro attribute(target) %}
-  {%- set source = attribute_mapping(attributes())[target] -%}
-  {%- if source == "" -%}
-    cast(null as text)
-  {%- else -%}
+  {%- set chosen = attributes() -%}
+  {%- set source = attribute_mapping(chosen)[target] if execute else "" -%}
+  {%- if source -%}
     {%- set entity, name = source.split(".") -%}
-    {{ var("attribute_sources")[entity][name] }}
+    {{ attribute_data()["sources"][entity][name] }}
+  {%- else -%}
+    cast(null as text)
   {%- endif -%}
 {% endmacro %}
 
-{#- {target: source, or "" where there is none} for every target that can be mapped; `attributes` are the organisation's own. -#}
-{% macro attribute_mapping(attributes) %}
-  {%- set targets = var("attribute_targets") -%}
+{#- The sources, sees and targets of models/oneroster/attributes.yml. dbt knows them when it has parsed all files (`execute`). -#}
+{% macro attribute_data() %}{{ return(graph.exposures["exposure.coursera_connect.oneroster_files"].config.meta) }}{% endmacro %}
+
+{#-
+  {column: source} for each column that can be mapped; the source is "" for none. `chosen` is the organisation's own mapping. A choice that is
+  not possible stops the run; `connect attributes check` explains it and names the line.
+-#}
+{% macro attribute_mapping(chosen) %}
+  {%- set data = attribute_data() -%}
   {%- set mapping = {} -%}
-  {%- for target, rule in targets.items() if "fixed" not in rule -%}
-    {%- do mapping.update({target: rule["from"]}) -%}
-  {%- endfor -%}
-  {%- for target, chosen_source in attributes.items() -%}
-    {%- set source = chosen_source or "" -%}
-    {%- set target = target | string -%}
-    {%- set file = target.split(".")[0] -%}
-    {%- set sources = readable_sources(file) -%}
-    {%- if target in targets and "fixed" in targets[target] -%}
-      {%- do exceptions.raise_compiler_error(
-        "attributes: " ~ target ~ " cannot be mapped: " ~ targets[target]["fixed"] ~ ".") -%}
-    {%- elif target not in targets -%}
-      {%- do exceptions.raise_compiler_error(
-        "attributes: there is no target " ~ target ~ "; there are: " ~ (mapped_targets(targets, file) or mapped_targets(targets, "")) | join(", ") ~ ".") -%}
-    {%- elif not source and targets[target].get("required") -%}
-      {%- do exceptions.raise_compiler_error(
-        "attributes: " ~ target ~ " is required and cannot be left unmapped; it can be: " ~ sources | join(", ") ~ ".") -%}
-    {%- elif source and source not in sources -%}
-      {%- do exceptions.raise_compiler_error(
-        "attributes: " ~ target ~ " cannot be " ~ source ~ "; it can be: " ~ sources | join(", ") ~ ".") -%}
+  {%- for target, rule in data["targets"].items() if "from" in rule -%}
+    {%- set possible = [] if rule["required"] else [""] -%}
+    {%- for entity in data["sees"][target.split(".")[0]] -%}
+      {%- for name in data["sources"][entity] %}{% do possible.append(entity ~ "." ~ name) %}{% endfor -%}
+    {%- endfor -%}
+    {%- do mapping.update({target: chosen.get(target, rule["from"]) or ""}) -%}
+    {%- if mapping[target] not in possible -%}
+      {%- do exceptions.raise_compiler_error("attributes: " ~ target ~ " cannot be '" ~ mapping[target] ~ "': connect attributes check tells why.") -%}
     {%- endif -%}
-    {%- do mapping.update({target: source}) -%}
+  {%- endfor -%}
+  {%- for target in chosen if target not in mapping -%}
+    {%- do exceptions.raise_compiler_error("attributes: " ~ target ~ " cannot be mapped: connect attributes check tells why.") -%}
   {%- endfor -%}
   {{- return(mapping) -}}
-{% endmacro %}
-
-{#- The targets of a file that can be mapped; of all files, where it is "". -#}
-{% macro mapped_targets(targets, file) %}
-  {%- set names = [] -%}
-  {%- for target, rule in targets.items() if "fixed" not in rule and (not file or target.startswith(file ~ ".")) -%}
-    {%- do names.append(target) -%}
-  {%- endfor -%}
-  {{- return(names) -}}
-{% endmacro %}
-
-{#- The sources that a row of a file knows. -#}
-{% macro readable_sources(file) %}
-  {%- set names = [] -%}
-  {%- for entity in var("attribute_sees").get(file, []) -%}
-    {%- for name in var("attribute_sources")[entity] -%}
-      {%- do names.append(entity ~ "." ~ name) -%}
-    {%- endfor -%}
-  {%- endfor -%}
-  {{- return(names) -}}
 {% endmacro %}

@@ -50,7 +50,7 @@
 {#- Both have the columns of the file, whatever order it has them in, and the line of the file on which a row begins. -#}
 {% macro create_mapping_table(model) %}
   {%- set sql -%}
-    create table {{ this.render() }} ({% for column in model.config.column_types %}"{{ column }}" text, {% endfor %}"line_number" integer)
+    create table {{ this.render() }} ({% for column in model.config.column_types %}{{ adapter.quote(column) }} text, {% endfor %}line_number integer)
   {%- endset -%}
   {%- call statement("_") -%}{{ sql }}{%- endcall -%}
   {{- return(sql) -}}
@@ -72,8 +72,7 @@
 {% endmacro %}
 
 {% macro postgres__load_csv_rows(model, agate_table) %}
-  {%- set columns = model.config.column_types | list + ["line_number"] -%}
-  {%- set names = columns | map("tojson") | join(", ") -%}
+  {%- set names = quoted(model.config.column_types | list + ["line_number"]) | join(", ") -%}
   {%- set sql -%}
     insert into {{ this.render() }} ({{ names }})
     select {{ names }} from json_populate_recordset(null::{{ this.render() }}, cast(%s as json))

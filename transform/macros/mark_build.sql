@@ -27,7 +27,7 @@
 
 {#- Whether a run made every table with all its rows, and no test failed. -#}
 {% macro all_is_made(results) %}
-  {%- set made = results | selectattr("status", "in", ["success", "pass", "warn"]) | map(attribute="node.unique_id") | list -%}
+  {%- set made = results | selectattr("status", "in", ["success", "pass", "warn", "no-op"]) | map(attribute="node.unique_id") | list -%}
   {%- set wanted = graph.nodes.values() | selectattr("resource_type", "in", ["model", "seed"]) | map(attribute="unique_id") -%}
   {{- return((made | length == results | length and not flags.EMPTY and not wanted | reject("in", made) | list) | string | lower) -}}
 {% endmacro %}

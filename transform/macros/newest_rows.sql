@@ -16,7 +16,7 @@
       {%- for column in lacking(relation) %}cast(null as text) as {{ column }}, {% endfor -%}
     {%- endset %}
     select * from (
-      {{ ranked(relation, key, (run_of(relation) ~ " desc, " ~ first ~ ", " if first else "") ~ "_sdc_sequence desc, _sdc_extracted_at desc", more, beside) }}
+      {{ ranked(relation, key, (run_of(relation) ~ " desc nulls last, " ~ first ~ ", " if first else "") ~ "_sdc_sequence desc nulls last, _sdc_extracted_at desc nulls last", more, beside) }}
     ) as ranked
     where newest = 1 and {{ has_key(key) }}{% if not removed %} and _sdc_deleted_at is null{% endif %}
   {%- endif -%}

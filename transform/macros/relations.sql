@@ -4,4 +4,11 @@
 -#}
 {% macro ref() %}{{ return(builtins.ref(*varargs, **kwargs).include(database=false)) }}{% endmacro %}
 
+{#- The names of columns, quoted as the database quotes names. -#}
+{% macro quoted(columns) %}
+  {%- set names = [] -%}
+  {%- for column in columns %}{% do names.append(adapter.quote(column)) %}{% endfor -%}
+  {{- return(names) -}}
+{% endmacro %}
+
 {% macro source() %}{{ return(builtins.source(*varargs).include(database=false)) }}{% endmacro %}

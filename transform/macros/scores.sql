@@ -13,12 +13,3 @@
 {% macro usable(percent) -%}
   case when {{ as_published(percent) }} >= 0 then greatest(least({{ exact(percent) }}, 100), 0) end
 {%- endmacro %}
-
-{% macro is_above_maximum(percent) %}{{ as_published(percent) }} > 100{% endmacro %}
-
-{#- A percentage as text on the scale of var score_scale, with a fixed number of decimals and never in exponent form. -#}
-{% macro score(percent) -%}
-  {%- if score_scale() == 100 %}cast({{ as_published(percent) }} as text)
-  {%- else %}cast(cast({{ as_published(percent) }} * 0.01 as decimal(9, 4)) as text)
-  {%- endif -%}
-{%- endmacro %}

@@ -1,10 +1,10 @@
 {#-
-  The only readers of the settings. A value that is not allowed stops the run, before anything is made, with those that are. What comes into SQL
-  is a name of a list, a number, or a text whose quotes are doubled.
+  Models read a setting by the macro of its name. A value that is not allowed stops the run before dbt makes anything, and the message lists the
+  allowed values. Only a name of a list, a number, true or false, or a text whose quotes are doubled gets into SQL.
 -#}
 
 {% macro check_settings() %}
-  {#- dbt makes of a var what its Jinja says, so that nobody could tell afterwards. -#}
+  {#- dbt renders the Jinja in a var, so that afterwards nobody can see what the var was. -#}
   {%- set told = invocation_args_dict.get("vars") -%}
   {%- set given = told if told is mapping else {} -%}
   {%- for name, value in given.items() if value is string and modules.re.search("[{][{%#]", value) -%}
@@ -14,7 +14,7 @@
   {%- do time_zone() -%}{%- do name_placeholder() -%}{%- do school_year_start() -%}{%- do first_school_year() -%}
   {%- do length_of("line_item_title_length") -%}{%- do length_of("category_title_length") -%}
   {%- do is_on("empty_classes") -%}{%- do is_on("include_invited") -%}
-  {%- do attribute_mapping(attributes()) -%}
+  {%- do attributes() -%}{%- if execute %}{% do attribute_mapping(attributes()) %}{% endif -%}
   {%- for name in chosen_names() if modules.re.search("[{][{%#]", env_var("CONNECT_" ~ name | upper, "")) -%}
     {%- do not_allowed(name, env_var("CONNECT_" ~ name | upper), "it must be plain, without Jinja") -%}
   {%- endfor -%}
@@ -24,13 +24,15 @@
   {%- endif -%}
 {% endmacro %}
 
-{#- Stops the run; of a long value the beginning is told. -#}
+{#- Stops the run. Of a long value the message has the beginning. -#}
 {% macro not_allowed(name, value, instead) %}
   {%- set line = (value | string).split() | join(" ") -%}
   {%- do exceptions.raise_compiler_error(name ~ " is '" ~ line[:60] ~ ("..." if line | length > 60 else "") ~ "'; " ~ instead ~ ".") -%}
 {% endmacro %}
 
-{% macro chosen(name, value, allowed) %}
+{#- The value of a setting that is one of a list. -#}
+{% macro one_of(name, allowed) %}
+  {%- set value = setting(name) | string -%}
   {%- if value not in allowed -%}
     {%- do not_allowed(name, value, "allowed are: " ~ allowed | join(", ")) -%}
   {%- endif -%}
@@ -45,7 +47,7 @@
   ]) -}}
 {% endmacro %}
 
-{#- A setting as it was told on the command line (--vars), else as Meltano tells it (CONNECT_<NAME>), else its default (the var). -#}
+{#- A setting from the command line (--vars), else from Meltano (CONNECT_<NAME>), else its default, which is the var in dbt_project.yml. -#}
 {% macro setting(name) %}
   {%- set told = invocation_args_dict.get("vars") -%}
   {%- set meant = env_var("CONNECT_" ~ name | upper, "") -%}
@@ -57,38 +59,43 @@
   {{- return(meant) -}}
 {% endmacro %}
 
-{% macro grade_sync() %}
-  {{- return(chosen("grade_sync", setting("grade_sync"), ["final", "final_incremental", "granular_selected", "granular_all"])) -}}
-{% endmacro %}
-
-{#- Every setting as it is followed, and the attributes there are, by name: with another value of one the tables would be others. -#}
+{#-
+  What `connect.build` keeps: the settings that this run follows, and the attribute mapping, both by name. Where one of them changes, the tables
+  change, too.
+-#}
 {% macro every_setting() %}
-  {%- set found = {} -%}
-  {%- for name in chosen_names() -%}
-    {%- do found.update({name: setting(name)}) -%}
-  {%- endfor -%}
-  {%- for name in ["attribute_sources", "attribute_sees", "attribute_targets"] -%}
-    {%- do found.update({name: var(name)}) -%}
-  {%- endfor -%}
+  {%- set found = {"attribute_mapping": attribute_data()} -%}
+  {%- for name in chosen_names() %}{% do found.update({name: setting(name)}) %}{% endfor -%}
   {{- return(found) -}}
 {% endmacro %}
 
-{#- Whether a class has one grade, rather than one per item. -#}
+{% macro grade_sync() %}{{ return(one_of("grade_sync", ["final", "final_incremental", "granular_selected", "granular_all"])) }}{% endmacro %}
+
+{#- Whether a class has one grade, and not one for each item. -#}
 {% macro is_graded_as_a_whole() %}{{ return(grade_sync() in ["final", "final_incremental"]) }}{% endmacro %}
 
-{% macro calendar() %}
-  {{- return(chosen("calendar", setting("calendar"), ["school_year", "evergreen", "terms"])) -}}
-{% endmacro %}
+{% macro calendar() %}{{ return(one_of("calendar", ["school_year", "evergreen", "terms"])) }}{% endmacro %}
 
 {#- The score of somebody who has everything right: 100 or 1. -#}
-{% macro score_scale() %}
-  {{- return(chosen("score_scale", setting("score_scale") | string, ["100", "1"]) | int) -}}
+{% macro score_scale() %}{{ return(one_of("score_scale", ["100", "1"]) | int) }}{% endmacro %}
+
+{#- What happens to a score above the maximum. -#}
+{% macro above_maximum() %}{{ return(one_of("above_maximum", ["cap", "leave_out"])) }}{% endmacro %}
+
+{% macro identity() %}{{ return(one_of("identity", ["coursera_id", "external_id", "email"])) }}{% endmacro %}
+
+{% macro id_style() %}{{ return(one_of("id_style", ["readable", "hash"])) }}{% endmacro %}
+
+{#- Whether a setting that is true or false is true: a boolean, also in SQL. -#}
+{% macro is_on(name) %}
+  {%- set value = setting(name) | string | lower -%}
+  {%- if value not in ["true", "false"] -%}
+    {%- do not_allowed(name, value, "allowed are: true, false") -%}
+  {%- endif -%}
+  {{- return(value == "true") -}}
 {% endmacro %}
 
-{#- What becomes of a score above the maximum. -#}
-{% macro above_maximum() %}{{ return(chosen("above_maximum", setting("above_maximum"), ["cap", "leave_out"])) }}{% endmacro %}
-
-{#- How many characters a title may have: at least 10, at most the 255 that every reader keeps. -#}
+{#- The longest title, in characters: at least 10, and at most the 255 that every reader keeps. -#}
 {% macro length_of(name) %}
   {%- set length = setting(name) | string -%}
   {%- if not modules.re.match("[0-9]{2,3}\\Z", length) or not 10 <= length | int <= 255 -%}
@@ -97,18 +104,10 @@
   {{- return(length | int) -}}
 {% endmacro %}
 
-{% macro identity() %}
-  {{- return(chosen("identity", setting("identity"), ["coursera_id", "external_id", "email"])) -}}
-{% endmacro %}
-
-{% macro id_style() %}
-  {{- return(chosen("id_style", setting("id_style"), ["readable", "hash"])) -}}
-{% endmacro %}
-
-{#- A text as SQL has it. -#}
+{#- A text, quoted for SQL. -#}
 {% macro literal(text) %}{{ return("'" ~ text | string | replace("'", "''") ~ "'") }}{% endmacro %}
 
-{#- The text, quoted for SQL, that stands for a name somebody does not have. -#}
+{#- The text, quoted for SQL, that stands in for a name that a person does not have. -#}
 {% macro name_placeholder() %}
   {%- set text = setting("name_placeholder") -%}
   {%- if text is not string or not 1 <= text | length <= 100 or text != text | trim
@@ -118,26 +117,13 @@
   {{- return(literal(text)) -}}
 {% endmacro %}
 
-{#- Name of an IANA time zone. -#}
+{#- The name of an IANA time zone. -#}
 {% macro time_zone() %}
   {%- set zone = setting("time_zone") -%}
   {%- if zone is not string or zone not in modules.pytz.all_timezones_set -%}
-    {%- do not_allowed("time_zone", zone, "it must be the name of an IANA time zone; the nearest is " ~ nearest(zone | string, modules.pytz.all_timezones)) -%}
+    {%- do not_allowed("time_zone", zone, "it must be the name of an IANA time zone, such as Europe/Amsterdam") -%}
   {%- endif -%}
   {{- return(zone) -}}
-{% endmacro %}
-
-{#- The name that has most pairs of letters in common with a text, upper and lower case being the same. -#}
-{% macro nearest(text, names) %}
-  {%- set best = namespace(name=none, score=-1) -%}
-  {%- set wanted = text[:100] | lower -%}
-  {%- for name in names -%}
-    {%- set pairs = [] -%}
-    {%- for at in range(name | length - 1) if name[at:at + 2] | lower in wanted -%}{%- do pairs.append(at) -%}{%- endfor -%}
-    {%- set score = 2 * pairs | length / (name | length + wanted | length) -%}
-    {%- if score > best.score -%}{%- set best.name = name -%}{%- set best.score = score -%}{%- endif -%}
-  {%- endfor -%}
-  {{- return(best.name) -}}
 {% endmacro %}
 
 {% macro first_school_year() %}
@@ -157,11 +143,7 @@
   {{- return(own) -}}
 {% endmacro %}
 
-{% macro is_on(name) %}
-  {{- return(chosen(name, setting(name) | string | lower, ["true", "false"])) -}}
-{% endmacro %}
-
-{#- {month, day, ends_next_year}: a year that begins on 1 January ends in the year it began. -#}
+{#- {month, day, ends_next_year}; ends_next_year is 0 for a school year that begins on 1 January, else 1. -#}
 {% macro school_year_start() %}
   {%- set start = setting("school_year_start") | string -%}
   {%- set valid = modules.re.match("(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\\Z", start)

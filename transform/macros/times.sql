@@ -1,8 +1,6 @@
 {#- The school's day on which a moment falls (var time_zone). -#}
 {% macro school_day(moment) %}cast({{ moment }} at time zone '{{ time_zone() }}' as date){% endmacro %}
 
-{% macro iso_date(day) %}cast({{ day }} as text){% endmacro %}
-
 {#- A moment as text, such as 2026-02-02T06:00:00Z. -#}
 {% macro utc_text(moment) %}{{ return(adapter.dispatch("utc_text")(moment)) }}{% endmacro %}
 

@@ -20,8 +20,8 @@ select
     cast(null as text) as "dateLastModified",
     title as "title",
     session_type as "type",
-    {{ iso_date("starts_on") }} as "startDate",
-    {{ iso_date("ends_before") }} as "endDate",
+    cast(starts_on as text) as "startDate",
+    cast(ends_before as text) as "endDate",
     parent_sourced_id as "parentSourcedId",
     cast(school_year as text) as "schoolYear"
 from sessions

@@ -17,7 +17,7 @@ select
                 class_terms.class_sourced_id = enrollments.class_sourced_id
                 and enrollments.enrolled_on >= class_terms.starts_on
                 and enrollments.enrolled_on < class_terms.ends_before
-        ) then {{ iso_date("enrollments.enrolled_on") }}
+        ) then cast(enrollments.enrolled_on as text)
     end as "beginDate",
     cast(null as text) as "endDate"
 from {{ ref("enrollments") }} as enrollments

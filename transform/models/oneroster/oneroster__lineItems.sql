@@ -6,9 +6,9 @@ select
     cast(null as text) as "dateLastModified",
     rtrim(left(coalesce({{ attribute("lineItems.title") }}, item.title), {{ length_of("line_item_title_length") }})) as "title",
     {{ attribute("lineItems.description") }} as "description",
-    {{ iso_date("school_terms.starts_on") }} as "assignDate",
+    cast(school_terms.starts_on as text) as "assignDate",
     -- Deadlines are each learner's own, so the line item is due on the last day of the session.
-    {{ iso_date("school_terms.ends_before - 1") }} as "dueDate",
+    cast(school_terms.ends_before - 1 as text) as "dueDate",
     item.class_sourced_id as "classSourcedId",
     {{ category_sourced_id("item.category") }} as "categorySourcedId",
     school_terms.grading_period_sourced_id as "gradingPeriodSourcedId",

@@ -12,7 +12,7 @@ with reads as (
 told as (
     select percentile_disc(0.5) within group (order by read_at) as run_at
     from reads
-    where sync_started_at is not distinct from (select sync_started_at from reads order by sequence desc, read_at desc limit 1)
+    where sync_started_at is not distinct from (select sync_started_at from reads order by sequence desc nulls last, read_at desc nulls last limit 1)
 ),
 
 -- The clock of the machine that read, where an earlier release loaded.

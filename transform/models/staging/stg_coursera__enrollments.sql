@@ -1,6 +1,6 @@
 with current_rows as (
     {{ newest_rows(source("coursera", "enrollments"), ["program_id", "id"],
-        first="case when membership_state = 'DELETED_MEMBER' then 1 else 0 end, "
+        first="membership_state is not distinct from 'DELETED_MEMBER', "
         ~ newest_first(["changed_at", "enrolled_at", "last_activity_at", "completed_at", "deleted_at"])) }}
 ),
 

@@ -7,11 +7,8 @@ ranked as (
     select
         *,
         row_number() over (
-            order by
-                case when _sdc_deleted_at is null then 0 else 1 end,
-                _sdc_deleted_at desc,
-                _sdc_sequence desc,
-                id
+            -- First those that are listed, then the one that was removed last.
+            order by _sdc_deleted_at desc nulls first, _sdc_sequence desc nulls last, id nulls last
         ) as preference
     from known_rows
 ),

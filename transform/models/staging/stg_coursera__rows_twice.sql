@@ -7,9 +7,8 @@ select
     cast(program_id as text) as program_id,
     cast(id as text) as row_id,
     count(*) - 1 as rows_left_out
-from {% if execute and not relation.is_cte and load_relation(relation) is none %}({{ no_rows(relation) }}) as never_loaded{% else %}{{ relation }}{% endif %}
-group by program_id, id, {% if execute and not relation.is_cte and load_relation(relation) is none %}_sdc_extracted_at{% else %}{{ run_of(relation) }}{% endif %}
-
+from {% if is_loaded(relation) %}{{ relation }}{% else %}({{ no_rows(relation) }}) as never_loaded{% endif %}
+group by program_id, id, {{ run_of(relation) }}
 having count(*) > 1
 {% if not loop.last %}union all
 {% endif %}

@@ -14,7 +14,7 @@ ranked as (
 
         row_number() over (
             partition by {{ learner_id() }}
-            order by case when _sdc_deleted_at is null then 0 else 1 end, _sdc_extracted_at desc, id
+            order by _sdc_deleted_at is not null, _sdc_extracted_at desc nulls last, id nulls last
         ) as preference
     from known_rows
     where {{ learner_id() }} is not null

@@ -57,7 +57,7 @@ def list_(entity: str | None, unmapped: bool, transform: Path, as_json: bool) ->
 
     \b
     Exit codes: 0 shown
-                2 there is no such entity, or dbt_project.yml cannot be used
+                2 there is no such entity, or the default mapping cannot be used
     """  # noqa: D301 - the escape is what keeps the lines apart
     found = mapped.read(transform)
     entities = list(dict.fromkeys(target.entity for target in found.targets))
@@ -95,7 +95,7 @@ def check(transform: Path, as_json: bool) -> None:
     \b
     Exit codes: 0 in order
                 1 something is wrong
-                2 dbt_project.yml cannot be used
+                2 the default mapping cannot be used
     """  # noqa: D301 - the escape is what keeps the lines apart
     found = mapped.read(transform)
     report_problems(found.problems, [], "The attributes", as_json)

@@ -1,15 +1,15 @@
-"""The attribute mapping: what each OneRoster attribute is filled from, read with its lines.
+"""The attribute mapping: which source fills each attribute of OneRoster, with the lines of an organisation's own choices.
 
-Three vars of the dbt project and a setting, which dbt itself turns into SQL:
+The default mapping is data in the dbt project, in models/oneroster/attributes.yml. dbt makes SQL of the same file.
 
-    attribute_sources: {learner: {email: <column>, ...}, program: {...}, ...}   what there is
-    attribute_targets: {users.email: {from: learner.email}, ...}                the default mapping; `required: true`,
-                                                                                `fixed: <rule>` where nobody may
-    attribute_sees: {users: [learner], ...}                                     what a row of each file knows
-    attributes: {users.sms: learner.external_id, users.middleName: ""}          the organisation's own; blank unmaps
+    sources: {learner: {email: <SQL>, ...}, program: {...}, ...}     what an attribute can be filled from
+    sees: {users: [learner], ...}                                    the entities whose sources a file can use
+    targets: {users.email: {from: learner.email}, ...}               the default source of each attribute;
+                                                                     `required: true`; `fixed: <rule>` if nobody can map it
 
-One source may fill many targets; each target is filled once. YAML itself lets a key come twice and takes the last, so
-the file is read as a tree, in which every key has its line.
+The organisation's own mapping is the setting `attributes`: {users.sms: learner.external_id, users.middleName: ""}. A blank
+source unmaps an attribute. One source may fill many attributes; each attribute is filled once. YAML itself lets a key come
+twice and takes the last, so the files are read as trees, in which every key has its line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "dbt_project.yml"
-SOURCES, TARGETS, OWN, SEEN = "attribute_sources", "attribute_targets", "attributes", "attribute_sees"
+"""The file of a dbt project in which its vars are."""
+MAPPING = "models/oneroster/attributes.yml"
+"""The file of a dbt project in which the default mapping is, as the meta of an exposure."""
+OWN = "attributes"
 
 
 @dataclass(frozen=True)
@@ -78,28 +81,29 @@ def read(transform: Path) -> Attributes:
     """Read the attribute mapping of a dbt project.
 
     Raises:
-        UsageError: when there is none, or the file is no YAML.
+        UsageError: when there is none, or a file is no YAML.
     """
-    path = transform / FILE
-    variables = _vars(path)
+    path = transform / MAPPING
     found = Attributes(path)
-
     file, chosen = _chosen()
 
     def wrong(line: int, sentence: str) -> None:
         found.problems.append(Problem(file, line, sentence))
 
-    known = {name: _once(_all(variables, name), name, wrong) for name in (SOURCES, TARGETS, SEEN)}
-    known[OWN] = _once(chosen if chosen is not None else _all(variables, OWN), OWN, wrong)
-    if not known[TARGETS]:
-        raise UsageError(f"{path} has no attribute mapping (var {TARGETS}): check CONNECT_TRANSFORM.")
+    def wrong_here(line: int, sentence: str) -> None:
+        found.problems.append(Problem(MAPPING, line, sentence))
+
+    data = _data(path)
+    known = {name: _once(_all(data, name), name, wrong_here) for name in ("sources", "targets", "sees")}
+    own = _once(_all(_vars(transform / FILE), OWN) if chosen is None else chosen, OWN, wrong)
+    if not known["targets"]:
+        raise UsageError(f"{path} has no attribute mapping (targets): check CONNECT_TRANSFORM.")
     sources = {
         f"{entity.key}.{name.key}"
-        for entity in known[SOURCES].values()
-        for name in _once(_entries(entity.node), f"{SOURCES}.{entity.key}", wrong).values()
+        for entity in known["sources"].values()
+        for name in _once(_entries(entity.node), f"sources.{entity.key}", wrong_here).values()
     }
-    own = known[OWN]
-    for name, entry in known[TARGETS].items():
+    for name, entry in known["targets"].items():
         told = {one.key: one.text or "" for one in _entries(entry.node)}
         default, fixed = told.get("from", ""), told.get("fixed", "")
         mine = own.get(name)
@@ -107,7 +111,7 @@ def read(transform: Path) -> Attributes:
         required = told.get("required", "").lower() == "true"
         line = mine.line if mine else None
         found.targets.append(Target(name, name.partition(".")[0], required, fixed, default, source, line))
-    seen = _seen(known[SEEN])
+    seen = _seen(known["sees"])
     for entry in own.values():
         for sentence in _misfits(entry, found.targets, sources, seen):
             wrong(entry.line, sentence)
@@ -160,7 +164,7 @@ def _misfits(entry: Entry, targets: list[Target], sources: set[str], seen: dict[
         return
     if entry.text not in sources:
         near = _near(entry.text, sources)
-        yield f"there is no source {entry.text} for {entry.key}:{near or ' see ' + SOURCES + ' in this file.'}"
+        yield f"there is no source {entry.text} for {entry.key}:{near or ' see the sources in ' + MAPPING + '.'}"
         return
     entity = entry.text.partition(".")[0]
     if entity not in seen.get(target.entity, set()):
@@ -189,9 +193,32 @@ def _seen(declared: dict[str, Entry]) -> dict[str, set[str]]:
     }
 
 
+def data(transform: Path) -> object:
+    """Return the default mapping as dbt reads it: sources, sees and targets.
+
+    Raises:
+        UsageError: when there is none, or the file is no YAML.
+    """
+    path = transform / MAPPING
+    constructed = yaml.SafeLoader("")
+    return {entry.key: constructed.construct_object(entry.node, deep=True) for entry in _data(path)}  # type: ignore[no-untyped-call]
+
+
+def _data(path: Path) -> list[Entry]:
+    """The entries of the default mapping: sources, sees and targets."""
+    exposures = next((one.node for one in _entries(_compose(path)) if one.key == "exposures"), None)
+    first = exposures.value[0] if isinstance(exposures, yaml.SequenceNode) and exposures.value else None
+    return _all(_all(_entries(first), "config"), "meta")
+
+
 def _vars(path: Path) -> list[Entry]:
+    """The vars of a dbt_project.yml."""
+    return _all(_entries(_compose(path)), "vars")
+
+
+def _compose(path: Path) -> yaml.Node | None:
     try:
-        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+        return yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
         raise UsageError(f"Cannot read {path} ({error.strerror}): check CONNECT_TRANSFORM.") from error
     except yaml.MarkedYAMLError as error:
@@ -201,11 +228,11 @@ def _vars(path: Path) -> list[Entry]:
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path} cannot be read as text: save it again in UTF-8.") from error
-    return [one for variables in _entries(root) if variables.key == "vars" for one in _entries(variables.node)]
 
 
-def _all(variables: list[Entry], name: str) -> list[Entry]:
-    return [entry for one in variables if one.key == name for entry in _entries(one.node)]
+def _all(entries: list[Entry], name: str) -> list[Entry]:
+    """The entries within all entries of a name."""
+    return [entry for one in entries if one.key == name for entry in _entries(one.node)]
 
 
 def _entries(node: yaml.Node | None) -> list[Entry]:

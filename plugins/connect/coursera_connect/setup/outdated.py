@@ -10,8 +10,7 @@ import yaml
 
 from coursera_connect import meltano
 from coursera_connect.errors import DatabaseError, UsageError
-from coursera_connect.setup import mapping
-from coursera_connect.setup.attributes import FILE
+from coursera_connect.setup import attributes, mapping
 from coursera_connect.text import listed
 from oneroster_csv.sql import quoted
 
@@ -66,12 +65,16 @@ def _plain(cells: Any) -> tuple[str, ...]:
 
 
 def _settings(build: Build, transform: Path) -> list[str]:
-    now = _variables(transform / FILE) | _chosen(build)
+    now = _variables(transform / attributes.FILE) | _chosen(build)
+    if "attribute_mapping" in build.settings:
+        now["attribute_mapping"] = attributes.data(transform)
     found = []
     for name, was in build.settings.items():
-        if _comparable(was) == _comparable(now.get(name)):
+        if name not in now:
+            continue  # of an earlier release, and nobody can have changed it since
+        if _comparable(was) == _comparable(now[name]):
             continue
-        short = isinstance(was, _SHORT) and isinstance(now.get(name), _SHORT)
+        short = isinstance(was, _SHORT) and isinstance(now[name], _SHORT)
         found.append(f"{name} (was {was}, is {now[name]})" if short else name)
     return found
 

@@ -138,7 +138,7 @@ def _defaults(project: Path) -> dict[str, str]:
     dbt = meltano.load(project / "transform" / "dbt_project.yml")["vars"]
     tap = of_the_tap.PROPERTIES.to_dict()["properties"]
     return (
-        {f"CONNECT_{name.upper()}": _text(value) for name, value in dbt.items() if not name.startswith("attribute_")}
+        {f"CONNECT_{name.upper()}": _text(value) for name, value in dbt.items()}
         | {f"TAP_COURSERA_{name.upper()}": _text(one.get("default")) for name, one in tap.items()}
         | {name: _text(one.default) for name, one in _options().items() if isinstance(one.default, (str, int, float))}
     )

@@ -20,7 +20,7 @@ select
     end as enrollment_sourced_id,
 
     -- OneRoster allows one primary teacher of a class.
-    row_number() over (partition by teaching.class_sourced_id order by teaching.facilitator_id) = 1 as is_primary
+    row_number() over (partition by teaching.class_sourced_id order by teaching.facilitator_id nulls last) = 1 as is_primary
 from teaching
 inner join {{ ref("classes") }} as classes on teaching.class_sourced_id = classes.class_sourced_id
 inner join {{ ref("teachers") }} as teachers on teaching.facilitator_id = teachers.facilitator_id

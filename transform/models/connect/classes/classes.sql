@@ -1,7 +1,7 @@
 with offered as (
     select program_id, content_id as course_id
     from {{ ref("stg_coursera__program_contents") }}
-    where content_type = 'Course' and '{{ is_on("empty_classes") }}' = 'true'
+    where content_type = 'Course' and {{ is_on("empty_classes") }}
     union
     -- also courses that have left the program but still have learners, and courses reached through a specialization
     select program_id, course_id

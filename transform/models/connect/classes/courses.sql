@@ -29,7 +29,7 @@ ranked as (
         course_id,
         {{ one_line("course_name") }} as course_name,
         {{ one_line("course_slug") }} as course_slug,
-        row_number() over (partition by course_id order by source_rank, named_at desc nulls last, course_name, course_slug) as preference
+        row_number() over (partition by course_id order by source_rank, named_at desc nulls last, course_name nulls last, course_slug nulls last) as preference
     from told
     where {{ one_line("course_name") }} is not null and course_id <> ''
 ),

@@ -12,7 +12,7 @@ reports as (
         -- A learner whose external id has changed may be reported under both.
         row_number() over (
             partition by program_id, content_id, person_key
-            order by report_refreshed_at desc nulls last, changed_at desc nulls last, enrollment_id
+            order by report_refreshed_at desc nulls last, changed_at desc nulls last, enrollment_id nulls last
         ) as newest
     from of_persons
 ),

@@ -18,7 +18,7 @@ with reported as (
 ),
 
 ranked as (
-    {{ ranked("reported", ["program_id", "course_id", "person_key"], "changed_at desc nulls last, course_grade_id") }}
+    {{ ranked("reported", ["program_id", "course_id", "person_key"], "changed_at desc nulls last, course_grade_id nulls last") }}
 ),
 
 -- Items that are read no more, while the grades of courses are, say nothing of who has begun since.

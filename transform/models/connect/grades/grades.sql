@@ -13,7 +13,7 @@ with final_grades as (
     from {{ ref("enrollments") }}
     -- Coursera may show the grade up to 48 hours after the completion: until then there is no final grade, and never a zero.
     where
-        '{{ is_graded_as_a_whole() }}' = 'True'
+        {{ is_graded_as_a_whole() }}
         and is_completed
         and final_grade_percent is not null
         and (completed_on is not null or is_completion_impossible)
@@ -22,11 +22,11 @@ with final_grades as (
 reported as (
     select program_id, course_id, item_id, person_key, item_grade_percent as score_percent, reported_percent, 'fully graded' as score_status
     from {{ ref("item_grades") }}
-    where '{{ is_graded_as_a_whole() }}' = 'False'
+    where not {{ is_graded_as_a_whole() }}
     union all
     select program_id, course_id, {{ whole_course() }}, person_key, course_grade_percent, reported_percent, 'partially graded'
     from {{ ref("gradebook") }}
-    where '{{ grade_sync() }}' = 'final_incremental' and is_graded
+    where {{ grade_sync() == "final_incremental" }} and is_graded
 ),
 
 -- The memory outlives the gradebook: only what the gradebook still says is a grade.
@@ -71,7 +71,7 @@ graded as (
         *,
         case
             when scored_on is null then 'impossible completion'
-            when {{ is_above_maximum("reported_percent") }} then 'above maximum'
+            when {{ as_published("reported_percent") }} > 100 then 'above maximum'
         end as doubt
     from scored
 )

@@ -21,7 +21,7 @@ ranked as (
     {{ ranked(
         "reported",
         ["program_id", "course_id", "item_id", "person_key"],
-        "changed_at desc nulls last, extracted_at desc, external_id",
+        "changed_at desc nulls last, extracted_at desc nulls last, external_id nulls last",
     ) }}
 )
 

@@ -11,7 +11,7 @@ with final_grades as (
         'Final grade' as title,
         class_title as description
     from {{ ref("classes") }}
-    where '{{ is_graded_as_a_whole() }}' = 'True'
+    where {{ is_graded_as_a_whole() }}
 ),
 
 grades_of_items as (
@@ -23,7 +23,7 @@ grades_of_items as (
         max(item_weight_percent) as most_weight_percent,
         max(extracted_at) as newest_read_at
     from {{ ref("stg_coursera__item_grades") }}
-    where '{{ is_graded_as_a_whole() }}' = 'False'
+    where not {{ is_graded_as_a_whole() }}
     group by program_id, course_id, item_id
 ),
 
@@ -35,7 +35,7 @@ known_items as (
         grades_of_items.most_weight_percent,
         row_number() over (
             partition by items.program_id, items.course_id, items.item_id
-            order by items.changed_at desc nulls last, items.external_id
+            order by items.changed_at desc nulls last, items.external_id nulls last
         ) as newest
     from {{ ref("stg_coursera__item_grades") }} as items
     inner join grades_of_items
@@ -91,7 +91,7 @@ titled as (
 counted as (
     select
         *,
-        row_number() over (partition by program_id, course_id, lower(title) order by item_order, item_id) as occurrence
+        row_number() over (partition by program_id, course_id, lower(title) order by item_order nulls last, item_id nulls last) as occurrence
     from titled
 ),
 

@@ -7,7 +7,7 @@ with school_members as (
 ranked as (
     select
         *,
-        row_number() over (partition by person_key order by joined_at nulls last, school_sourced_id) as preference
+        row_number() over (partition by person_key order by joined_at nulls last, school_sourced_id nulls last) as preference
     from school_members
 ),
 
@@ -72,7 +72,7 @@ counted as (
     select
         *,
         count(*) over (partition by lower(wanted_username)) as users_of_name,
-        sum(case when role = 'student' then 1 else 0 end) over (partition by lower(wanted_username)) as learners_of_name
+        count(*) filter (where role = 'student') over (partition by lower(wanted_username)) as learners_of_name
     from named
 ),
 

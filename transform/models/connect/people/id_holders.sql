@@ -50,7 +50,7 @@ newest_member as (
     select
         *,
         count(*) over (partition by external_id) as holders,
-        row_number() over (partition by external_id order by is_of_another, joined_at desc nulls last, holder_key desc) as choice
+        row_number() over (partition by external_id order by is_of_another, joined_at desc nulls last, holder_key desc nulls last) as choice
     from remembered_members
 ),
 

@@ -1,9 +1,9 @@
-with best_match as (
+with found as (
     select
         listed.program_id,
         identities.person_key,
-        -- A member listed under two ids is found by the better one; in letters: users_list, remembered, external_id.
-        max(identities.resolved_by) as resolved_by
+        -- A member who is listed under several ids counts once, by the best of the ways in which an id was resolved.
+        min(case identities.resolved_by when 'users_list' then 1 when 'similar' then 2 when 'remembered' then 3 when 'external_id' then 4 end) as best_rank
     from {{ ref("stg_coursera__program_memberships") }} as listed
     inner join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
     inner join {{ ref("memberships") }} as memberships
@@ -14,10 +14,10 @@ with best_match as (
 select
     program_id,
     count(*) as members,
-    sum(case when resolved_by = 'external_id' then 0 else 1 end) as matched,
-    sum(case when resolved_by = 'users_list' then 1 else 0 end) as by_users_list,
-    sum(case when resolved_by = 'remembered' then 1 else 0 end) as by_remembered,
-    sum(case when resolved_by = 'external_id' then 1 else 0 end) as by_external_id,
-    cast(sum(case when resolved_by = 'external_id' then 0.0 else 100.0 end) / count(*) as decimal(5, 2)) as matched_percent
-from best_match
+    count(*) filter (where best_rank < 4) as matched,
+    count(*) filter (where best_rank = 1) as by_users_list,
+    count(*) filter (where best_rank = 3) as by_remembered,
+    count(*) filter (where best_rank = 4) as by_external_id,
+    cast(count(*) filter (where best_rank < 4) * 100.0 / count(*) as decimal(5, 2)) as matched_percent
+from found
 group by program_id

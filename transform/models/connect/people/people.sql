@@ -1,4 +1,8 @@
 {%- set placeholder = name_placeholder() -%}
+{#- Regular expressions, in lower case, for words that follow a family name and belong to it, with or without a full stop. -#}
+{%- set suffix = "jr|sr|junior|senior|ii|iii|iv|vi|vii|viii|dr|phd|ph[.]d|edd|ed[.]d|esq" -%}
+{#- Degrees that are also given names: they are no name where at least two words come before the comma. -#}
+{%- set degree = "md|m[.]d|dds|dvm|cpa|rn|jd|mba|mph|msc|bsc|llm" -%}
 with members as (
     select person_key, bool_or(is_member) as is_member
     from {{ ref("memberships") }}
@@ -38,7 +42,7 @@ ranked as (
         {{ one_line("email") }} as email,
         row_number() over (
             partition by person_key
-            order by source_rank, described_at desc nulls last, external_id
+            order by source_rank, described_at desc nulls last, external_id nulls last
         ) as preference
     from described
 ),
@@ -76,7 +80,8 @@ of_members as (
         told_apart.email,
         told_apart.identity_key_part as identity_key,
         {{ sourced_id("user", ["told_apart.identity_key_part"]) }} as user_sourced_id,
-        {{ commas_in_order("told_apart.full_name") }} as name_line
+        -- No comma at the ends, and `, ` for each one within.
+        regexp_replace(regexp_replace(replace(told_apart.full_name, '，', ','), '( *,)+ *', ', ', 'g'), '^, |, $', '', 'g') as name_line
     from members
     inner join told_apart on members.person_key = told_apart.person_key
 ),
@@ -86,8 +91,8 @@ without_suffix as (
     select
         *,
         case
-            when name_line like '% %, %' then regexp_replace(name_line, '(, {{ name_suffix_or_degree() }})+$', '', 'i')
-            else regexp_replace(name_line, '(, {{ name_suffix() }})+$', '', 'i')
+            when name_line like '% %, %' then regexp_replace(name_line, '(, ({{ suffix }}|{{ degree }})[.]?)+$', '', 'i')
+            else regexp_replace(name_line, '(, ({{ suffix }})[.]?)+$', '', 'i')
         end as name
     from of_members
 ),
@@ -106,7 +111,7 @@ arranged as (
             when name not like '%, %' and name = name_line and lower(name) ~ '^.+ [^ ]+ (jr|sr|ii|iii|iv)[.]?$' then 'last two words'
             when name not like '%, %' then 'last word'
             when name not like '%, %, %' then 'family first'
-            when name not like '%, %, %, %' and lower(split_part(name, ', ', 2)) ~ '^{{ name_suffix() }}$' then 'family and suffix first'
+            when name not like '%, %, %, %' and lower(split_part(name, ', ', 2)) ~ '^({{ suffix }})[.]?$' then 'family and suffix first'
             else 'whole'
         end as way
     from without_suffix

@@ -36,7 +36,7 @@ listed as (
     select program_id, external_id, email, full_name, joined_at from {{ ref("stg_coursera__program_memberships") }}
     union all
     select program_id, external_id, email, full_name, cast(null as timestamptz) from {{ ref("stg_coursera__program_invitations") }}
-    where '{{ is_on("include_invited") }}' = 'true'
+    where {{ is_on("include_invited") }}
 ),
 
 described as (

@@ -1,4 +1,4 @@
-{%- set account = unless_email(id_of_key("person_key")) -%}
+{%- set account = id_of_key("person_key") -%}
 {#- What a row of a stream is called: by its id, or by parts of which {person} is the learner, whose external id may be an e-mail address. -#}
 {%- set streams = {
   "organizations": {"key": ["id"], "row": "organization_id"},
@@ -226,7 +226,7 @@ findings as (
         'program', program_id, program_id
     from {{ ref("gradebook") }}
     group by program_id
-    having max(course_grade_percent) <= 1 and max(case when course_grade_percent > 0 and course_grade_percent < 1 then 1 else 0 end) = 1
+    having max(course_grade_percent) <= 1 and bool_or(course_grade_percent > 0 and course_grade_percent < 1)
     union all
     select 'enrolled-after-completed', 'flag',
         'The enrollment is later than the completion.',
@@ -275,7 +275,7 @@ findings as (
     union all
     select 'report-row-twice', 'skip',
         'A report shows several rows of one id: the newer counts, that of a member before that of a deleted member.',
-        entity, program_id, {{ unless_email("row_id") }}
+        entity, program_id, row_id
     from {{ ref("stg_coursera__rows_twice") }}
     union all
     select 'report-row-twice', 'skip',
@@ -286,27 +286,27 @@ findings as (
     union all
     select 'ambiguous-external-id', 'skip',
         'Several accounts or members have an external id that differs from this one in letter case or outer blanks alone: what is reported under it is nobody''s.',
-        'user', null, {{ unless_email("external_id") }}
+        'user', null, external_id
     from {{ ref("identities") }}
     where is_ambiguous
     union all
     select 'external-id-passed-on', 'skip',
         'Reported under the external id of somebody else, from before that person had it: the present holder gets nothing of it.',
-        'enrollment', reported.program_id, {{ unless_email("reported.enrollment_id") }}
+        'enrollment', reported.program_id, reported.enrollment_id
     from {{ ref("stg_coursera__enrollments") }} as reported
     inner join {{ ref("passed_ids") }} as passed on reported.external_id = passed.external_id
     where not {{ is_of_present_holder("coalesce(reported.enrolled_at, reported.changed_at)") }}
     union all
     select 'external-id-passed-on', 'skip',
         'Reported under the external id of somebody else, from before that person had it: the present holder gets nothing of it.',
-        'grade', reported.program_id, {{ unless_email("reported.course_grade_id") }}
+        'grade', reported.program_id, reported.course_grade_id
     from {{ ref("stg_coursera__course_grades") }} as reported
     inner join {{ ref("passed_ids") }} as passed on reported.external_id = passed.external_id
     where not {{ is_of_present_holder("coalesce(reported.enrolled_at, reported.changed_at)") }}
     union all
     select 'external-id-passed-on', 'flag',
         'An external id has passed from one person to another.',
-        'user', null, {{ unless_email("external_id") }}
+        'user', null, external_id
     from {{ ref("passed_ids") }}
     union all
     select 'stale-report', 'flag',
@@ -392,21 +392,29 @@ findings as (
     where
         program_schools.program_id is null
         and programs.program_id not in (select program_id from {{ ref("school_mapping") }} where program_id is not null)
+),
+
+found as (
+    select
+        rule,
+        severity,
+        sentence,
+        entity,
+        -- An id that may be an e-mail address, or hold one, is left out.
+        case when program_id not like '%@%' then program_id end as program_id,
+        case when record_id not like '%@%' then record_id end as record_id,
+        field,
+        reported,
+        how_many
+    from (
+        select rule, severity, sentence, entity, program_id, record_id, cast(null as text) as field, cast(null as text) as reported, 1 as how_many
+        from findings
+        union all
+        select rule, severity, sentence, entity, program_id, record_id, field, reported, how_many
+        from cells
+    ) as every_finding
 )
 
-select
-    rule,
-    severity,
-    sentence,
-    entity,
-    {{ unless_email("program_id") }} as program_id,
-    {{ unless_email("record_id") }} as record_id,
-    field,
-    reported,
-    cast(sum(how_many) as bigint) as how_many
-from (
-    select *, cast(null as text) as field, cast(null as text) as reported, 1 as how_many from findings
-    union all
-    select rule, severity, sentence, entity, program_id, record_id, field, reported, how_many from cells
-) as found
+select rule, severity, sentence, entity, program_id, record_id, field, reported, cast(sum(how_many) as bigint) as how_many
+from found
 group by rule, severity, sentence, entity, program_id, record_id, field, reported

@@ -11,9 +11,9 @@
   "identity": identity(),
   "id_style": id_style(),
   "name_placeholder": setting("name_placeholder"),
-  "empty_classes": is_on("empty_classes"),
+  "empty_classes": is_on("empty_classes") | string | lower,
   "attributes": tojson(attributes()),
-  "include_invited": is_on("include_invited"),
+  "include_invited": is_on("include_invited") | string | lower,
   "rules": "2",
 } -%}
 select

@@ -50,9 +50,9 @@ select
     first_value(mapped.program_slug) over (
         partition by mapped.school_id
         order by
-            case when mapped.program_slug is null then 1 else 0 end,
-            case when mapped.program_id = mapped.school_id then 0 else 1 end,
-            mapped.program_id
+            mapped.program_slug is null,
+            mapped.program_id <> mapped.school_id,
+            mapped.program_id nulls last
     ) as school_identifier
 from mapped
 inner join told_apart on mapped.school_id = told_apart.school_id

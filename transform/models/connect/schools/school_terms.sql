@@ -61,8 +61,8 @@ ranked as (
                 -- The term today lies in, the one begun last if several do; between terms the one begun last; before all, the first.
                 case when freshness.today >= starts_on and freshness.today < ends_before then 1 when freshness.today >= starts_on then 2 else 3 end,
                 case when freshness.today >= starts_on then freshness.today - starts_on else starts_on - freshness.today end,
-                ends_before,
-                term_id_part
+                ends_before nulls last,
+                term_id_part nulls last
         ) as nearness
     from mapped
     cross join {{ ref("freshness") }} as freshness
