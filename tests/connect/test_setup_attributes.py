@@ -101,7 +101,10 @@ def test_overrides_are_shown_with_their_line_and_may_share_a_source(desk: Desk) 
             "users.sms: learner.externalid",
             "there is no source learner.externalid for users.sms: did you mean learner.ext",
         ),
-        ("users.sms: nonsense", "there is no source nonsense for users.sms: see the sources in models/oneroster/attributes.yml."),
+        (
+            "users.sms: nonsense",
+            "there is no source nonsense for users.sms: see the sources in models/oneroster/attributes.yml.",
+        ),
         ("users.username: ''", "users.username is required by OneRoster, so it cannot be unmapped"),
         ("users.username:", "users.username is required by OneRoster, so it cannot be unmapped"),
         (

@@ -169,7 +169,7 @@ def test_each_rule_finds_its_own_case(college: Warehouse) -> None:
 
 
 def test_there_is_a_case_here_for_every_rule() -> None:
-    model = (PROJECT / "models" / "connect" / "quality.sql").read_text("utf-8")
+    model = (PROJECT / "models" / "connect" / "quality" / "quality.sql").read_text("utf-8")
     assert set(re.findall(r"select\s+'([a-z-]+)'(?:,| as rule)", model)) == ELSEWHERE | {rule for rule, *_ in FOUND}
 
 

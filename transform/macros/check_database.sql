@@ -1,6 +1,6 @@
 {#-
-  Stops the run where the database would sort, fold or store text in another way than DuckDB does, so that other ids, names and rows came
-  out. A database decides that when it is created; nothing here could make up for it.
+  Stops the run if the database sorts text, changes its letter case or stores it in another way than DuckDB. Ids, names and rows would be different.
+  These properties of a database are fixed when it is created.
 -#}
 {% macro check_database() %}{{ return(adapter.dispatch("check_database")()) }}{% endmacro %}
 

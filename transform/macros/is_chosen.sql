@@ -1,8 +1,8 @@
 {#-
-  Whether a row of chosen_items chooses an item (program_id, course_id, item_id, name): a blank program or course is any, and the item is its
-  id or name, or a pattern in which `*` is any text. Upper and lower case are the same.
+  Whether a row of chosen_items chooses an item, which has program_id, course_id, item_id and name. A blank program or course means any. The item
+  is an id, a name, or a pattern in which `*` is any text. Letter case does not matter.
 
-  Patterns are regular expressions, not LIKE: both databases match those without going back, so that no row of `*`s takes minutes.
+  Patterns are matched as regular expressions and not with LIKE, because both databases match these in linear time, also if they have many `*`.
 -#}
 {% macro is_chosen(chosen, item) -%}
   coalesce({{ chosen }}.program_id, {{ item }}.program_id) = {{ item }}.program_id
@@ -14,7 +14,7 @@
   end
 {%- endmacro %}
 
-{#- A pattern with `*` as a regular expression for texts in lower case, in the words that DuckDB and PostgreSQL share. -#}
+{#- A pattern with `*` as a regular expression for texts in lower case, in syntax that DuckDB and PostgreSQL share. -#}
 {% macro item_pattern(pattern) -%}
   ('(?s)^' || regexp_replace(regexp_replace(lower({{ pattern }}), '([].\\+?^$(){}|[])', '\\\1', 'g'), '[*]+', '.*', 'g') || '$')
 {%- endmacro %}

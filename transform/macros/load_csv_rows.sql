@@ -1,9 +1,9 @@
 {#-
-  The rows of a mapping file, read as `connect mapping check` reads them (setup/mapping.py). Spreadsheets write it with CRLF, a byte order
-  mark, blank lines and blanks around a cell; an empty cell is null, and `null` is somebody's name. What the columns of dbt_project.yml and the
-  tests of mapping.yml cannot say is refused here: a wrong header, rows with too few cells, wrong quotes, and characters that are no text.
+  The rows of a mapping file, read as `connect mapping check` reads them (mapping.py of connect). A spreadsheet may write CRLF, a byte order mark,
+  blank lines and blanks around a cell. An empty cell is null, and `null` is a name like any other. This macro refuses what the tests of mapping.yml
+  cannot find: a wrong header, rows with too few cells, wrong quotes, and control characters.
 
-  dbt's own ways guess types and dialects. agate, which is what reads a seed, reads it once more, and this time all of it is text.
+  dbt guesses the types of a seed. So agate, with which dbt reads a seed, reads the file once more here, with all cells as text.
 -#}
 {% macro mapping_lines(model, agate_table) %}
   {%- set columns = model.config.column_types | list -%}
@@ -47,7 +47,7 @@
   {{- return(lines) -}}
 {% endmacro %}
 
-{#- Both have the columns of the file, whatever order it has them in, and the line of the file on which a row begins. -#}
+{#- Creates the table of a mapping file: its columns, in the order of mapping.yml, and the line of the file on which a row begins. -#}
 {% macro create_mapping_table(model) %}
   {%- set sql -%}
     create table {{ this.render() }} ({% for column in model.config.column_types %}{{ adapter.quote(column) }} text, {% endfor %}line_number integer)
@@ -60,7 +60,7 @@
 
 {% macro postgres__create_csv_table(model, agate_table) %}{{ return(create_mapping_table(model)) }}{% endmacro %}
 
-{#- As one parameter: DuckDB's client takes milliseconds for each. -#}
+{#- All rows are one parameter, because DuckDB's client takes milliseconds for each parameter. -#}
 {% macro duckdb__load_csv_rows(model, agate_table) %}
   {%- set types = {"line_number": "INTEGER"} -%}
   {%- for column in model.config.column_types -%}{%- do types.update({column: "VARCHAR"}) -%}{%- endfor -%}

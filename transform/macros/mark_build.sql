@@ -1,13 +1,13 @@
 {#-
-  `connect.build` is one row about the last run that makes tables: its id, the settings it followed, and whether it has made all tables
-  and found nothing wrong. While dbt is at work, and after a run of a part, one that failed or one that was killed, the tables may be of
-  several nights, so nothing publishes them.
+  `connect.build` has one row about the last run that makes tables: its id, its settings, and whether it made all tables and no test failed. During
+  a run, and after a run that made a part of the tables, failed or was killed, the tables may come from different runs, so that they cannot be
+  published.
 -#}
 {% macro mark_build(ended) %}
   {%- if execute and flags.WHICH != "test" -%}
     {%- set schema = generate_schema_name("connect", none) -%}
     {%- if ended -%}
-      {#- Of two runs at once in one PostgreSQL, the one that ends last may have replaced tables of the other. -#}
+      {#- Two runs at once in one PostgreSQL may have replaced tables of each other, so the run that does not own the row is not complete. -#}
       update {{ schema }}.build set
         is_complete = build_id = '{{ invocation_id }}' and {{ all_is_made(results) }},
         ended_at = {{ utc_text("current_timestamp") }};
@@ -25,7 +25,7 @@
   {%- endif -%}
 {% endmacro %}
 
-{#- Whether a run made every table with all its rows, and no test failed. -#}
+{#- Whether a run made all tables with all rows, and no test failed. The exposure has nothing to make. -#}
 {% macro all_is_made(results) %}
   {%- set made = results | selectattr("status", "in", ["success", "pass", "warn", "no-op"]) | map(attribute="node.unique_id") | list -%}
   {%- set wanted = graph.nodes.values() | selectattr("resource_type", "in", ["model", "seed"]) | map(attribute="unique_id") -%}

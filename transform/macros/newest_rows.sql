@@ -1,11 +1,9 @@
 {#-
-  The newest raw row per key, unless the loader has marked it as removed upstream. A row without its key is nobody's.
+  The newest raw row of each key, unless the loader has marked it as removed in Coursera (`removed` keeps these, too). Rows without a key are left
+  out. A stream that was never loaded has no rows. A column that the source declares but the table does not have yet is null.
 
-  A stream that was never loaded, as where it is not selected or there is no program yet, has no rows. A column that the source declares and an
-  earlier release did not load yet is null, until the stream is loaded again.
-
-  first: where rows of one key came in the same run, which of them counts, as an order; without it the one that came last does. The order
-  may ask what can be (see times.sql): the rows have the columns of run_time, too.
+  first: an order that decides which of several rows of one key from one run counts; without it, the row that came last counts. The order can use
+  the columns of run_time.
 -#}
 {% macro newest_rows(relation, key, removed=false, first=none) %}
   {%- set beside = "cross join " ~ ref("run_time") if first else "" -%}
@@ -22,15 +20,15 @@
   {%- endif -%}
 {% endmacro %}
 
-{#- Whether a raw table is there. -#}
+{#- Whether a raw table exists. -#}
 {% macro is_loaded(relation) %}{{ return(not execute or relation.is_cte or load_relation(relation) is not none) }}{% endmacro %}
 
-{#- Whether a raw row has what makes it unique. The program of a list of the organisation is empty. -#}
+{#- Whether a raw row has all columns of its key. Only the program may be an empty text, as in lists of the organisation. -#}
 {% macro has_key(key) -%}
   {% for column in key %}{{ column }} {{ "is not null" if column == "program_id" else "<> ''" }}{{ " and " if not loop.last }}{% endfor %}
 {%- endmacro %}
 
-{#- What rows of one run of the loader have in common; a loader that does not tell gives every row its own. -#}
+{#- A number that all rows of one run of the loader share. Rows of a loader that writes none have a number each. -#}
 {% macro run_of(relation) %}
   {%- set told = execute and not relation.is_cte
     and "_sdc_sync_started_at" in adapter.get_columns_in_relation(relation) | map(attribute="name") -%}
@@ -38,8 +36,8 @@
 {% endmacro %}
 
 {#-
-  The rows of a table or CTE with `newest`, which is 1 for the first of each key in an order; `more` are further columns, each with a comma
-  after it, and `beside` what is joined to each row.
+  The rows of a table or CTE, with the column `newest`, which is 1 for the first row of each key in an order. `more` is SQL of further columns,
+  each with a comma after it; `beside` is SQL that joins another table.
 -#}
 {% macro ranked(relation, key, order, more="", beside="") %}{{ return(adapter.dispatch("ranked")(relation, key, order, more, beside)) }}{% endmacro %}
 
@@ -49,8 +47,8 @@
 {%- endmacro %}
 
 {#-
-  To sort every row by its key takes many times as long as to count hashes of keys, and hardly a key ever occurs twice: only those whose
-  hash does are ranked. Two keys that share a hash are ranked apart all the same.
+  Few keys occur twice, and counting hashes of keys is many times faster than sorting all rows by key. So only rows whose hash occurs twice are
+  ranked. Two keys with the same hash are still ranked separately.
 -#}
 {% macro duckdb__ranked(relation, key, order, more, beside="") -%}
   {%- set hashed = "hash(" ~ key | join(", ") ~ ")" -%}
@@ -64,7 +62,7 @@
   where {{ hashed }} in {{ twice }}
 {%- endmacro %}
 
-{#- The columns the source declares, and not a single row. -#}
+{#- A query with the columns that the source declares, and without rows. -#}
 {% macro no_rows(relation) %}
   select
     {% for column in declared(relation) %}cast(null as text) as {{ column }}, {% endfor %}
@@ -75,14 +73,14 @@
   where false
 {%- endmacro %}
 
-{#- Names of the columns that the source of a table declares. -#}
+{#- The names of the columns that the source of a raw table declares. -#}
 {% macro declared(relation) %}
   {%- set entry = graph.sources.values() | selectattr("schema", "equalto", relation.schema)
     | selectattr("identifier", "equalto", relation.identifier) | first -%}
   {{- return(entry.columns | list) -}}
 {% endmacro %}
 
-{#- Those of them that the table does not have. -#}
+{#- The declared columns that the raw table does not have. -#}
 {% macro lacking(relation) %}
   {%- if not execute or relation.is_cte -%}
     {{- return([]) -}}

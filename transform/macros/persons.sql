@@ -1,13 +1,13 @@
-{#- The key of somebody without an account, by the external id; the second one who has that id is `external2~`, and so on. -#}
+{#- The key of a person without an account: `external~` and the external id. The second person with that id has `external2~`, and so on. -#}
 {% macro key_without_account(external_id, number="") %}'external' || {% if number %}{{ number }} || {% endif %}'~' || {{ external_id }}{% endmacro %}
 
-{#- Account ids have no `~`. -#}
+{#- Whether a key is that of a person without an account. Account ids never have a `~`. -#}
 {% macro is_without_account(key) %}{{ key }} like 'external%~%'{% endmacro %}
 
-{#- The id that such a key was made of; of any other key, the key. -#}
+{#- The id in a key: the external id in the key of a person without an account, else the account id, which is the key. -#}
 {% macro id_of_key(key) %}regexp_replace({{ key }}, '^external[0-9]*~', ''){% endmacro %}
 
-{#- What the last build left in person_keys, which is made later than those who ask. -#}
+{#- The rows of person_keys as the last build left them, for models that dbt builds before person_keys. -#}
 {% macro remembered_people() %}
   {%- set found = adapter.get_relation(this.database, this.schema, "person_keys") if execute else none -%}
   {%- if found is not none %}{{ found.include(database=false) }}
@@ -16,7 +16,7 @@
   {%- endif -%}
 {% endmacro %}
 
-{#- Whether two descriptions (full_name, email) are of different people: both know both, and both differ. -#}
+{#- Whether two rows with full_name and email are about different people: both rows have both columns, and both columns differ. -#}
 {% macro is_other_person(one, other) -%}
   coalesce(
     {{ folded(one ~ ".email") }} <> {{ folded(other ~ ".email") }} and {{ spelled(one ~ ".full_name") }} <> {{ spelled(other ~ ".full_name") }},
@@ -24,18 +24,18 @@
   )
 {%- endmacro %}
 
-{#- The same of two descriptions with joined_at, where the membership of the first is newer. -#}
+{#- Whether, besides, the membership of the first is newer (joined_at), so that the first person has taken over the id of the other. -#}
 {% macro has_taken_over(one, other) -%}
   (coalesce({{ one }}.joined_at > {{ other }}.joined_at, false) and {{ is_other_person(one, other) }})
 {%- endmacro %}
 
-{#- A name to be compared: `Smith, John` is john smith. Blank is null. -#}
+{#- A name for comparisons: `Smith, John` is `john smith`; a blank name is null. -#}
 {% macro spelled(name) %}regexp_replace(lower({{ whole_line(name) }}), '^([^,]+), ?([^,]+)$', '\2 \1'){% endmacro %}
 
-{#- Whether a row that reports an id (`passed` is its row of passed_ids, if there is one) is about the one who has the id now. -#}
+{#- Whether a row of a report is about the present holder of its id. `passed` is the row of passed_ids for that id, if there is one. -#}
 {% macro is_of_present_holder(moment, passed="passed") %}({{ passed }}.external_id is null or coalesce({{ moment }} >= {{ passed }}.since, false)){% endmacro %}
 
-{#- Who a row that reports an id is about: who has the id now, or who had it before; null where nobody knows who that was. -#}
+{#- The key of the person whom a row of a report is about: the present or the former holder of its id; null if the former one is not known. -#}
 {% macro person_of(moment, identities="identities", passed="passed") -%}
   case when {{ is_of_present_holder(moment, passed) }} then {{ identities }}.person_key else {{ passed }}.former_person_key end
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {#-
-  What a model reads is named by schema and table alone: DuckDB calls a database as its file is called, and a view that held that name
-  would be of no use in a copy, or in a file that is attached under another name.
+  Models refer to a table by schema and name only. DuckDB names a database after its file, so a view with that name in it would not work in a copy
+  of the file, or in a file that is attached under another name.
 -#}
 {% macro ref() %}{{ return(builtins.ref(*varargs, **kwargs).include(database=false)) }}{% endmacro %}
 

@@ -1,5 +1,4 @@
-{#- A school year is named by the year its last day falls in. -#}
-
+{#- The school year of a day, named after the year of its last day. -#}
 {% macro school_year_of(day) %}
   {%- set start = school_year_start() -%}
   (extract(year from {{ day }})
@@ -8,12 +7,13 @@
     + {{ start.ends_next_year }})
 {% endmacro %}
 
+{#- The first day of a school year. -#}
 {% macro school_year_starts_on(school_year) %}
   {%- set start = school_year_start() -%}
   make_date(cast({{ school_year }} - {{ start.ends_next_year }} as integer), {{ start.month }}, {{ start.day }})
 {% endmacro %}
 
-{#- 2025-26, or 2026 where the year ends in the year it began. -#}
+{#- The title of a school year: 2025-26, or 2026 if it ends in the year in which it began. -#}
 {% macro school_year_title(starts_on, ends_before) %}
   {%- set last_day = "(" ~ ends_before ~ " - 1)" -%}
   case

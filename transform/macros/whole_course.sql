@@ -1,2 +1,2 @@
-{#- Stands for the course itself where an item id is asked for: no id of Coursera has a `~` in it. -#}
+{#- The item id that stands for the whole course. No id of Coursera has a `~` in it. -#}
 {% macro whole_course() %}'~'{% endmacro %}

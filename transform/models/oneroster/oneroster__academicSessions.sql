@@ -1,6 +1,6 @@
 {{ config(alias="academicSessions") }}
 
--- Each term has a grading period of its own dates: line items may not point at a school year.
+-- Each term has a grading period with the same dates, because a line item must not refer to a school year.
 with sessions as (
     select
         school_year_sourced_id as sourced_id, 'schoolYear' as session_type, cast(null as text) as parent_sourced_id,

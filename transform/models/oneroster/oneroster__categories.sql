@@ -1,6 +1,6 @@
 {{ config(alias="categories") }}
 
--- A category has one title, also where it is mapped to something that its items do not have in common.
+-- A category has one title, also if it is mapped to a source that is different for each of its items.
 with titled as (
     select item.category, min(coalesce({{ attribute("categories.title") }}, item.category)) as title
     from {{ ref("line_items") }} as item

@@ -7,7 +7,7 @@ select
     rtrim(left(coalesce({{ attribute("lineItems.title") }}, item.title), {{ length_of("line_item_title_length") }})) as "title",
     {{ attribute("lineItems.description") }} as "description",
     cast(school_terms.starts_on as text) as "assignDate",
-    -- Deadlines are each learner's own, so the line item is due on the last day of the session.
+    -- Each learner has other deadlines, so the line item is due on the last day of the term.
     cast(school_terms.ends_before - 1 as text) as "dueDate",
     item.class_sourced_id as "classSourcedId",
     {{ category_sourced_id("item.category") }} as "categorySourcedId",

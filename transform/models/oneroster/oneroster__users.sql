@@ -7,7 +7,7 @@ select
     case when learner.is_enabled then 'true' else 'false' end as "enabledUser",
     learner.school_sourced_ids as "orgSourcedIds",
     learner.role as "role",
-    -- Mapped in accounts, which makes it unique.
+    -- The attribute mapping of the username is applied in accounts, which makes it unique.
     learner.username as "username",
     {{ attribute("users.userIds") }} as "userIds",
     coalesce({{ attribute("users.givenName") }}, {{ name_placeholder() }}) as "givenName",

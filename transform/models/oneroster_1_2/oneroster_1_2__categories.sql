@@ -5,6 +5,6 @@ select
     "status",
     "dateLastModified",
     "title",
-    -- A category is everybody's, and Coursera's weights are those of an item in its course.
+    -- A category is in many courses, but a weight in Coursera is that of one item in one course.
     cast(null as text) as "weight"
 from {{ ref("oneroster__categories") }}

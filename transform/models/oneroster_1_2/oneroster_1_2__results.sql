@@ -12,7 +12,7 @@ select
     results."comment",
     cast(null as text) as "textScore",
     grades.class_sourced_id as "classSourcedId",
-    -- Blank is unknown: Coursera tells that a course is not completed yet, and nothing of the kind of an item.
+    -- Blank means unknown: Coursera reports that a course is not completed yet, but nothing similar about an item.
     case when grades.is_in_progress then 'true' end as "inProgress",
     cast(null as text) as "incomplete",
     cast(null as text) as "late",

@@ -8,7 +8,7 @@ with listed as (
 named as (
     select
         *,
-        -- What the ids are made of, so that the role's is as readable as theirs.
+        -- The parts of the ids after their kind, so that the id of the role is as readable as they are.
         regexp_replace(user_sourced_id, '^user[.]', '') as user_part,
         regexp_replace(org_sourced_id, '^school[.]', '') as org_part
     from listed

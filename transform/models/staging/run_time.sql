@@ -1,6 +1,6 @@
 {{ config(materialized="table") }}
 
-{#- Every list is read in some run; those that were never loaded have no table. -#}
+{#- Streams whose rows have the time at which they were read. A stream that was never loaded has no table. -#}
 {%- set streams = ["organizations", "programs", "users", "program_memberships", "enrollments", "course_grades", "item_grades"] -%}
 with reads as (
     select read_at, sync_started_at, sequence
@@ -8,14 +8,14 @@ with reads as (
     where read_at >= cast('2012-01-01T00:00:00Z' as timestamptz)
 ),
 
--- The clock of Coursera itself, as it was told with most lists of the last run: one answer with a wrong date moves nothing.
+-- Coursera's own clock: the median of the times in the last run, so that one answer with a wrong date has no effect.
 told as (
     select percentile_disc(0.5) within group (order by read_at) as run_at
     from reads
     where sync_started_at is not distinct from (select sync_started_at from reads order by sequence desc nulls last, read_at desc nulls last limit 1)
 ),
 
--- The clock of the machine that read, where an earlier release loaded.
+-- The clock of the machine that read the rows, for tables that only an earlier release loaded.
 extracted as (
     select cast(null as timestamptz) as run_at
     {%- for stream in streams if is_loaded(source("coursera", stream)) %}

@@ -1,4 +1,4 @@
--- An organisation that the list does not show any more is still the one whose programs these are, until the list shows another.
+-- If the list does not show an organisation any more, the programs are still those of the last one, until the list shows another.
 with known_rows as (
     {{ newest_rows(source("coursera", "organizations"), ["id"], removed=true) }}
 ),

@@ -1,4 +1,4 @@
--- Rows of a report that share their id with a newer one of the same run, where the loader keeps both.
+-- Ids with several rows in one run of the loader, if the loader keeps all rows.
 {%- set reports = {"enrollment": "enrollments", "grade": "course_grades"} %}
 {% for entity, stream in reports.items() -%}
 {%- set relation = source("coursera", stream) -%}

@@ -1,4 +1,4 @@
--- The one place that looks at removed rows: whoever left may still be named by a report.
+-- Removed accounts are included, because a report may still have rows of a learner who has left.
 with known_rows as (
     {{ newest_rows(source("coursera", "users"), ["id"], removed=true) }}
 ),

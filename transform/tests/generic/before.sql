@@ -1,4 +1,4 @@
-{#- Fails with rows whose column is later than another one, or, unless it may be, the same. Nulls pass. -#}
+{#- Fails with rows whose column is later than another column, or the same as it unless may_be_equal. Nulls pass. -#}
 {% test before(model, column_name, later, may_be_equal=true) %}
   {%- set later = adapter.quote(later) %}
   select {{ column_name }}, {{ later }}

@@ -1,4 +1,4 @@
-{#- Fails with texts of more characters than a var allows. Nulls pass. -#}
+{#- Fails with texts that have more characters than a setting allows. Nulls pass. -#}
 {% test not_longer(model, column_name, than) %}
   select {{ column_name }}
   from {{ model }}

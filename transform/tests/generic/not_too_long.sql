@@ -1,4 +1,4 @@
-{#- Fails with rows in which a name has more letters than a cell of a OneRoster file, or another text more than 1,000. Nulls pass. -#}
+{#- Fails with rows in which a name has more than the 255 characters of a cell, or another text more than 1,000. Nulls pass. -#}
 {% test not_too_long(model, names=[], others=[]) %}
   select {{ (names + others) | join(", ") }}
   from {{ model }}

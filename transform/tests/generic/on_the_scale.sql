@@ -1,4 +1,4 @@
-{#- Fails with scores below 0, above var score_scale, or with another number of decimals than all the others. Nulls pass. -#}
+{#- Fails with scores below 0 or above the setting score_scale, and with those that have another number of decimals. Nulls pass. -#}
 {% test on_the_scale(model, column_name) %}
   select {{ column_name }}
   from {{ model }}

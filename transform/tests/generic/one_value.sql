@@ -1,4 +1,4 @@
-{#- Fails with every combination of the columns `within` that has more than one value in one of the columns `of`, blank included. -#}
+{#- Fails with each combination of the columns `within` that has more than one value in one of the columns `of`; null is a value. -#}
 {% test one_value(model, of, within) %}
   select {{ within | join(", ") }}
   from {{ model }}

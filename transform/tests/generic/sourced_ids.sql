@@ -1,4 +1,4 @@
-{#- Fails with ids that are missing, illegal in OneRoster, longer than 100, or the same but for letter case (one id to PowerSchool). -#}
+{#- Fails with ids that are null, that OneRoster does not allow, that have more than 100 characters, or that differ only in letter case. -#}
 {% test sourced_ids(model, column_name) %}
   select lower({{ column_name }}) as folded, count(*) as occurrences
   from {{ model }}

@@ -1,3 +1,4 @@
+{#- Fails with rows in which some of the columns are null and others are not. -#}
 {% test together(model, columns) %}
   select {{ columns | join(", ") }}
   from {{ model }}

@@ -1,15 +1,15 @@
-"""The attribute mapping: which source fills each attribute of OneRoster, with the lines of an organisation's own choices.
+"""The attribute mapping: which source fills each attribute of OneRoster, with the lines of the organisation's choices.
 
 The default mapping is data in the dbt project, in models/oneroster/attributes.yml. dbt makes SQL of the same file.
 
     sources: {learner: {email: <SQL>, ...}, program: {...}, ...}     what an attribute can be filled from
     sees: {users: [learner], ...}                                    the entities whose sources a file can use
-    targets: {users.email: {from: learner.email}, ...}               the default source of each attribute;
-                                                                     `required: true`; `fixed: <rule>` if nobody can map it
+    targets: {users.email: {from: learner.email}, ...}               the default source of each attribute; some are
+                                                                     `required: true`, some `fixed: <rule>`
 
-The organisation's own mapping is the setting `attributes`: {users.sms: learner.external_id, users.middleName: ""}. A blank
-source unmaps an attribute. One source may fill many attributes; each attribute is filled once. YAML itself lets a key come
-twice and takes the last, so the files are read as trees, in which every key has its line.
+The organisation's own mapping is the setting `attributes`: {users.sms: learner.external_id, users.middleName: ""}. A
+blank source unmaps an attribute. One source may fill many attributes; each attribute is filled once. YAML itself lets
+a key come twice and takes the last, so the files are read as trees, in which every key has its line.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def data(transform: Path) -> object:
     """
     path = transform / MAPPING
     constructed = yaml.SafeLoader("")
-    return {entry.key: constructed.construct_object(entry.node, deep=True) for entry in _data(path)}  # type: ignore[no-untyped-call]
+    return {entry.key: constructed.construct_object(entry.node, deep=True) for entry in _data(path)}
 
 
 def _data(path: Path) -> list[Entry]:

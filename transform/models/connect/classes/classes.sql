@@ -3,7 +3,7 @@ with offered as (
     from {{ ref("stg_coursera__program_contents") }}
     where content_type = 'Course' and {{ is_on("empty_classes") }}
     union
-    -- also courses that have left the program but still have learners, and courses reached through a specialization
+    -- These are also courses that left the program but still have learners, and courses of a specialization.
     select program_id, course_id
     from {{ ref("enrollments") }}
 ),
@@ -12,7 +12,7 @@ split as (
     select program_id, course_id, section_id, section_id_part, section_name
     from {{ ref("class_sections") }}
     union all
-    -- Where sections exist, the plain class is for learners who are in none.
+    -- If a class has sections, the class without a section is for learners who are in none.
     select program_id, course_id, null, null, null
     from offered
     where

@@ -11,13 +11,13 @@ with named as (
     select course_id, course_name, null, 3, changed_at
     from {{ ref("stg_coursera__course_grades") }}
     union all
-    -- A class with learners does not vanish because nobody tells its name.
+    -- A class with learners must not disappear because no source has its name.
     select content_id, coalesce({{ one_line("content_slug") }}, content_id), content_slug, 4, report_refreshed_at
     from {{ ref("stg_coursera__enrollments") }}
     where content_type = 'Course'
 ),
 
--- Everybody in a course tells the same name: each is looked at once.
+-- All rows of a course usually have the same name, so each different name is examined once.
 told as (
     select course_id, course_name, course_slug, source_rank, max(named_at) as named_at
     from named

@@ -17,7 +17,7 @@ reports as (
     from of_persons
 ),
 
--- Who is a member now is what program_memberships says; the report's membership state may be a day or more behind.
+-- program_memberships says who is a member now; the membership state in the report may be a day or more behind.
 of_members as (
     select
         reports.program_id,

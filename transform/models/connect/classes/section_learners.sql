@@ -1,4 +1,4 @@
--- Whom two rows with different names of the same person put in two sections is in the first one: a learner is in a class once.
+-- A learner is in a class once. If two rows with different names of one person name two sections, the first section by id counts.
 select
     listed.program_id,
     listed.course_id,

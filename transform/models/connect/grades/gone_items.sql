@@ -15,5 +15,5 @@ courses as (
 select items.program_id, items.course_id, items.item_id
 from items
 inner join courses on items.program_id = courses.program_id and items.course_id = courses.course_id
--- A course of which that reading showed nothing at all is missing from the report: that is no word about its items.
+-- If that reading showed no item of a course at all, the course is missing from the report, which says nothing about its items.
 where items.seen_at < courses.read_since and courses.seen_at >= courses.read_since

@@ -1,4 +1,4 @@
--- A learner whose external id has changed is reported under both: the newest row counts.
+-- A learner whose external id has changed is reported under both ids. The newest row counts.
 with reported as (
     select
         grades.program_id,
@@ -21,7 +21,7 @@ ranked as (
     {{ ranked("reported", ["program_id", "course_id", "person_key"], "changed_at desc nulls last, course_grade_id nulls last") }}
 ),
 
--- Items that are read no more, while the grades of courses are, say nothing of who has begun since.
+-- Programs whose items are loaded. If the items are not read any more but the course grades are, the items do not show who has begun since.
 with_items as (
     select program_id
     from (
@@ -49,7 +49,7 @@ select
     {{ usable("ranked.course_grade_percent") }} is not null
     and case
         when with_items.program_id is not null then with_graded_items.person_key is not null
-        -- Of somebody who never did anything Coursera says 0 as well: that is no grade.
+        -- Coursera also shows 0 for a learner who never did anything. That is not a grade.
         else ranked.course_grade_percent > 0 or ranked.last_activity_at is not null
     end as is_graded,
 

@@ -1,4 +1,4 @@
--- Final grades and running ones share their ids: a learner's result in a class stays the same result when the mode or the course ends.
+-- Final and running grades have the same ids, so that a learner's result in a class stays the same result when the mode changes or the course ends.
 with final_grades as (
     select
         program_id,
@@ -11,7 +11,7 @@ with final_grades as (
         grade_0_to_1 * 100 as reported_percent,
         completed_on as scored_on
     from {{ ref("enrollments") }}
-    -- Coursera may show the grade up to 48 hours after the completion: until then there is no final grade, and never a zero.
+    -- Coursera may show the grade as late as 48 hours after the completion. Until then there is no final grade, and never a zero.
     where
         {{ is_graded_as_a_whole() }}
         and is_completed
@@ -29,7 +29,7 @@ reported as (
     where {{ grade_sync() == "final_incremental" }} and is_graded
 ),
 
--- The memory outlives the gradebook: only what the gradebook still says is a grade.
+-- item_scores keeps rows that the gradebook does not have any more. Only a score that the gradebook still has is a grade.
 first_seen as (
     select
         reported.program_id,

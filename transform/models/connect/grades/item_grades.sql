@@ -1,4 +1,4 @@
--- A learner whose external id has changed is reported under both: the newest row tells, also that there is no grade any more.
+-- A learner whose external id has changed is reported under both ids. The newest row counts, also if it has no grade any more.
 with reported as (
     select
         items.program_id,

@@ -5,8 +5,8 @@
     full_refresh=false,
 ) }}
 
--- Coursera does not tell when an item was graded or a running grade moved, so the day the pipeline first saw a score is remembered for as
--- long as the files say the same; otherwise every run would rewrite every result.
+-- Coursera does not report when an item was graded or when a running grade changed. So this table keeps the day on which the pipeline first
+-- saw a score, for as long as the files have the same score. Otherwise each run would change the date of each result.
 with graded as (
     select program_id, course_id, item_id, person_key, item_grade_percent, extracted_at
     from {{ ref("item_grades") }}
@@ -22,7 +22,7 @@ select
     graded.item_id,
     graded.person_key,
     cast(graded.item_grade_percent as double precision) as item_grade_percent,
-    -- A machine whose clock was wrong read it at another time than it says.
+    -- If the clock of the machine was wrong, the time of the run counts.
     coalesce(case when {{ can_be("graded.extracted_at") }} then graded.extracted_at end, run_time.run_at, graded.extracted_at) as first_seen_at
 from graded
 cross join {{ ref("run_time") }} as run_time

@@ -27,7 +27,7 @@ grades_of_items as (
     group by program_id, course_id, item_id
 ),
 
--- Of all learners' rows of an item those read last tell what it is like.
+-- Each learner has a row for an item. The row that was read last describes the item.
 known_items as (
     select
         items.*,
@@ -48,7 +48,7 @@ known_items as (
     where gone.item_id is null
 ),
 
-told_apart as (
+distinct_items as (
     select
         *,
         {{ id_part("item_id", within=["program_id", "course_id"]) }} as item_id_part,
@@ -62,20 +62,20 @@ gradable_items as (
     select
         *,
         left(coalesce(module || ': ', '') || name, {{ length }}) as start_of_title,
-        -- The item tells more than its module.
+        -- The name of the item says more than the name of its module, so the module is shortened.
         coalesce(rtrim(left(module, {{ length - 2 }} - length(name))) || ': ', '') || name as title_with_whole_name
-    from told_apart
+    from distinct_items
     where
         (most_weight_percent > 0 or best_grade_percent is not null)
         {%- if grade_sync() == "granular_selected" %}
         and exists (
             select 1 from {{ ref("chosen_items") }} as chosen
-            where {{ is_chosen("chosen", "told_apart") }}
+            where {{ is_chosen("chosen", "distinct_items") }}
         )
         {%- endif %}
 ),
 
--- Two columns of a class with one title would be one to a teacher's eye: the module is cut before the name, then they are counted.
+-- A teacher could not distinguish two columns with the same title. First the module is shortened, then the columns are numbered.
 titled as (
     select
         *,

@@ -29,7 +29,7 @@ learner as (
         schools.primary_school_sourced_id,
         people.coursera_user_id,
         {{ whole_line("people.external_id") }} as external_id,
-        -- A list of {type:id} cannot hold an id with its own punctuation, and an id without it would be another id.
+        -- A list of {type:id} cannot hold an id with a comma or a brace, and without these characters it would be another id.
         case
             when translate(people.external_id, ',{}', '') = people.external_id
             then '{Coursera:' || {{ whole_line("people.external_id") }} || '}'
@@ -77,12 +77,12 @@ counted as (
 ),
 
 shared as (
-    -- Nobody can tell whom a reader knows by a name that several people would have, so none of them gets it; but a line in
-    -- facilitators.csv takes no learner's name away.
+    -- If several people would have one username, nobody knows which of them the reader means by it, so none of them gets it.
+    -- But a line in facilitators.csv does not take the username from a learner.
     select
         *,
         case when role = 'student' then learners_of_name else users_of_name end > 1
-            -- What replaces a shared name is nobody else's.
+            -- The sourcedId that replaces a shared username must not be the username of another person.
             or (
                 lower(wanted_username) <> lower(user_sourced_id)
                 and lower(wanted_username) in (select lower(user_sourced_id) from named)

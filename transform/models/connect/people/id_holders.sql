@@ -1,4 +1,4 @@
--- Each list with the ids that it holds. Two ids of one list (of a program) that differ in letter case or outer blanks alone are two people.
+-- The external ids in each list. Two ids in one list of one program that differ only in letter case or outer blanks are two people.
 with roster as (
     select 'users' as list, '' as program_id, external_id from {{ ref("stg_coursera__users") }} where external_id is not null
     union
@@ -17,7 +17,7 @@ reported as (
     select external_id from {{ ref("stg_coursera__item_grades") }} where external_id is not null
 ),
 
--- What the lists say of whom an account was remembered for: somebody else may have the id by now.
+-- Ids that an account once had and that a member with another name and e-mail address has now.
 accounts as (
     select coursera_user_id, full_name, email from {{ ref("stg_coursera__users") }}
     union all
@@ -33,7 +33,7 @@ passed_on as (
     having bool_and({{ is_other_person("members", "accounts") }})
 ),
 
--- The same of members without an account, by what is remembered of them: whoever has taken over an id is somebody else.
+-- The same for members without an account, by their names and addresses in person_keys: a member who took over an id is another person.
 remembered_members as (
     select
         remembered.external_id,
@@ -74,7 +74,7 @@ remembered as (
     where external_id not in (select external_id from passed_on)
 ),
 
--- By the id without letter case and outer blanks
+-- The following compare ids without letter case and outer blanks.
 several_in_a_list as (
     select distinct {{ folded("external_id") }} as folded
     from roster
@@ -135,7 +135,7 @@ decided as (
 
 select
     decided.external_id,
-    -- `~` cannot be part of a readable id, so such a person always gets the hash.
+    -- A readable sourcedId cannot have a `~` in it, so the sourcedId of such a person is always a hash.
     coalesce(exact_account, found_account, member_keys.holder_key, {{ key_without_account("member_id") }}) as holder_key,
     coalesce(exact_account, found_account) as coursera_user_id,
     case

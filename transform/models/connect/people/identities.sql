@@ -4,7 +4,7 @@ with keys as (
     group by holder_key
 ),
 
--- Members who were published without an account, and still have none that is theirs.
+-- Members who were published without an account, and for whom no account was found since.
 without_account as (
     select external_id, min(person_key) as person_key
     from {{ ref("person_keys") }}
@@ -17,7 +17,7 @@ without_account as (
 
 select
     holders.external_id,
-    -- Two who were published as two stay two, though their ids are alike.
+    -- Two members who were published as two people stay two people, although their ids are similar.
     coalesce(
         case when holders.resolved_by = 'similar' then without_account.person_key end,
         keys.person_key,

@@ -1,4 +1,4 @@
--- Since when the one who has an id now is a member, by the oldest membership
+-- When the present holder of each id became a member, by the oldest membership.
 with present as (
     select identities.external_id, identities.person_key, min(members.joined_at) as since
     from {{ ref("stg_coursera__program_memberships") }} as members
@@ -13,7 +13,7 @@ keys as (
     group by holder_key
 ),
 
--- All the names and addresses of that person, also those of before
+-- All names and addresses of that person, also earlier ones.
 descriptions as (
     select present.external_id, known.email, known.full_name
     from present
@@ -30,7 +30,7 @@ descriptions as (
     inner join {{ ref("stg_coursera__program_memberships") }} as members on identities.external_id = members.external_id
 ),
 
--- Those who had the id before: by what is remembered of members, by accounts that are gone, and by old rows of the report
+-- People who had the id before: from person_keys, from accounts that left the list of users, and from old rows of the report.
 former as (
     select external_id, email, full_name, person_key
     from {{ ref("person_keys") }}
@@ -50,7 +50,7 @@ former as (
                 <= present.since,
             false
         )
-        -- Who had the account before has come back.
+        -- The row is not about another person if the account that had the id before has it again.
         and not coalesce(remembered.coursera_user_id = identities.coursera_user_id and remembered.learned_at < present.since, false)
 ),
 

@@ -36,7 +36,7 @@ ranked as (
     select
         person_key,
         coursera_user_id,
-        -- An account may have lost its ids in the users list while a membership still has one.
+        -- An account may have no external id in the list of users while a membership still has one.
         coalesce(external_id, max(external_id) over (partition by person_key)) as external_id,
         {{ whole_line("full_name") }} as full_name,
         {{ one_line("email") }} as email,
@@ -52,20 +52,20 @@ known as (
         *,
         {% if identity() == "coursera_id" %}person_key
         {%- elif identity() == "external_id" %}
-        -- The spelling of the night in which a member had no account yet stays.
+        -- A member who was published without an account keeps the spelling of the external id at that time.
         case
             when {{ is_without_account("person_key") }} and {{ folded(id_of_key("person_key")) }} = {{ folded("external_id") }} then {{ id_of_key("person_key") }}
             else external_id
         end
         {%- else %}
-        -- Accounts that share an address are not merged: each is known by itself.
+        -- Accounts that share an address stay separate people: each is identified by its own key.
         coalesce(case when count(*) over (partition by lower(email)) = 1 then lower(email) end, person_key)
         {%- endif %} as identity_key
     from ranked
     where preference = 1
 ),
 
-told_apart as (
+distinct_keys as (
     select *, {{ id_part("identity_key") }} as identity_key_part
     from known
 ),
@@ -74,19 +74,19 @@ of_members as (
     select
         members.person_key,
         members.is_member,
-        told_apart.coursera_user_id,
-        told_apart.external_id,
-        told_apart.full_name,
-        told_apart.email,
-        told_apart.identity_key_part as identity_key,
-        {{ sourced_id("user", ["told_apart.identity_key_part"]) }} as user_sourced_id,
-        -- No comma at the ends, and `, ` for each one within.
-        regexp_replace(regexp_replace(replace(told_apart.full_name, '，', ','), '( *,)+ *', ', ', 'g'), '^, |, $', '', 'g') as name_line
+        distinct_keys.coursera_user_id,
+        distinct_keys.external_id,
+        distinct_keys.full_name,
+        distinct_keys.email,
+        distinct_keys.identity_key_part as identity_key,
+        {{ sourced_id("user", ["distinct_keys.identity_key_part"]) }} as user_sourced_id,
+        -- Commas at both ends are removed, and each one within becomes `, `.
+        regexp_replace(regexp_replace(replace(distinct_keys.full_name, '，', ','), '( *,)+ *', ', ', 'g'), '^, |, $', '', 'g') as name_line
     from members
-    inner join told_apart on members.person_key = told_apart.person_key
+    inner join distinct_keys on members.person_key = distinct_keys.person_key
 ),
 
--- `Jr.` and the like after a comma stay with the family name, wherever that is.
+-- `Jr.` and similar words after a comma stay with the family name.
 without_suffix as (
     select
         *,

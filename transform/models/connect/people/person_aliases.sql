@@ -8,7 +8,7 @@ with seen as (
 select
     seen.external_id,
     seen.coursera_user_id,
-    -- A machine whose clock was wrong read it at another time than it says.
+    -- If the clock of the machine was wrong, the time of the run counts.
     coalesce(case when {{ can_be("seen.seen_at") }} then seen.seen_at end, run_time.run_at, seen.seen_at) as learned_at
 from seen
 cross join {{ ref("run_time") }} as run_time

@@ -5,7 +5,7 @@
     full_refresh=false,
 ) }}
 
-{#- Before there was this memory, the people of the last build had their keys, which are published. -#}
+{#- In the first build with this table, the keys come from `people`, as an earlier release has published them. -#}
 {%- set before = adapter.get_relation(this.database, this.schema, "people") if execute and not is_incremental() else none -%}
 {%- if before is not none -%}
   {%- set columns = adapter.get_columns_in_relation(before) | map(attribute="name") | list -%}
@@ -58,7 +58,7 @@ keys as (
     group by holder_key
 ),
 
--- Published without an account, and no account has turned out to be theirs.
+-- Members who were published without an account, and for whom no account was found since.
 without_account as (
     select *
     from known
@@ -67,7 +67,7 @@ without_account as (
         and person_key not in (select person_key from known where not {{ is_without_account("holder_key") }})
 ),
 
--- An id that was published for a member stays, whatever account, or spelling of the id, shows up afterwards.
+-- Holders without a key yet. If a member was published, the key stays, also if an account or another spelling of the id is found later.
 newcomers as (
     select *
     from described

@@ -10,12 +10,12 @@ with described as (
     group by facilitator_id
 ),
 
-told_apart as (
+distinct_ids as (
     select *, {{ id_part("facilitator_id") }} as facilitator_id_part
     from described
 ),
 
--- The schools of the programs a facilitator is in; who has none is nobody's teacher.
+-- The schools of each facilitator's programs. A facilitator without a school is not a teacher.
 schools as (
     select
         facilitators.facilitator_id,
@@ -28,15 +28,15 @@ schools as (
 )
 
 select
-    told_apart.facilitator_id,
-    told_apart.facilitator_id_part,
-    {{ sourced_id("user", ["'facilitator'", "told_apart.facilitator_id_part"]) }} as user_sourced_id,
+    distinct_ids.facilitator_id,
+    distinct_ids.facilitator_id_part,
+    {{ sourced_id("user", ["'facilitator'", "distinct_ids.facilitator_id_part"]) }} as user_sourced_id,
     schools.school_sourced_ids,
     schools.primary_school_sourced_id,
 
-    coalesce(told_apart.given_name, {{ placeholder }}) as given_name,
-    coalesce(told_apart.family_name, {{ placeholder }}) as family_name,
-    told_apart.email,
-    told_apart.username
-from told_apart
-inner join schools on told_apart.facilitator_id = schools.facilitator_id
+    coalesce(distinct_ids.given_name, {{ placeholder }}) as given_name,
+    coalesce(distinct_ids.family_name, {{ placeholder }}) as family_name,
+    distinct_ids.email,
+    distinct_ids.username
+from distinct_ids
+inner join schools on distinct_ids.facilitator_id = schools.facilitator_id

@@ -1,5 +1,7 @@
-{#- `connect mapping check` compares the files that are about to be built in the same way: setup/lines_without_effect.py. -#}
-{#- All rows of all gradebooks are looked at for these lines alone, so only where there is one. -#}
+{#-
+  `connect mapping check` applies the same rules to the files before they are built (mapping_match.py of connect); a test compares both. Only the
+  lines of chosen_items.csv need all rows of all gradebooks, so these are read only if the file has a line.
+-#}
 {%- set chosen = ref("chosen_items") -%}
 {%- set item_grades = ref("stg_coursera__item_grades") -%}
 {%- set are_chosen = execute and load_relation(chosen) is not none and run_query("select 1 from " ~ chosen ~ " limit 1").rows | length > 0 -%}

@@ -1,5 +1,8 @@
 {%- set account = id_of_key("person_key") -%}
-{#- What a row of a stream is called: by its id, or by parts of which {person} is the learner, whose external id may be an e-mail address. -#}
+{#-
+  For each stream: its key, how a row is named (its id, or parts of it; {person} is the learner), and whether it has a learner, impossible moments
+  or a score.
+-#}
 {%- set streams = {
   "organizations": {"key": ["id"], "row": "organization_id"},
   "programs": {"key": ["id"], "row": "program_id"},
@@ -20,7 +23,7 @@
   "skillsets": {"key": ["skillset_id"], "row": "skillset_id"},
   "skillset_progress": {"key": ["user_email", "skillset_id"], "row": "skillset_id", "moments": true},
 } -%}
-{#- Without these there is no roster; without the others a file has less in it. -#}
+{#- Without the streams of `needed` there is no roster. Without those of `wanted` a file lacks some rows. -#}
 {%- set needed = {
   "organizations": "no district is known, and orgs.csv cannot be written",
   "programs": "no school is known, and orgs.csv and classes.csv cannot be written",
@@ -62,7 +65,7 @@ reported_people as (
     group by reported.program_id, reported.content_id, memberships.person_key
 ),
 
--- The rows of each stream that are odd in themselves, with what they are called.
+-- The rows of each stream with a problem in the row itself, and their names.
 {%- for stream, of in streams.items() %}
 {%- set person = id_of_key("identities.person_key") %}
 odd_{{ stream }} as (
@@ -100,7 +103,7 @@ problems as (
     {%- endfor %}
 ),
 
--- What is odd in a column of a row, or in rows that no model has.
+-- Findings about one column of a row, and about rows that no model has.
 cells as (
     {%- for stream, of in streams.items() %}
     select

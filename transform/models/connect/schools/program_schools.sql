@@ -2,14 +2,14 @@ with mapping as (
     select * from {{ ref("school_mapping") }}
 ),
 
--- Told apart from every id there is, mapped or not, so that mapping one program changes no other's id.
+-- Ids are compared with all other ids, mapped or not, so that mapping one program never changes the id of another.
 school_ids as (
     select program_id as school_id from {{ ref("stg_coursera__programs") }}
     union
     select school_id from mapping where school_id is not null
 ),
 
-told_apart as (
+distinct_ids as (
     select school_id, {{ id_part("school_id") }} as school_id_part
     from school_ids
 ),
@@ -44,9 +44,9 @@ select
     mapped.program_name,
     mapped.program_slug,
 
-    {{ sourced_id("school", ["told_apart.school_id_part"]) }} as school_sourced_id,
+    {{ sourced_id("school", ["distinct_ids.school_id_part"]) }} as school_sourced_id,
     mapped.school_name,
-    -- Of several programs in one school, the one whose id the school has tells, else the first.
+    -- If a school has several programs, the program whose id is the school's id counts, else the first one with a slug.
     first_value(mapped.program_slug) over (
         partition by mapped.school_id
         order by
@@ -55,4 +55,4 @@ select
             mapped.program_id nulls last
     ) as school_identifier
 from mapped
-inner join told_apart on mapped.school_id = told_apart.school_id
+inner join distinct_ids on mapped.school_id = distinct_ids.school_id

@@ -12,7 +12,7 @@ with mapped as (
 ),
 
 {% elif calendar() == "evergreen" -%}
--- Ends a day early, so that whether a reader takes the end date as the last day or the day after, it ends in the school year 2099.
+-- The end is a day early. So the term ends in the school year 2099, whether a reader takes the end date as the last day or as the day after it.
 with mapped as (
     select
         'evergreen' as term_id_part,
@@ -58,7 +58,7 @@ ranked as (
         mapped.*,
         row_number() over (
             order by
-                -- The term today lies in, the one begun last if several do; between terms the one begun last; before all, the first.
+                -- Today's term; of several, the one that began last. Between two terms it is the one that began last, before all terms the first.
                 case when freshness.today >= starts_on and freshness.today < ends_before then 1 when freshness.today >= starts_on then 2 else 3 end,
                 case when freshness.today >= starts_on then freshness.today - starts_on else starts_on - freshness.today end,
                 ends_before nulls last,

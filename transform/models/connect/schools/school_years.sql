@@ -1,4 +1,4 @@
--- A school year reaches from its first term to its last.
+-- A school year lasts from its first term to its last.
 select
     school_year_sourced_id,
     school_year,

@@ -1,4 +1,4 @@
--- Credentials belong to one organisation. Of a warehouse that holds two nothing is published: programs do not tell whose they are.
+-- Credentials belong to one organisation. If a warehouse holds two, nothing is published, because a program does not say to which one it belongs.
 with district as (
     select
         {{ sourced_id("district", ["organization_id"]) }} as org_sourced_id,
@@ -8,7 +8,6 @@ with district as (
         cast(null as text) as parent_sourced_id
     from {{ ref("stg_coursera__organizations") }}
 ),
-
 
 mapped_schools as (
     select
