@@ -27,8 +27,6 @@ HEADERS = {
     "terms": "term_id,title,school_year,starts_on,ends_before",
 }
 TABLES = {
-    "coursera.programs": "id text, name text, _sdc_sequence bigint, _sdc_extracted_at timestamptz,"
-    " _sdc_deleted_at timestamptz",
     "connect.program_schools": "program_id text, school_sourced_id text, school_name text",
     "connect.classes": "program_id text, course_id text, class_sourced_id text",
     "connect.courses": "course_id text, course_name text",
@@ -92,7 +90,7 @@ class Desk:
         """Make the warehouse; tables are named by what follows the dot, all others are empty."""
         self.database.unlink(missing_ok=True)
         with duckdb.connect(str(self.database)) as connection:
-            for statement in (*BUILT, "create schema coursera", "create schema staging"):
+            for statement in (*BUILT, "create schema staging"):
                 connection.execute(statement)
             for name, columns in TABLES.items():
                 connection.execute(f"create table {name} ({columns})")

@@ -30,9 +30,9 @@ BITE = "<script>window.bitten = 1</script><img src=x onerror='window.bitten = 2'
 NAMES = ("Ada", "Zed", "@mail.example")
 
 _TABLES = (
-    "create schema coursera", "create schema mapping",
-    "create table coursera.programs (id text, name text, _sdc_deleted_at timestamptz, _sdc_sequence bigint, _sdc_extracted_at timestamptz)",
-    "insert into coursera.programs select id, name, null, 1, now() from (values ('pa', 'Program A'), ('pb', 'Program B'), ('-p; rm', 'Program C')) as p(id, name)",
+    "create schema coursera", "create schema mapping", "create schema staging",
+    "create table staging.stg_coursera__programs (program_id text, program_name text)",
+    "insert into staging.stg_coursera__programs select id, name from (values ('pa', 'Program A'), ('pb', 'Program B'), ('-p; rm', 'Program C')) as p(id, name)",
     "create table mapping.school_mapping (program_id text, program_name text, school_id text, school_name text)",
     "insert into mapping.school_mapping values ('pa', 'Program A', 'a', 'School A'), ('pb', 'Earlier', 'b', 'School B'), ('gone', 'Old', 'old', 'Old')",
     "create table connect.program_schools (program_id text, school_sourced_id text, school_name text)",
@@ -103,7 +103,7 @@ class Looked(College):
         word = "'" + BITE.replace("'", "''") + "'"
         self.sql(
             f"update oneroster.orgs set name = {word}",
-            f"update coursera.programs set name = {word} where id <> 'pb'",
+            f"update staging.stg_coursera__programs set program_name = {word} where program_id <> 'pb'",
             f"update mapping.school_mapping set school_name = {word}, program_name = {word}",
             f"update connect.program_schools set school_name = {word}",
             f"update connect.classes set class_title = {word}, program_id = {word} where class_sourced_id = 'ka1'",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from coursera_connect.setup import connection
@@ -70,7 +71,7 @@ def load(desk: Desk, programs: dict[str, str], mapped: dict[str, str] | None = N
     """A warehouse in which program number n has n classes, n learners of its own, one of all, and 2n results."""
     numbered = list(enumerate(programs, 1))
     desk.load(
-        programs=[(one, name, 1, WHEN, None) for one, name in programs.items()],
+        stg_coursera__programs=list(programs.items()),
         program_schools=[(one, f"school.{(mapped or {}).get(one, one)}", name) for one, name in programs.items()],
         classes=[(one, f"c{n}", f"class.{one}.{n}") for number, one in numbered for n in range(number)],
         memberships=[(one, f"{one}-{n}") for number, one in numbered for n in range(number)]
@@ -527,19 +528,14 @@ def test_a_name_that_is_wrong_or_shared_is_one_sentence(tested: Desk, arguments:
     assert sentence in tested.refusal(2, "schools", *arguments.split("|"), "--loaded")
 
 
-def test_programs_of_the_last_load_are_the_newest_rows_that_are_not_gone(tested: Desk) -> None:
+def test_programs_of_the_last_load_are_those_of_the_staging_model(tested: Desk) -> None:
     assert "no database" in tested.refusal(3, "schools", "list", "--loaded")
-    tested.load(
-        programs=[
-            ("a", "Old", 1, WHEN, None),
-            ("a", "New", 2, WHEN, None),
-            ("b", "Gone", 2, WHEN, WHEN),
-            ("b", "Gone", 1, WHEN, None),
-            ("c", None, 1, WHEN, None),
-        ]
-    )
+    tested.load(stg_coursera__programs=[("a", "New"), ("c", None)])
     answer = tested.ask("schools", "list", "--loaded", TAP_COURSERA_CLIENT_SECRET="wrong")
     assert [(entry["program_id"], entry["program_name"]) for entry in answer["programs"]] == [("c", "c"), ("a", "New")]
+    with duckdb.connect(str(tested.database)) as connection:
+        connection.execute("drop table staging.stg_coursera__programs")
+    assert "No programs have been loaded into" in tested.refusal(3, "schools", "list", "--loaded")
 
 
 def test_an_id_that_begins_with_a_dash_is_no_option(tested: Desk, agreed: Agreed) -> None:

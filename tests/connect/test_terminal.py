@@ -86,8 +86,8 @@ def test_what_is_published_and_what_is_wrong_with_it_fits(tmp_path: Path) -> Non
     long = f"'{LONG}'"
     college.sql(
         f'update oneroster.orgs set name = {long} || "sourcedId"',
-        f"update coursera.programs set name = {long}",
-        f"update coursera.programs set id = '{PROGRAM}' where id = 'pa'",
+        f"update staging.stg_coursera__programs set program_name = {long}",
+        f"update staging.stg_coursera__programs set program_id = '{PROGRAM}' where program_id = 'pa'",
         f"update connect.quality set program_id = '{PROGRAM}' where program_id = 'pa'",
         f"update connect.match set program_id = '{PROGRAM}' where program_id = 'pa'",
         f"update connect.quality set record_id = 'enrollment.{PROGRAM}.XyZ8J5w6U0OnKZ3DmXVeZ4.{'u' * 22}' "
@@ -136,8 +136,7 @@ def test_the_lists_of_what_is_decided_fit(tmp_path: Path, sandbox: RunningSandbo
     lines: Any = [(PROGRAM if program == "p1" else program, *more) for program, *more in PARTS]
     there = school_rows(lines, "final")
     desk.load(
-        programs=[(PROGRAM, LONG, 1, "2026-01-31T05:00:00Z", None), ("q" * 22, LONG, 1, "2026-01-31T05:00:00Z", None)],
-        stg_coursera__programs=[(PROGRAM, LONG)],
+        stg_coursera__programs=[(PROGRAM, LONG), ("q" * 22, LONG)],
         courses=[("c1", LONG)],
         stg_coursera__item_grades=[gradebook(PROGRAM, "c1", "abcde", LONG, module=LONG, grade=80.0)],
         **there | {"program_schools": [(PROGRAM, SCHOOL, LONG), ("p3", "school.n", "north")]},

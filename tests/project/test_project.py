@@ -15,6 +15,7 @@ import yaml
 from coursera_connect.cli.main import main
 from coursera_connect.command_text import VERBS
 from coursera_connect.report import summary
+from coursera_connect.setup import attributes
 from coursera_connect.setup.mapping import FILES, columns
 from oneroster_csv import binding
 from scripts import choices
@@ -191,6 +192,19 @@ def test_the_models_describe_the_columns_of_the_standard_and_no_others(version: 
         standard = [column.name for column in binding.load(version).files[model["name"].rpartition("__")[2]]]
         described = [column["name"] for column in model["columns"]]
         assert sorted(name for name in described if not name.startswith("metadata.")) == sorted(standard), model["name"]
+
+
+@pytest.mark.parametrize("folder", ["oneroster", "oneroster_1_2"])
+def test_a_column_is_described_as_blank_only_where_it_is_and_as_unmapped_where_it_can_be_filled(folder: str) -> None:
+    mapping: Any = attributes.data(ROOT / "transform")
+    page = yaml.safe_load((ROOT / f"transform/models/{folder}/{folder}.yml").read_text(encoding="utf-8"))
+    for model in page["models"]:
+        for column in model["columns"]:
+            name = f"{model['name'].rpartition('__')[2]}.{column['name']}"
+            source = mapping["targets"].get(name, {}).get("from")
+            told = column["description"]
+            assert ("doc('unmapped')" in told) == (source == "" and told != "As in 1.1."), name
+            assert source is None or "doc('blank')" not in told, name
 
 
 def test_meltano_yml_fits_on_a_page() -> None:

@@ -33,7 +33,6 @@ COLUMNS = {"rule", "severity", "sentence", "entity", "program_id", "record_id", 
 _CONTENT = {"content-without-class": "contents", "content-without-gradebook": "enrollments"}
 """The rules of the transforms that name a type of content as their record, and what they count of it."""
 _CELL = ("field", "reported")
-_PROGRAMS = {"id", "name", "_sdc_deleted_at", "_sdc_sequence", "_sdc_extracted_at"}
 _NOT_MADE = (
     "The transforms have not made connect.quality yet: this is only what the tap says of its rows. "
     "Run the transforms (dbt:build) for the rest."
@@ -58,7 +57,7 @@ def quality(
         if not tables and not raw:
             raise DatabaseError(f"{database} holds no data yet: run a job first.")
         made = set(tables.get("quality", ())) >= COLUMNS
-        names = programs.newest(opened) if set(raw.get("programs", ())) >= _PROGRAMS else {}
+        names = programs.newest(opened)
         rules = (of_transforms(opened) if made else _of_loader(opened, raw)) + _of_publish(report)
         facts: dict[str, Any] = {
             "database": str(database),

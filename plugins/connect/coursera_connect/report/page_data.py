@@ -243,8 +243,7 @@ def _schools(tables: _Tables) -> list[dict[str, Any]]:
         for row in tables.dicts(f"select {', '.join(columns)} from mapping.school_mapping", columns):
             cells = [str(row[name] or "") for name in columns]
             mapped[cells[0]] = schools.School(*cells[1:])
-    needed = ("id", "name", "_sdc_deleted_at", "_sdc_sequence", "_sdc_extracted_at")
-    source = programs.newest(tables.database) if tables.has("coursera", "programs", needed) else {}
+    source = programs.newest(tables.database)
     sourced: dict[str, dict[str, Any]] = {}
     if tables.has("connect", "program_schools", ("program_id", "school_sourced_id", "school_name")):
         query = "select program_id, school_sourced_id, school_name from connect.program_schools"

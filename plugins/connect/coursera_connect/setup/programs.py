@@ -10,29 +10,29 @@ from coursera_connect.warehouse import warehouse
 if TYPE_CHECKING:
     from coursera_connect.warehouse.warehouse import Location, Warehouse
 
-_NEWEST = """
-    select id, name from (
-        select id, name, _sdc_deleted_at,
-            row_number() over (partition by id order by _sdc_sequence desc, _sdc_extracted_at desc) as newest
-        from coursera.programs
-    ) as ranked
-    where newest = 1 and _sdc_deleted_at is null
-    order by id
-"""
+_SCHEMA, _VIEW, _COLUMNS = "staging", "stg_coursera__programs", ("program_id", "program_name")
+"""The staging view of dbt, in which a program has one row: the newest of the raw table, unless it was removed."""
 
 
 def loaded(database: Location, wait: float) -> dict[str, str]:
     """Return the programs that Coursera had when they were last loaded: names by id.
 
     Raises:
-        DatabaseError: when none were ever loaded.
+        DatabaseError: when there is no staging view of them yet.
     """
     with warehouse.opened(database, wait) as opened:
-        if "programs" not in opened.columns("coursera"):
+        if not _is_made(opened):
             raise DatabaseError(f"No programs have been loaded into {database} yet: run a job, or leave --loaded out.")
         return newest(opened)
 
 
 def newest(database: Warehouse) -> dict[str, str]:
-    """Return the same of an open warehouse that holds the stream."""
-    return {str(program): str(name or "") for program, name in database.rows(_NEWEST)}
+    """Return the same of an open warehouse; nothing when there is no staging view of them yet."""
+    if not _is_made(database):
+        return {}
+    query = f"select {', '.join(_COLUMNS)} from {_SCHEMA}.{_VIEW} order by program_id"  # noqa: S608 - names of ours
+    return {str(program): str(name or "") for program, name in database.rows(query)}
+
+
+def _is_made(database: Warehouse) -> bool:
+    return set(_COLUMNS) <= set(database.columns(_SCHEMA).get(_VIEW, ()))

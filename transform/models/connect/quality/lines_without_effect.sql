@@ -1,5 +1,5 @@
 {#-
-  `connect mapping check` applies the same rules to the files before they are built (mapping_match.py of connect); a test compares both. Only the
+  `connect mapping check` applies the same rules to the files before they are built (setup/lines_without_effect.py); a test compares both. Only the
   lines of chosen_items.csv need all rows of all gradebooks, so these are read only if the file has a line.
 -#}
 {%- set chosen = ref("chosen_items") -%}
