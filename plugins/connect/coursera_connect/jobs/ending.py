@@ -1,7 +1,7 @@
-"""How a run ended that nobody watched, told from what it left: its publish in the journal, its load in Meltano.
+"""Finds out how a run ended that no process watched: from its publish in the journal and its load in Meltano's record.
 
-The steps of a job run one after the other, so the first step without a trace of success is the one that failed. What
-Meltano prints is not kept by it: the sentence of a step is known only where somebody watched (see watch.py).
+The steps of a job run one after the other, so the first step without a trace of success is the one that failed.
+Meltano does not keep what it prints, so the error message of a step is known only if a process watched (watch.py).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from coursera_connect.schedule.meltano_runs import Load
 
 GOOD = frozenset({"published", "unchanged", "skipped"})
-"""Outcomes of a publish that are no failure."""
+"""Outcomes of a publish that are not failures."""
 
 PUBLISH = "connect:publish"
 
 BEGAN = "began"
-"""What stands in place of the outcome while a publish is at work."""
+"""The outcome in the journal while a publish is still running."""
 
 _BACK = timedelta(days=90)
 _SECOND = timedelta(seconds=1)
@@ -55,7 +55,7 @@ def look(file: Path, environment: str, project: Path | None = None) -> None:
 
 
 def settle(file: Path, run: Run, project: Path | None = None) -> Run:
-    """End the entry of a run that nobody watched to its end; return the run as it is known then."""
+    """End the entry of a run that no process watched to its end, and return the run as it is known then."""
     loads = _loads(run)
     told = _told(run, loads, project)
     ends = [load.ended_at for load in loads if load.ended_at]
@@ -66,7 +66,7 @@ def settle(file: Path, run: Run, project: Path | None = None) -> Run:
 
 
 def so_far(run: Run) -> Run:
-    """Return a run that is at work with what is known of its loads."""
+    """Return a running run with what is known of its loads."""
     return replace(run, **of_loads(_loads(run)))
 
 
@@ -76,7 +76,7 @@ def _loads(run: Run) -> list[Load]:
 
 
 def _belongs(load: Load, run: Run) -> bool:
-    """Whether a load is a step of a run: by Meltano's id, or by the time, as jobs of an environment run alone."""
+    """Return whether a load is a step of a run, by Meltano's id or by time: jobs of an environment do not overlap."""
     if load.run == run.id:
         return True
     began, ended = timestamps.parsed(run.started_at), timestamps.parsed(run.ended_at)
@@ -91,7 +91,7 @@ def _told(run: Run, loads: Sequence[Load], project: Path | None) -> dict[str, An
 
 
 def _end_of(run: Run, loads: Sequence[Load], project: Path | None) -> tuple[str, str, str]:
-    """Return the outcome of a run, the step that failed, and in words why."""
+    """Return the outcome of a run, the step that failed, and the reason in words."""
     if run.published:
         if run.published in GOOD:
             return DONE, "", ""
@@ -107,7 +107,7 @@ def _end_of(run: Run, loads: Sequence[Load], project: Path | None) -> tuple[str,
 
 
 def of_loads(loads: Sequence[Load]) -> dict[str, Any]:
-    """Return what an entry says of the loads of a run."""
+    """Return the fields of an entry that describe the loads of a run."""
     if not loads:
         return {}
     good = all(load.state == "SUCCESS" for load in loads)
@@ -115,7 +115,7 @@ def of_loads(loads: Sequence[Load]) -> dict[str, Any]:
 
 
 def _left(run: Run, loads: Sequence[Load], project: Path | None) -> Iterator[str]:
-    """Yield the steps of a run, in order, of which nothing tells that they ended well."""
+    """Yield the steps of a run, in order, for which nothing shows that they succeeded."""
     words = run.job.split()
     if project is not None and len(words) == 1:
         try:
@@ -159,7 +159,7 @@ def _adopted(load: Load, environment: str) -> Run:
 
 
 def extractor(project: Path | None, job: str) -> str:
-    """Return what a job, or the words in its place, are to read with; blank where it loads nothing."""
+    """Return the extractor of a job, or of the words in its place; blank if it loads nothing."""
     words = job.split()
     if project is not None and len(words) == 1:
         with suppress(UsageError):

@@ -1,4 +1,4 @@
-"""Whether the whole pipeline is healthy, told from its runs: a failed load is one until a later load has succeeded."""
+"""Tells from the runs whether the whole pipeline is healthy: a failed load counts until a later load has succeeded."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from coursera_connect.jobs.journal import Run
 
 USUAL_GAP = timedelta(hours=24)
-"""Between two loads, where no schedule says otherwise."""
+"""The time between two loads if no schedule says otherwise."""
 
 GRACE = timedelta(hours=12)
-"""By so much may a load be late until it is missed."""
+"""How late a load may be before it counts as missed."""
 
 _NARROW = "-roster"
-"""What the name of an extractor ends with that reads people and no grades: it stands in for no other."""
+"""The end of the name of an extractor that reads people but no grades: its load does not make up for others."""
 
 _WORDS = {
     "dbt": "The transforms of {job} failed.",
@@ -32,17 +32,17 @@ _WORDS = {
     "connect:publish": "The publish of {job} failed.",
     "meltano": "{job} failed before its first step.",
 }
-"""What failed, by the step or its plugin; anything else is a part of the load."""
+"""What failed in words, by the step or its plugin; every other step is part of the load."""
 
 _FIRST = {"dbt": "connect quality", "tap": "connect test"}
-"""What tells more of the cause, by the beginning of the step."""
+"""The command that tells more about the cause, by the beginning of the step."""
 
 
 def failure(runs: Sequence[Run], published_at: str = "") -> Run | None:
-    """Return the newest run that failed and that nothing later has made good.
+    """Return the newest run that failed and that no later run has made up for.
 
-    A run that came to no load is made good by a later load of the same kind; another failure by the next run that ended
-    well, or by a publish by hand.
+    A later load of the same kind makes up for a run that did not load; the next run that succeeded, or a publish by
+    hand, makes up for any other failure.
 
     Args:
         runs: The runs, newest first.
@@ -62,7 +62,7 @@ def failure(runs: Sequence[Run], published_at: str = "") -> Run | None:
 
 
 def loads_in_vain(run: Run) -> bool:
-    """Whether a run was to load, and did not."""
+    """Return whether a run should have loaded and did not."""
     return is_load(run) and run.loaded != "done"
 
 
@@ -75,24 +75,24 @@ def _makes_good(later: Run, failed: Run) -> bool:
 
 
 def is_load(run: Run) -> bool:
-    """Whether a run is one that loads, however far it came."""
+    """Return whether a run has a load among its steps, however far it came."""
     return bool(run.extractor)
 
 
 def last_load(runs: Iterable[Run]) -> Run | None:
-    """Return the newest run that loaded."""
+    """Return the newest run whose load succeeded."""
     return next((run for run in runs if run.loaded == "done"), None)
 
 
 def expected(starts: Iterable[datetime]) -> timedelta:
-    """Return the age from which on a load is missed, from the times at which loads are to start."""
+    """Return the age at which a load counts as missed, from the times at which loads should start."""
     times = sorted(starts)
     gaps = [later - earlier for earlier, later in pairwise(times)]
     return max(gaps, default=USUAL_GAP) + GRACE
 
 
 def told(run: Run) -> dict[str, Any]:
-    """Return a failed run in words: the `sentence` says what failed, `more` why; the last of the `commands` ends it."""
+    """Return a failed run in words: `sentence` says what failed, `more` why; the last of `commands` mends it."""
     part = run.step.partition(":")[0]
     job = run.job or "a run"
     if run.outcome in {KILLED, STOPPED}:
@@ -114,7 +114,7 @@ def told(run: Run) -> dict[str, Any]:
 
 
 def _again(run: Run) -> str:
-    """Return the command that does again what a run was to do."""
+    """Return the command that repeats a run."""
     if " " in run.job or run.job.startswith("tap-"):  # typed without a job
         steps = run.job if " " in run.job else f"{run.job} target-warehouse"
         return f"meltano run {steps}"
@@ -122,7 +122,7 @@ def _again(run: Run) -> str:
 
 
 def report(run: Run) -> dict[str, Any]:
-    """Return a failed run as the report that notices tell of."""
+    """Return a failed run as a report for notices."""
     words = told(run)
     return {
         "outcome": "failed",

@@ -1,8 +1,8 @@
-"""The journal: every run of a job and how it ended, in a SQLite file beside the package.
+"""The journal holds every run of a job and how it ended, in a SQLite file beside the package.
 
-The warehouse cannot hold it, since the warehouse may be what a run waits for in vain. `connect lock`, the first step of
-each job, begins an entry; who watches the run ends it (see watch.py), and for a run that nobody watches the holder
-of the lock does (see ending.py). A publish takes the ended runs over into the ledger.
+The warehouse cannot hold the journal, since a run may fail because the warehouse is locked. `connect lock`, the first
+step of each job, begins an entry. The process that watches the run ends the entry (watch.py); if no process watches,
+the holder of the lock ends it (ending.py). A publish copies ended runs into the ledger.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "journal.sqlite3"
-"""Name of the file, beside the package."""
+"""The name of the file beside the package."""
 
 HAND = "hand"
-"""Who started a run that no schedule started."""
+"""The value of `started_by` for a run that no schedule started."""
 
 SCHEDULE = "schedule:"
-"""What stands before the name of the schedule that started a run."""
+"""The prefix in `started_by` before the name of a schedule."""
 
 DONE, FAILED, KILLED, STOPPED = "done", "failed", "killed", "stopped"
 
 _KEPT = timedelta(days=400)
 _WAIT = 30.0
 _SAME = 2.0
-"""Seconds by which the beginning of a process may seem to move, when the clock is set."""
+"""Seconds by which the start time of a process may appear to move when the clock is set."""
 _FOREIGN = timedelta(days=1)
-"""For how long a run of another machine, whose processes are not seen here, counts as being at work."""
+"""How long a run of another machine, whose processes cannot be seen here, counts as running."""
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,27 @@ class Run:
     """One run of a job.
 
     Attributes:
-        id: Its own; that of Meltano's run, too, where `connect run` started it.
+        id: The id of the run; also the id of Meltano's run if `connect run` started it.
         environment: The Meltano environment.
-        job: The name of the job, or what was typed in its place.
+        job: The name of the job, or the words that were typed in its place.
         started_by: `hand`, or `schedule:` and the name of the schedule.
         started_at: When it began, UTC.
-        meltano_run: Names the run in the environment of its steps; blank before its first step.
+        meltano_run: The id that Meltano passes to the steps of the run; blank before the first step.
         host: The machine.
         pid: The process of the job.
-        born: When that began, in seconds since 1970.
+        born: When that process began, in seconds since 1970.
         watcher: The process that watches the run and ends its entry; 0 where none does.
-        watcher_born: When that began.
-        ended_at: When it ended, UTC; blank while it is at work.
-        outcome: `done`, `failed`, `killed` or `stopped` (Ctrl-C); blank while it is at work.
+        watcher_born: When the watcher began, in seconds since 1970.
+        ended_at: When it ended, UTC; blank while it runs.
+        outcome: `done`, `failed`, `killed` or `stopped` (Ctrl-C); blank while it runs.
         step: The step that failed, as meltano.yml names it.
-        sentence: What that step said.
-        exit_code: Of Meltano; None where nobody saw it.
-        extractor: What the run reads with; blank where it came to no load.
-        loaded: `done` or `failed`; blank where it came to no load.
-        published: The outcome of its publish; blank where it came to none, `began` while that is at work.
+        sentence: The error message of that step.
+        exit_code: The exit code of Meltano; None if no process saw it.
+        extractor: The extractor of the run; blank if the run did not reach a load.
+        loaded: `done` or `failed`; blank if the run did not reach a load.
+        published: The outcome of its publish; blank if it did not reach one, `began` while the publish runs.
         ledger_run: The number of that publish in the ledger.
-        told_at: When somebody was told of its end, UTC.
+        told_at: When a notice of its end was sent, UTC.
         steps: The seconds of each step by its number, as JSON.
     """
 
@@ -97,18 +97,18 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """Return how long the run took; None while it is at work."""
+        """Return how many seconds the run took; None while it runs."""
         began, ended = timestamps.parsed(self.started_at), timestamps.parsed(self.ended_at)
         return max(0.0, (ended - began).total_seconds()) if began and ended else None
 
     @property
     def schedule(self) -> str:
-        """Return the schedule that started the run; blank where a hand did."""
+        """Return the schedule that started the run; blank if it was started by hand."""
         return self.started_by.removeprefix(SCHEDULE) if self.started_by.startswith(SCHEDULE) else ""
 
     @property
     def is_alive(self) -> bool:
-        """Whether the run is at work, as far as that is seen from here."""
+        """Whether the run is still running, as far as this machine can see."""
         if self.ended_at:
             return False
         if self.host != socket.gethostname():
@@ -133,19 +133,19 @@ def now() -> str:
 
 
 def place(package: Path) -> Path:
-    """Return where the journal of a package is."""
+    """Return the path of the journal of a package."""
     return package.with_name(NAME)
 
 
 def process(pid: int) -> tuple[int, float]:
-    """Return a process and when it began, as an entry names it."""
+    """Return the id of a process and when it began, as an entry stores them."""
     with suppress(psutil.Error):
         return pid, psutil.Process(pid).create_time()
     return pid, 0.0
 
 
 def begin(file: Path, run: Run) -> Run:
-    """Begin the entry of a run, or add what is known now to the one that its watcher began; return the entry."""
+    """Begin the entry of a run, or complete the entry that its watcher began; return the entry."""
     told = {name: value for name, value in asdict(run).items() if value != _COLUMNS[name].default}
     told |= {"started_at": run.started_at or now(), "host": socket.gethostname()}
     with _opened(file, write=True) as database:
@@ -163,26 +163,26 @@ def begin(file: Path, run: Run) -> Run:
 
 
 def note(file: Path, run: str, **told: Any) -> None:
-    """Add to the entry of a run; where there is none, nothing is added."""
+    """Update the entry of a run; without an entry, do nothing."""
     with _opened(file, write=True) as database:
         _update(database, run, told)
 
 
 def end(file: Path, run: str, **told: Any) -> bool:
-    """End the entry of a run, unless that was done; return whether it was done by this call."""
+    """End the entry of a run unless it has ended; return whether this call ended it."""
     told = {"ended_at": now(), **told}
     with _opened(file, write=True) as database:
         return _update(database, run, told, "coalesce(ended_at, '') = ''")
 
 
 def tell(file: Path, run: str) -> bool:
-    """Note that somebody is told of the end of a run; false where somebody was told before."""
+    """Record that a notice of the end of a run is sent; return false if one was sent before."""
     with _opened(file, write=True) as database:
         return _update(database, run, {"told_at": now()}, "coalesce(told_at, '') = ''")
 
 
 def adopt(file: Path, runs: list[Run]) -> None:
-    """Take over runs that began no entry; those that are known stay as they are."""
+    """Add runs that began no entry; known runs are not changed."""
     with _opened(file, write=True) as database:
         for run in runs:
             if not _read(database, "id = ?", [run.id]):
@@ -190,7 +190,7 @@ def adopt(file: Path, runs: list[Run]) -> None:
 
 
 def read(file: Path, where: str = "1", values: list[Any] | None = None) -> list[Run]:
-    """Return the runs that meet a condition, newest first; none where there is no journal, or none that can be read."""
+    """Return the runs that meet a condition, newest first; none if there is no readable journal."""
     if not file.is_file():
         return []
     try:
@@ -201,14 +201,14 @@ def read(file: Path, where: str = "1", values: list[Any] | None = None) -> list[
 
 
 def of_meltano(file: Path, meltano_run: str) -> Run | None:
-    """Return the run of which this process is a step; None where the run began no entry."""
+    """Return the run that this process is a step of; None if that run began no entry."""
     found = read(file, "meltano_run = ?", [meltano_run]) if meltano_run else []
     return found[0] if found else None
 
 
 @contextmanager
 def _opened(file: Path, *, write: bool = False) -> Iterator[sqlite3.Connection]:
-    """Open the file; a transaction that writes has it alone from its beginning."""
+    """Open the file; a writing transaction locks it from its beginning."""
     if write:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

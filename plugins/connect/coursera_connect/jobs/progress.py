@@ -1,4 +1,4 @@
-"""What a person is told of the steps of a job while it runs: on a terminal bars, rows and the time left."""
+"""Shows the steps of a job on a terminal while it runs: bars, rows and the time left."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ _NODE = re.compile(r"\b(\d+) of (\d+) (?:OK|PASS|WARN|ERROR|FAIL|SKIP)")
 _ALMOST = 0.99
 _BAR = 10
 _SECONDS, _MINUTES = 120, 7200
-"""From so many seconds on a time is told in minutes, and in hours."""
+"""A duration is shown in minutes, or in hours, from so many seconds on."""
 
 
 @dataclass
 class Step:
-    """One step of a job: its words in meltano.yml, and how far it is."""
+    """One step of a job: its words in meltano.yml, and its progress."""
 
     words: str
     usual: float = 0.0
-    """Seconds that it took in the last run that ended well; 0 where that is not known."""
+    """Seconds that the step took in the last successful run; 0 if that is not known."""
     told: str = ""
     done: int = 0
     of: int = 0
@@ -55,7 +55,7 @@ class Step:
 
     @property
     def title(self) -> str:
-        """Return what a person calls the step."""
+        """Return the name of the step for people."""
         if self.is_load:
             return "Load"
         return _TITLES.get(self.words, self.words)
@@ -67,11 +67,11 @@ class Step:
 
     @property
     def is_load(self) -> bool:
-        """Whether it is an extractor with its loader."""
+        """Return whether the step is an extractor with its loader."""
         return " " in self.words
 
     def hear(self, event: Event) -> None:
-        """Take what a line says of how far the step is."""
+        """Update the progress of the step from a line of the log."""
         if self.is_load:
             if found := _STREAM.search(event.text):
                 self.told = found[1]
@@ -88,7 +88,7 @@ class Step:
 
     @property
     def progress(self) -> str:
-        """Return how far the step is, in words."""
+        """Return the progress of the step in words."""
         if self.of:
             return f"{self.done} of {self.of}"
         rows = sum(self.rows.values())
@@ -100,7 +100,7 @@ class Step:
 
 
 def steps(words: Sequence[str], usual: Mapping[str, float]) -> list[Step]:
-    """Return the steps that Meltano makes of the words of a job: an extractor and its loader are one."""
+    """Return the steps in the words of a job; an extractor and its loader are one step."""
     found: list[str] = []
     for word in words:
         if found and found[-1].startswith("tap-") and " target-" not in found[-1]:
@@ -112,7 +112,7 @@ def steps(words: Sequence[str], usual: Mapping[str, float]) -> list[Step]:
 
 @contextmanager
 def screen(found: list[Step], console: Console) -> Iterator[Callable[[Event], None]]:
-    """Show the steps while they run, each in a line that stays; nothing where nobody looks."""
+    """Show the steps while they run, each in a line that stays; show nothing if this is not a terminal."""
     if not console.is_terminal:
         yield lambda event: _hear(found, [0], event)
         return
@@ -158,7 +158,7 @@ def _hear(found: list[Step], at: list[int], event: Event) -> None:
 
 
 class _Bar(ProgressColumn):
-    """How far a step is: by what it counts, else by the time that it usually takes."""
+    """The bar of a step: by what the step counts, else by the time that it usually takes."""
 
     @override
     def render(self, task: Task) -> ProgressBar:
@@ -176,7 +176,7 @@ class _Bar(ProgressColumn):
 
 
 class _Far(ProgressColumn):
-    """What a step has counted so far."""
+    """The column with what a step has counted so far."""
 
     @override
     def render(self, task: Task) -> Text:
@@ -184,7 +184,7 @@ class _Far(ProgressColumn):
 
 
 class _Left(ProgressColumn):
-    """The seconds that a step took, or that are left of the job."""
+    """The column with the time that a step took, or that is left of the job."""
 
     @override
     def render(self, task: Task) -> Text:

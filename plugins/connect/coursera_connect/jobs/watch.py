@@ -1,7 +1,7 @@
-"""Runs Meltano and watches it: what each step said goes into a log, and how the run ended into an entry of the journal.
+"""Runs Meltano and watches it: writes what each step says into a log, and how the run ended into the journal.
 
-Meltano tells of its steps in lines of JSON. What a part itself says is passed on only where the sentence is known to
-hold no row: the sentences of our own parts, and of dbt the name of what failed.
+Meltano reports its steps as lines of JSON. The words of a part are passed on only if they cannot hold a row: error
+messages of the parts of this project, and the names of dbt models or tests that failed.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from coursera_connect.jobs.journal import Run
 
 RUN_ID, TRIGGER = "MELTANO_RUN_ID", "MELTANO_JOB_TRIGGER"
-"""Meltano's own variables: the id of its run, and what started it."""
+"""Variables of Meltano: the id of its run, and what started it."""
 
 WATCHER = "CONNECT_WATCHER"
-"""Tells the steps of a run which process watches it, and when that began."""
+"""The variable that tells the steps of a run which process watches it, and when that process began."""
 
 LOG_BYTES = 1_000_000
-"""Bytes of a log, beyond which the next line begins a new one."""
+"""The size in bytes at which a new log file begins."""
 
 LOG_FILES = 4
-"""Older logs that are kept of a job."""
+"""How many older log files of a job are kept."""
 
 TAIL = 15
 _PATH = "/usr/local/bin:/usr/bin:/bin"  # what a shell has, and cron perhaps not
@@ -58,13 +58,13 @@ _COMMAND = re.compile(r"`(\S+)(?: (\S+))?` failed")
 
 @dataclass(frozen=True)
 class Event:
-    """A line of Meltano.
+    """A line of Meltano's log.
 
     Attributes:
-        part: The plugin that said it; `meltano` for Meltano itself.
-        level: As Meltano has it.
-        text: What was said.
-        facts: All that stands in the line besides.
+        part: The plugin that wrote the line; `meltano` for Meltano itself.
+        level: The log level, in Meltano's words.
+        text: The message.
+        facts: All other fields of the line.
     """
 
     part: str
@@ -74,7 +74,7 @@ class Event:
 
     @property
     def sentence(self) -> str:
-        """Return the sentence with which a part of ours fails; blank where the line is none."""
+        """Return the error message of a part of this project; blank if the line holds none."""
         if self.level in {"error", "critical"} and not self.is_end_of_step:
             return self.text
         found = _SENTENCE.search(self.text)
@@ -82,13 +82,13 @@ class Event:
 
     @property
     def is_end_of_step(self) -> bool:
-        """Whether a step has ended with this line."""
+        """Return whether this line reports the end of a step."""
         return self.text == "Block run completed" and "block_type" in self.facts
 
 
 @dataclass
 class _Seen:
-    """What the lines have told so far."""
+    """What the lines have reported so far."""
 
     lines: dict[str, deque[Event]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=_KEPT)))
     last: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
@@ -123,7 +123,7 @@ class _Seen:
             self.step = ":".join(filter(None, found.groups()))
 
     def sentence(self) -> str:
-        """Return what the step that failed says of it, as far as that may be passed on."""
+        """Return the error message of the step that failed, if it may be passed on."""
         part = self.step.partition(":")[0] or _MELTANO
         lines = list(self.lines[part])
         if part == "dbt":
@@ -157,7 +157,7 @@ def watch(
     """Run Meltano in the project's folder until it ends; Ctrl-C ends it, and the entry says so.
 
     Args:
-        command: Meltano and its words.
+        command: The command line of Meltano.
         project: The project's folder.
         variables: The environment of the process.
         run: The entry of the run as it is known before.
@@ -210,7 +210,7 @@ def watch(
 
 
 def passed_on(command: Sequence[str], project: Path, variables: Mapping[str, str], log: Log) -> None:
-    """Run Meltano in the project's folder; what it says goes into the log."""
+    """Run Meltano in the project's folder, and write its output into the log."""
     with suppress(OSError):
         done = subprocess.run(  # noqa: S603 - the project's own
             command,
@@ -245,7 +245,7 @@ def _ended(run: Run, seen: _Seen, code: int) -> Run:
 
 
 def watcher() -> tuple[int, float]:
-    """Return which process watches the run that this one is a step of, and when it began; zeros where none does."""
+    """Return the process that watches the run of this step, and when that process began; zeros if there is none."""
     with suppress(ValueError):
         pid, _, born = os.environ.get(WATCHER, "").partition(":")
         number, began = int(pid), float(born)
@@ -278,11 +278,11 @@ class Log(RotatingFileHandler):
             ) from error
 
     def note(self, text: str) -> None:
-        """Write a line of our own."""
+        """Write a line of this module into the log."""
         self.line(f"{journal.now()} connect: {text}")
 
     def event(self, event: Event) -> str:
-        """Write a line of Meltano, and return it as it was written."""
+        """Write a line of Meltano into the log, and return what was written."""
         if event.facts:
             at = str(event.facts.get("timestamp", ""))[:19]
             text = event.text

@@ -1,6 +1,6 @@
-"""What the last run of dbt says of itself in `connect.build`: whether all tables are of one run, and of which settings.
+"""Reads from `connect.build` whether one run of dbt has made all tables, and which settings that run followed.
 
-dbt writes the row, see transform/macros/mark_build.sql. Without it nobody knows whether the tables belong together.
+dbt writes the row (transform/macros/mark_build.sql). Without this row nobody knows whether the tables belong together.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Build:
     """A run of dbt that has made all tables.
 
     Attributes:
-        build_id: Its id, another in each run.
-        meltano_run: Names the run of Meltano that it was a step of; blank where it was none.
-        settings: The vars of the dbt project by name, as it followed them.
+        build_id: The id of the build; each run of dbt has another.
+        meltano_run: The id of the run of Meltano that dbt was a step of; blank if dbt was run alone.
+        settings: The vars of the dbt project that the build followed, by name.
     """
 
     build_id: str
@@ -53,7 +53,7 @@ def finished(database: Warehouse, location: object) -> Build:
 
 
 def unfinished(database: Warehouse, location: object) -> str:
-    """Return why the tables are not of one finished build; blank where they are, and where there are none yet."""
+    """Return why the tables are not of one finished build; blank if they are, or if there are no tables yet."""
     try:
         finished(database, location)
     except DatabaseError as error:

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""From a DuckDB file into PostgreSQL: what no later run makes anew, the ledger and what the transforms remember."""
+"""Copies from a DuckDB file into PostgreSQL what no later run can make again: the ledger, and what dbt remembers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from coursera_connect.warehouse.warehouse import Location
 
 REMEMBERED = {"connect": ("course_reads", "item_scores", "person_aliases", "person_keys")}
-"""The models that add to what they were in the run before: since when a score is as it is, who once had which id, by
-which key people are published, when a course was last read for everybody."""
+"""The incremental models, whose rows of earlier runs cannot be made again: since when a score has been what it is, who
+once had which id, by which key people are published, and when a course was last read for everybody."""
 
 
 def move(file: Path, database: Location, wait: float) -> dict[str, int]:
-    """Copy ledger and memory of the file into a PostgreSQL that has none yet; return the rows of each table.
+    """Copy the ledger and the incremental models into a PostgreSQL database that has none; return the rows per table.
 
-    All of it is there afterwards, or nothing. The file remains as it is.
+    Either all of them are there afterwards, or none. The file is not changed.
     """
     if not isinstance(database, warehouse.Server):
         raise UsageError("History moves into PostgreSQL only: set CONNECT_WAREHOUSE to postgres.")

@@ -1,4 +1,4 @@
-"""Opening the DuckDB file, which one process may write, or several may read.
+"""Opens the DuckDB file, which either one process may write or several may read.
 
 DuckDB has one class of error for all that can be wrong with a file, so the file itself is asked what it is: whether it
 may be opened, and whether another process holds the lock on it that DuckDB takes.
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 _RETRY_SECONDS = 0.2
 _BLOCK = 1 << 20
 _TRIES = 3
-"""How often a file that nobody holds has to fail before the fault is its own: a lock may go right after a try."""
+"""After so many failures, with no process holding the file, the file itself is at fault: a lock can end after a try."""
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FLOCK = "qqihh" if sys.platform == "darwin" else "hhqqi4x"
 _NAME = '"the warehouse"'
-"""What the file is called in statements, whatever its own name; the name of a schema there would be ambiguous."""
+"""The name of the attached file in statements. It must not be the name of a schema, which would be ambiguous."""
 
 
 def connect(path: Path, spill: Path, wait: float, *, write: bool) -> duckdb.DuckDBPyConnection:
-    """Open the file; while another process has it, wait at most so many seconds.
+    """Open the file, and wait at most `wait` seconds while another process has it.
 
     Raises:
         DatabaseError: It is in use, may not be opened, or is no DuckDB file.
@@ -67,7 +67,7 @@ def _in_use(path: Path, holder: str | None) -> DatabaseError:
 
 
 def copy(path: Path, target: Path, wait: float) -> None:
-    """Copy the file as it is at one moment; while another process writes it, wait at most so many seconds.
+    """Copy the file as it is at one moment, and wait at most `wait` seconds while another process writes it.
 
     Raises:
         DatabaseError: It is in use, or there is no room for the copy.
@@ -107,7 +107,7 @@ def limits(spill: Path) -> dict[str, str | bool | int | float | list[str]]:
 def _holder(path: Path, *, write: bool) -> str | None:
     """Say which process holds a lock that keeps this one out; None where there is none.
 
-    To be asked only after DuckDB could not open the file: closing it here would take its lock away.
+    Call this only after DuckDB could not open the file: closing the file here would release a lock of this process.
 
     Raises:
         DatabaseError: The file may not be opened by this user.

@@ -1,4 +1,4 @@
-"""What the ledger tells: the runs, one run in detail, and what became of a row, a learner or a class over time."""
+"""Reads the ledger: the runs, one run in detail, and what happened to a row, a learner or a class over time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFERRING = {
     "lineItems": [("results", "lineItemSourcedId")],
     "orgs": [("classes", "schoolSourcedId")],
 }
-"""What belongs to a row of a file: the files that refer to it, and by which column."""
+"""The files whose rows refer to a row of a file, and the column by which they do, by file."""
 
 
 def runs(database: Location, wait: float, limit: int) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def runs(database: Location, wait: float, limit: int) -> list[dict[str, Any]]:
 
 
 def jobs(database: Location, file: Path, wait: float, limit: int) -> list[dict[str, Any]]:
-    """Return the newest runs of jobs first, from the journal and the ledger; without the latter where it is locked."""
+    """Return the runs of jobs, newest first, from the journal and from the ledger, unless the warehouse is locked."""
     try:
         with warehouse.opened(database, wait) as opened:
             found = ledger.job_runs(opened, file)
@@ -51,7 +51,7 @@ def jobs(database: Location, file: Path, wait: float, limit: int) -> list[dict[s
 
 
 def show(database: Location, wait: float, run: int) -> dict[str, Any]:
-    """Return all that is known of a run: itself, its counts, problems, odd, held, blocked and allowed rows."""
+    """Return all that is known of a run: its entry, and its counts, problems, odd, held, blocked and allowed rows."""
     with warehouse.opened(database, wait) as opened:
         found = ledger.read(opened, "runs", "run = ?", [run])
         if not found:
@@ -74,9 +74,9 @@ def _parse(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def record(database: Location, wait: float, sourced_id: str) -> list[dict[str, Any]]:
-    """Return what became of a row over time, and of all that belongs to it, oldest first.
+    """Return what happened to a row and to all rows that refer to it, oldest first.
 
-    `sourced_id` is that of a user, class or any other row; for a user the e-mail, user name or identifier will do. Each
+    `sourced_id` is that of any row; a user is also found by e-mail, username or identifier. Each
     event has run, at, file, sourced_id, what (added, changed, removed) and fields: column → [before, after].
     """
     with warehouse.opened(database, wait) as opened:

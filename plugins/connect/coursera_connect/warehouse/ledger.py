@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is ours or quoted
-"""The ledger: what every publish did, in the schema `ledger` of the warehouse.
+"""The ledger records what every publish did, in the schema `ledger` of the warehouse.
 
     runs         one row per publish: outcome, times, what was written how, the data's age, whether it reached its place
     counts       per run, file and school: total, added, changed, removed, held, errors
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 SCHEMA = "ledger"
 
 PUBLISHED = "outcome in ('published', 'unchanged')"
-"""The condition on a run that its rows are the ones remembered; it may not have reached its receiver yet."""
+"""The SQL condition for runs whose rows the ledger holds; the package of such a run may not be delivered yet."""
 
 AGREED_FOR_DAYS = 7
-"""How long an agreement waits for its publish, by its date, and by the days on which something was published since.
+"""How many days an agreement is valid, counted both by its date and by the days on which something was published.
 
-One that was not needed must not let a bad day through months later, also when the clock was wrong that day.
+An agreement that was not needed must not let a bad day through months later, even if the clock was wrong that day.
 """
 
 _DROPS = (
@@ -85,7 +85,7 @@ _TABLES = {
 
 
 def now(later: timedelta = timedelta()) -> str:
-    """Return this moment, or one so much later, as the ledger writes it."""
+    """Return the present time, or one that much later, as the ledger writes it."""
     return timestamps.written(datetime.now(timezone.utc) + later)
 
 
@@ -100,7 +100,7 @@ def exists(database: Warehouse) -> bool:
 
 
 def prepare(database: Warehouse, ledger_id: str = "") -> None:
-    """Make the tables that are not there yet, within a transaction; `ledger_id` is what this ledger was known by."""
+    """Create missing tables within a transaction; `ledger_id` is the id by which this ledger was known before."""
     database.store(f"create schema if not exists {SCHEMA}")
     for name, columns in _TABLES.items():
         database.store(f"create table if not exists {table(name)} ({columns})")
@@ -118,7 +118,7 @@ _SAID = ("delivered_to", "why", "package")
 
 
 def _clean(database: Warehouse) -> None:
-    """Take passwords out of the rows of earlier releases, which took a wrong address for the name of a folder."""
+    """Remove passwords from rows of earlier releases, which took a wrong address for the name of a folder."""
     for name in _SAID:
         for (text,) in list(database.rows(f"select distinct {name} from {table('runs')} where {name} <> ''")):
             if redacted(text) != text:
@@ -126,7 +126,7 @@ def _clean(database: Warehouse) -> None:
 
 
 def identity(database: Warehouse) -> str:
-    """Return the id that tells this ledger from that of another warehouse, lost or new; blank where there is none."""
+    """Return the id of this ledger, which differs from that of every other warehouse; blank if there is no ledger."""
     return next((str(row["ledger_id"]) for row in read(database, "identity")), "")
 
 
@@ -139,9 +139,9 @@ def last_run(database: Warehouse, where: str = "true") -> dict[str, Any] | None:
 def read(  # noqa: PLR0913 - one word per clause
     database: Warehouse, name: str, where: str = "true", values: Iterable[Any] = (), *, order: str = "1", limit: int = 0
 ) -> list[dict[str, Any]]:
-    """Return rows of a table of the ledger by column name, none where nothing was ever recorded.
+    """Return rows of a table of the ledger by column name; none if nothing was ever recorded.
 
-    A column that an earlier release did not have yet is null.
+    A column that an earlier release did not have is null.
     """
     names = database.columns(SCHEMA).get(name)
     if not names:
@@ -163,7 +163,7 @@ def record(database: Warehouse, name: str, rows: Iterable[dict[str, Any]]) -> No
 
 
 def _columns(name: str) -> dict[str, str]:
-    """Columns and types of a table as this release has it; none of a table of published rows."""
+    """Return the columns and types that this release gives a table; none for a table of published rows."""
     return dict(column.split() for column in _TABLES[name].split(", ")) if name in _TABLES else {}
 
 
@@ -191,9 +191,9 @@ def job_runs(database: Warehouse | None, file: Path | None) -> list[Run]:
 
 
 def sums(database: Warehouse, oldest: int) -> dict[int, dict[str, dict[str, int]]]:
-    """Return per run, from `oldest` on, and file: total, added, changed, removed and held, each row counted once.
+    """Return total, added, changed, removed and held per file and run, from the run `oldest` on; each row counts once.
 
-    Of a run of an earlier release only the counts per school are known, which count a row of several schools for each.
+    For runs of an earlier release only counts per school exist, in which a row of several schools counts for each.
     """
     names = ("total", "added", "changed", "removed", "held")
     found: dict[int, dict[str, dict[str, int]]] = {}
@@ -210,7 +210,7 @@ def sums(database: Warehouse, oldest: int) -> dict[int, dict[str, dict[str, int]
 
 
 def next_run(database: Warehouse, beside: int = 0) -> int:
-    """Return a number above every run that left a trace here, and above `beside`, that of the package's run."""
+    """Return a number above those of all runs in the ledger, and above `beside`, the number of the package's run."""
     numbers = [
         f"select max({column}) as run from {table(name)}"
         for name, columns in database.columns(SCHEMA).items()
@@ -222,13 +222,13 @@ def next_run(database: Warehouse, beside: int = 0) -> int:
 
 
 def stamps(database: Warehouse) -> str:
-    """Return the query for the time that the rows of each run bear: (run, stamp)."""
+    """Return the query for the `dateLastModified` that the rows of each run have, as (run, stamp)."""
     stamp = "coalesce(stamp, started_at)" if "stamp" in database.columns(SCHEMA)["runs"] else "started_at"
     return f"select run, {stamp} as stamp from {table('runs')}"
 
 
 def latest_stamp(database: Warehouse) -> str:
-    """Return the latest time that rows of a publish bear."""
+    """Return the latest `dateLastModified` that a publish gave its rows."""
     published = f"select run from {table('runs')} where {PUBLISHED}"
     return str(database.row(f"select max(stamp) from ({stamps(database)}) as s where run in ({published})")[0] or "")
 
@@ -244,7 +244,7 @@ def note_sizes(database: Warehouse, run: int) -> None:
 
 
 def missing(database: Warehouse, last: dict[str, Any] | None) -> list[str]:
-    """Return in words what has gone from the ledger since the publish `last`; nothing where it is whole."""
+    """Return in words what the ledger has lost since the publish `last`; nothing if it is complete."""
     tables = database.columns(SCHEMA)
     files = {name for name, columns in tables.items() if "until_run" in columns}
     if last is None:
@@ -286,14 +286,14 @@ def agree(database: Location, wait: float, kind: str, subject: str, detail: dict
 
 
 def agreed(database: Warehouse, kind: str) -> set[str]:
-    """Return the subjects that were agreed to, not too long ago, and that no publish has used yet."""
+    """Return the subjects of agreements that are still valid and that no publish has used yet."""
     since = now(timedelta(days=-AGREED_FOR_DAYS))
     where = "kind = ? and used_by_run is null and agreed_at >= ?"
     found = read(database, "agreements", where, [kind, since])
     published = read(database, "runs", PUBLISHED) if found else []
 
     def days(row: dict[str, Any]) -> int:
-        """On how many days something was published after the agreement."""
+        """Return on how many days something was published after the agreement."""
         return len({run["started_at"][:10] for run in published if run["run"] > (row["after_run"] or 0)})
 
     return {row["subject"] for row in found if row["after_run"] is None or days(row) <= AGREED_FOR_DAYS}

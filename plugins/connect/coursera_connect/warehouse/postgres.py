@@ -1,8 +1,9 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""PostgreSQL in place of the DuckDB file: the tables and the ledger stand there, and DuckDB remains what works on them.
+"""PostgreSQL in place of the DuckDB file: PostgreSQL holds the tables and the ledger, and DuckDB executes the queries.
 
-Before a statement is executed, the tables that it names are copied into a DuckDB file of this run; a table that it
-names by a way that is not seen does not exist, and is never empty. What changes the ledger is executed there.
+Before a statement is executed, the tables that it names are copied into a DuckDB file of this run. If a name is not
+recognised, its table does not exist in that file, so the statement fails; it never reads an empty table. Statements
+that change the ledger are executed in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _LOCK = 0x6C6564676572  # "ledger": whoever writes it holds this advisory lock o
 
 _LOCK_ASIDE = 0x6173696465  # "aside": whoever builds aside
 _ASIDE = "connect_aside_"
-"""What the names of the schemas of a build aside begin with."""
+"""The beginning of the names of schemas that hold a trial build."""
 
 _CONNECT_SECONDS = 10
 _LONGEST_NAME = 63
 _UNREACHABLE = ("08", "28", "3D", "57")
-"""Classes of errors: no connection, not let in, no such database, the operator's intervention."""
+"""Classes of SQLSTATE: connection failure, invalid authorisation, no such database, operator intervention."""
 _TABLES = """
     select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
     from pg_catalog.pg_attribute as a
@@ -69,7 +70,7 @@ _TEXT = re.compile(r"text|uuid|name|character.*")
 
 
 class Copied(Warehouse):
-    """A PostgreSQL database, of which DuckDB has the tables that were asked for."""
+    """A PostgreSQL database; DuckDB holds copies of the tables that statements have named."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, server: psycopg.Connection, folder: Path, aside: str = ""
@@ -83,7 +84,7 @@ class Copied(Warehouse):
 
     @property
     def _tables(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Schema → table → column → type, of everything that is there."""
+        """Return the column types of all tables: schema → table → column → type."""
         if not self._known:
             for schema, table, column, kind in self._server.execute(_TABLES):
                 self._known.setdefault(schema, {}).setdefault(table, {})[column] = kind
@@ -96,7 +97,7 @@ class Copied(Warehouse):
         return self._known
 
     def _there(self, schema: str, table: str) -> str:
-        """The name of a table on the server."""
+        """Return the full name of a table on the server."""
         aside = f"{self._aside}{schema}"
         return f"{quoted(aside if self._aside and aside in self._tables else schema)}.{quoted(table)}"
 
@@ -180,7 +181,7 @@ class Copied(Warehouse):
             return cursor.rowcount
 
     def take(self, source: Warehouse, schema: str, table: str) -> int:
-        """Add all rows of a table of another database, and the table, if there is none; return how many."""
+        """Add all rows of a table of another database, create the table if it is missing, and return how many rows."""
         types, there = source.types(schema, table), f"{quoted(schema)}.{quoted(table)}"
         declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
         self._server.execute(f"create schema if not exists {quoted(schema)}")
@@ -216,14 +217,14 @@ def _named(statement: str) -> list[tuple[str, str]]:
 
 
 def _sent(column: str, kind: str) -> str:
-    """A column in words that DuckDB reads; target-postgres keeps moments as the clock in UTC."""
+    """Return a column as an expression that DuckDB can read; target-postgres stores times in UTC without a zone."""
     if kind.startswith("timestamp") and kind.endswith("without time zone"):
         return f"{quoted(column)} at time zone 'UTC'"
     return quoted(column) if _here(kind) != "json" else f"to_jsonb({quoted(column)})"
 
 
 def _here(kind: str) -> str:
-    """The type in DuckDB of a type there."""
+    """Return the DuckDB type for a PostgreSQL type."""
     if _SAME.fullmatch(kind):
         return kind
     if kind == "numeric":
@@ -235,7 +236,7 @@ def _here(kind: str) -> str:
 
 @contextmanager
 def opened(location: Server, wait: float, *, write: bool) -> Iterator[Copied]:
-    """Open the database; who writes the ledger waits for another who does, `wait` seconds at most."""
+    """Open the database. A writer of the ledger waits at most `wait` seconds for another writer."""
     with scratch_folder() as folder, _connected(location, wait, write=write) as server:
         connection = duckdb.connect(str(folder / "copy.duckdb"), config=duckdb_file.limits(folder))
         with warehouse.engine(connection, location):
@@ -244,9 +245,9 @@ def opened(location: Server, wait: float, *, write: bool) -> Iterator[Copied]:
 
 @contextmanager
 def room_aside(location: Server, wait: float) -> Iterator[Server]:
-    """Make room for a build beside the tables: schemas with the rows that the models remember, gone afterwards.
+    """Create schemas for a trial build, with the rows that incremental models need, and drop them afterwards.
 
-    One build aside at a time has it. What a killed one left behind goes with the next.
+    One trial build runs at a time. The next one drops what a killed one left behind.
     """
     try:
         with _connection(wait) as server:
@@ -285,7 +286,7 @@ def _connected(location: Server, wait: float, *, write: bool) -> Iterator[psycop
 
 
 def _sentence(error: psycopg.Error, location: Server, *, write: bool) -> str:
-    """What is wrong and what to do; of the server's own words only those about connecting, others may hold a row."""
+    """Return what is wrong and what to do. Only messages about connecting are quoted: others may hold a row."""
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return f"The tables of {location} are being changed by another process: wait until it ends and run again."
     if isinstance(error, psycopg.errors.InsufficientPrivilege):

@@ -1,4 +1,4 @@
-"""A folder for rows of people that do not fit into memory."""
+"""A private folder for rows that do not fit into memory."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ PREFIX = "coursera-connect-"
 
 
 def scratch_folder() -> AbstractContextManager[Path]:
-    """Give a folder of this process alone, gone at the end; and remove what a killed process left."""
+    """Yield a folder that only this process uses, and remove it at the end; remove what a killed process left."""
     return folders.scratch_folder(PREFIX)

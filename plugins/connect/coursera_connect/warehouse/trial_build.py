@@ -1,7 +1,7 @@
-"""The tables as a build of now would make them: those that are there, or those of a build aside.
+"""Provides the tables that a build would make now: the present ones if they are up to date, else those of a trial build.
 
-That is in a private copy of the DuckDB file, or in schemas of its own in PostgreSQL. It is gone afterwards, so nothing
-that is shown of it is in effect before the next real build.
+A trial build runs in a private copy of the DuckDB file, or in schemas of its own in PostgreSQL, and is removed
+afterwards. What it shows takes effect only with the next real build.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def caution(location: Location, wait: float, folder: Path | None, transform: Path | None) -> str:
-    """Say that the tables are not of one finished build, or what they do not follow yet; blank where all is well."""
+    """Return why the tables are not of one finished build, or what they do not follow yet; blank if all is well."""
     if not warehouse.exists(location):
         return ""
     with warehouse.opened(location, wait) as opened:
@@ -48,7 +48,7 @@ def _remedy() -> str:
 def known(
     location: Location, wait: float, folder: Path | None, transform: Path | None
 ) -> Iterator[tuple[Location, str]]:
-    """As :func:`up_to_date`; where there is no finished build, what there is, and why it may be of another night."""
+    """Do as :func:`up_to_date`; without a finished build, yield the present tables and why they may be old."""
     with warehouse.opened(location, wait) as opened:
         wrong = builds.unfinished(opened, location)
         is_built = bool(opened.columns(builds.SCHEMA)) and not wrong
@@ -63,7 +63,7 @@ def known(
 def up_to_date(
     location: Location, wait: float, folder: Path | None, transform: Path | None
 ) -> Iterator[tuple[Location, str]]:
-    """Give the place of the tables to show, and what to say of them; blank where they are those that there are.
+    """Yield the place of the tables to show, and a sentence about them, which is blank for the present tables.
 
     Raises:
         DatabaseError: There is no finished build, or one of now would fail.
@@ -91,7 +91,7 @@ def up_to_date(
 
 @contextmanager
 def _room(location: Location, private: Path, wait: float) -> Iterator[Location]:
-    """Give the place of a copy in which dbt can build."""
+    """Yield the place of a copy in which dbt can build."""
     if isinstance(location, warehouse.Server):
         from coursera_connect.warehouse import postgres  # noqa: PLC0415 - who has a file does without the client
 

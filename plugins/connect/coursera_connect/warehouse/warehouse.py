@@ -1,4 +1,4 @@
-"""The database: the one place that knows which SQL is DuckDB's own, and where the tables are."""
+"""Opens the warehouse and knows where its tables are. Only this module and `postgres` know the SQL of a database."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 SMALL_BYTES = 16 << 20
-"""A file below this size is one of few rows."""
+"""A file with fewer bytes has few rows."""
 
 NULL = "\\N"
-"""What null is in rows on their way between databases; a text of these characters is quoted, as every text is."""
+"""How null is written in CSV between databases. The same characters as a text are quoted, as all texts are."""
 
 
 @dataclass(frozen=True)
@@ -47,26 +47,26 @@ Location: TypeAlias = Path | Server
 
 
 def exists(location: Location) -> bool:
-    """Whether there is anything to open; of a server, that shows when it is opened."""
+    """Whether there is something to open; for a server this is known only when it is opened."""
     return isinstance(location, Server) or location.is_file()
 
 
 class Warehouse(Database):
-    """An open DuckDB file. What is defined for a run is temporary; only the schema of the ledger is ever written."""
+    """An open DuckDB file. Tables of a run are temporary; only the schema `ledger` is ever written."""
 
     def steady(self, *schemas: str) -> AbstractContextManager[None]:  # noqa: ARG002 - a file has one user at a time
-        """Let what is read of these schemas within the block be of one moment, whoever makes their tables anew."""
+        """Read these schemas as they are at one moment within the block, even while others replace their tables."""
         return nullcontext()
 
     def look_again(self, schema: str, table: str) -> None:
-        """See what another process may have made of a table; of a file that is open, nobody else can."""
+        """Read again what another process may have changed; nobody else can change a file that is open."""
 
     def store(
         self, statement: str, parameters: list[Any] | None = None, needs: Mapping[str, str] | None = None
     ) -> None:
-        """Execute a statement that changes the ledger, in words that DuckDB and PostgreSQL share; `?` is a parameter.
+        """Execute a statement that changes the ledger, in SQL that DuckDB and PostgreSQL share; `?` is a parameter.
 
-        `needs` has the queries, all columns text, of the relations that it names besides the ledger's own.
+        `needs` holds a query, with text columns only, for each relation that the statement names outside the ledger.
         """
         for name, query in (needs or {}).items():
             self.view(name, query)
@@ -75,7 +75,7 @@ class Warehouse(Database):
     def insert(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
         """Insert a few rows into the ledger; `columns` has the type of each.
 
-        All rows are one parameter: DuckDB's client takes a third of a millisecond for each it converts.
+        All rows are one parameter, since DuckDB's client needs a third of a millisecond to convert each parameter.
         """
         if rows:
             cells = [{name: row[name] for name in columns} for row in rows]
@@ -93,7 +93,7 @@ class Warehouse(Database):
         )
 
     def types(self, schema: str, table: str) -> dict[str, str]:
-        """Return the columns of a table in order with their types, in words that DuckDB and PostgreSQL share."""
+        """Return the columns of a table in order with their types, which DuckDB and PostgreSQL both know."""
         described = self.rows(f"describe {quoted(schema)}.{quoted(table)}")
         return {
             column: {"VARCHAR": "text", "DOUBLE": "double precision"}.get(kind, kind) for column, kind, *_ in described
@@ -112,7 +112,7 @@ class Warehouse(Database):
 
 
 def opened(location: Location, wait: float = 5.0, *, write: bool = False) -> AbstractContextManager[Warehouse]:
-    """Open a database, read-only unless told; a lock of another process is waited for, `wait` seconds at most."""
+    """Open a database, read-only by default, and wait at most `wait` seconds for the lock of another process."""
     if isinstance(location, Server):
         from coursera_connect.warehouse import postgres  # noqa: PLC0415 - who has a file does without the client
 
@@ -140,7 +140,7 @@ def empty() -> Iterator[Warehouse]:
 
 @contextmanager
 def engine(connection: duckdb.DuckDBPyConnection, location: Location) -> Iterator[None]:
-    """Turn what DuckDB cannot do into a sentence, and close it with the block."""
+    """Turn errors of DuckDB into a DatabaseError with a sentence, and close the connection with the block."""
     try:
         yield
     except duckdb.Error as error:
