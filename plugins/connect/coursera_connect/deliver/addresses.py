@@ -1,8 +1,8 @@
-"""Reads what CONNECT_DELIVERY says: a folder or file of this machine, an SFTP server, or an object store.
+"""Reads an address in CONNECT_DELIVERY: a folder or file of this machine, an SFTP server, or an object store.
 
-Whatever is none of these is refused, with what to write instead, and no folder is ever made: packages of people's data
-would lie where nobody looks, or fill this disk beside a mistyped mount point. No refusal repeats the address, which may
-hold a password.
+Everything else is refused, and the message says what to write instead. No folder is created: packages with people's
+data would lie where nobody looks, or fill this disk beside a mistyped mount point. No message repeats the address,
+which may hold a password.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from coursera_connect.errors import DeliveryError
 
 SFTP = ("sftp", "ssh")
 STORES = ("abfs", "az", "gcs", "gs", "oci", "oss", "s3", "s3a", "tos")
-"""Object stores known to replace an object in one step. What has neither that nor a rename (FTP, HTTP) is refused."""
+"""Protocols of object stores that replace an object in one step. FTP and HTTP can neither do that nor rename."""
 
 _CONTAINER_AT_ACCOUNT = {"abfs", "az"}
 _OTHERS = {"dropbox", "ftps", "gdrive", "scp", "smb", "webdav", "webdavs", *known_implementations}
@@ -47,12 +47,16 @@ class Address:
 
     @property
     def names_file(self) -> bool:
-        """Whether the path is the file's; else the file gets the package's name in it."""
+        """Whether the path is that of a file; otherwise it is a folder, and the file in it gets the package's name."""
         return self.path.lower().endswith(".zip")
 
 
 def parse(target: str) -> Address:
-    """Return the address that a text is, or raise DeliveryError."""
+    """Return the address that a text describes.
+
+    Raises:
+        DeliveryError: The text is no address of a supported kind.
+    """
     if not target.strip():
         raise DeliveryError(
             "There is no target: set CONNECT_DELIVERY to a folder, sftp://user@host/path/ or s3://bucket/."
@@ -90,7 +94,7 @@ def _refuse(what: str, instead: str) -> NoReturn:
 
 
 def _local(target: str) -> str:
-    """Return the path of a folder that is there, or of a .zip in one."""
+    """Return the path of an existing folder, or of a .zip file in one."""
     first, slash, _ = target.partition("/")
     if target.startswith(("//", "\\\\")):
         _refuse(
@@ -119,7 +123,7 @@ def _local(target: str) -> str:
 
 
 def _is_folder(path: Path) -> bool:
-    """Say no of what is not there or a file. What may not be looked at is reported where it is used."""
+    """Return whether a path is a folder. A path that this user may not look at is reported when it is used."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError as error:

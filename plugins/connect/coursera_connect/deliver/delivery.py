@@ -1,4 +1,4 @@
-"""Brings the package to its receiver, who keeps the old file or gets the new one, byte for byte, never a part."""
+"""Delivers the package to its receiver, which has either the old file or the complete new one at any time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST_PAUSE = 120.0
 
 @dataclass(frozen=True)
 class Delivered:
-    """A package that arrived. `target_shown` holds no password; `resumed_bytes` came with an earlier attempt or run."""
+    """A delivered package. `target_shown` holds no password; `resumed_bytes` were sent by an earlier attempt or run."""
 
     target_shown: str
     bytes: int
@@ -50,14 +50,14 @@ def deliver(  # noqa: PLR0913 - what to bring, where, and how patiently
     """Deliver the package, or raise DeliveryError.
 
     `target`: see `addresses.py`. `options`: `rename` and `temporary_suffix` (see `Manner`); for SFTP `known_hosts`,
-    `host_key`, `key_file`, `passphrase`, `password`, for an object store those of its driver. `step` is told a sentence
-    and a number of bytes while the work goes on.
+    `host_key`, `key_file`, `passphrase`, `password`, for an object store those of its driver. `step` is called with a
+    sentence and a number of bytes while the delivery runs.
 
     A delivery that breaks off is tried again `attempts` times with growing pauses (2, 8, 32 … seconds, less a random
-    part), and continued where the receiver can. What is there already is not sent again: the file is read back and
-    compared, or, if its size fits and `last_sha256` (what was delivered there last) is this package's, believed.
+    part), and continued if the receiver supports that. A file that is there already is not sent again: it is read back
+    and compared, or trusted if its size fits and `last_sha256`, the hash of the last delivery, is that of this package.
 
-    Whoever calls this holds the package's lock, or knows that nobody replaces it meanwhile.
+    The caller holds the package's lock, or knows that nobody replaces the package meanwhile.
     """
     to = receiver(target, options, package.name)
     with _opened(package) as content:
@@ -85,9 +85,12 @@ def deliver(  # noqa: PLR0913 - what to bring, where, and how patiently
 
 
 def probe(target: str, options: Mapping[str, Any], name: str = "oneroster.zip") -> Iterator[str]:
-    """Try with a tiny file what a delivery needs, and give a sentence for each thing that works, as it works.
+    """Try with a tiny file what a delivery needs, and yield a sentence for each step that works.
 
-    The file is removed again, and a delivered package is not touched. Raises DeliveryError.
+    The file is removed again, and a delivered package is not touched.
+
+    Raises:
+        DeliveryError: A step does not work.
     """
     to = receiver(target, options, name)
     try:
@@ -99,9 +102,9 @@ def probe(target: str, options: Mapping[str, Any], name: str = "oneroster.zip") 
 
 
 def receiver(target: str, options: Mapping[str, Any], name: str) -> Receiver:
-    """Return the receiver that a target names, unconnected.
+    """Return the receiver for a target, without connecting.
 
-    A target that ends in `.zip` is the file; any other is a folder, in which the file gets the package's `name`.
+    A target that ends in `.zip` is a file; every other target is a folder, in which the file gets the name `name`.
     """
     options = {key: value for key, value in options.items() if value is not None and value != ""}
     manner = Manner(options.pop("rename", True), str(options.pop("temporary_suffix", "")))

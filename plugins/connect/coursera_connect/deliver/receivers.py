@@ -1,6 +1,6 @@
-"""Where a package can be delivered to: a folder, an SFTP server (`sftp.py`) or an object store.
+"""The receivers of a package: a folder, an SFTP server (`sftp.py`) or an object store.
 
-Each keeps one promise in its own way: whoever looks at the target sees the old file or the new one, complete.
+At every receiver the target is at any time either the old file or the complete new one.
 
 - Folder and SFTP: the content grows under a temporary name beside the target, is read back and compared, and takes the
   target's place by a rename. The temporary name holds a part of the content's SHA-256, so nothing but the same content
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 BLOCK = 1 << 20
-"""Bytes that are read, sent and compared at a time."""
+"""How many bytes are read, sent and compared at a time."""
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -43,19 +43,19 @@ _AT_WORK = 3600  # seconds for which a temporary file may belong to another send
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error yet: the next attempt may succeed
-    """A delivery broke off for a reason that may pass. `str()` is the reason in a few words, without secrets."""
+    """A delivery broke off for a temporary reason. `str()` is the reason in a few words, without secrets."""
 
 
 class Spoiled(Interrupted):
-    """It may pass, but what arrived so far is of no use."""
+    """A delivery broke off for a temporary reason, and the bytes that arrived cannot be used."""
 
 
 class RefusedError(DeliveryError):
-    """The receiver lets this user do less than was asked of it."""
+    """The receiver does not allow this user to do something."""
 
 
 def not_renamed(shown: str) -> str:
-    """Return what to do where a file can be written, and not renamed."""
+    """Return the remedy for a server on which files can be written but not renamed."""
     return (
         f"{shown}: a file can be written there, and not be renamed over another: allow it, or set "
         "CONNECT_DELIVERY_RENAME to off, with which the package is written at once under its own name."
@@ -64,7 +64,7 @@ def not_renamed(shown: str) -> str:
 
 @dataclass(frozen=True)
 class Content:
-    """An open package: what is delivered stays what was hashed, even if the package is replaced meanwhile."""
+    """An open package. Its content stays the one that was hashed, even if the file is replaced meanwhile."""
 
     path: Path
     handle: IO[bytes]
@@ -72,7 +72,7 @@ class Content:
     sha256: str
 
     def blocks(self, start: int = 0) -> Iterator[bytes]:
-        """Give the content from a byte on, block by block."""
+        """Yield the content from a byte on, block by block."""
         self.handle.seek(start)
         while block := self.handle.read(BLOCK):
             yield block
@@ -80,17 +80,20 @@ class Content:
 
 @dataclass(frozen=True)
 class Handed:
-    """How one attempt ended well: nothing was sent, or all but the `resumed` first bytes."""
+    """The result of a successful attempt: nothing was sent, or everything but the first `resumed` bytes."""
 
     already_there: bool
     resumed: int = 0
 
 
 class Receiver(AbstractContextManager["Receiver"], ABC):
-    """One target. It is entered for every attempt and told to `receive`; failures are DeliveryError or Interrupted."""
+    """One target, a context manager that is entered for every attempt.
+
+    Its methods raise DeliveryError or Interrupted.
+    """
 
     shown: str
-    """The target as it may be shown: never a password."""
+    """The target without a password."""
 
     def __enter__(self) -> Self:
         """Connect. Receivers without a connection have nothing to do."""
@@ -101,18 +104,18 @@ class Receiver(AbstractContextManager["Receiver"], ABC):
 
     @abstractmethod
     def receive(self, content: Content, sent: Callable[[int], None], *, trust_size: bool = False) -> Handed:
-        """Take the content, unless it is there already; `sent` is told bytes while they go.
+        """Take the content unless it is there already; `sent` is called with the number of bytes of each block.
 
         With `trust_size`, a file of the same size counts as the same content.
         """
 
     @abstractmethod
     def afterwards(self) -> str:
-        """Say what is to be found there after a delivery that did not succeed."""
+        """Return what the target holds after a delivery that failed."""
 
     @abstractmethod
     def probe(self) -> Iterator[str]:
-        """Write, replace, read and remove a small file, and give one sentence for each thing that worked."""
+        """Write, replace, read and remove a small file, and yield a sentence for each step that works."""
 
 
 @dataclass(frozen=True)
@@ -120,32 +123,32 @@ class Manner:
     """How a file is brought into a folder: CONNECT_DELIVERY_RENAME and CONNECT_DELIVERY_TEMPORARY_SUFFIX."""
 
     rename: bool = True
-    """False: written at once under its own name, for servers that do not let it be renamed."""
+    """Whether the file is renamed; if not, it is written under its own name, for servers without renaming."""
     suffix: str = ""
-    """What the temporary name ends with; then it does not begin with a dot either."""
+    """The end of the temporary name; a name with a suffix does not begin with a dot."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a receiver says of a file; `mode` and `modified` (its own clock, seconds) are None where it does not."""
+    """What a receiver reports of a file; `mode` and `modified` (seconds of its own clock) may be None."""
 
     size: int
     mode: int | None = None
     modified: int | None = None
     plain: bool = True
-    """Whether it is a file, and neither a link nor a folder."""
+    """Whether this is a regular file."""
 
 
 class Renaming(Receiver):
-    """A receiver with folders and renames. A subclass has the names of `folder`, this class the order of the work."""
+    """A receiver with folders and renames. This class knows the order of the steps; a subclass performs each step."""
 
     name: str
-    """The file's own name."""
+    """The name of the file."""
     manner: Manner
 
     @override
     def receive(self, content: Content, sent: Callable[[int], None], *, trust_size: bool = False) -> Handed:
-        """Continue or start the temporary file, read it back, rename it."""
+        """Continue or start the temporary file, read it back, and rename it."""
         self.heal(self.name)
         old = self.entry(self.name)
         if old and old.size == content.size and (trust_size or self._agreement(self.name, content) == content.size):
@@ -183,7 +186,7 @@ class Renaming(Receiver):
 
     @override
     def probe(self) -> Iterator[str]:
-        """Do with a tiny file what a delivery does with the package."""
+        """Do with a tiny file what a delivery does with the package, and yield a sentence for each step."""
         tag = f"connect-test-{os.getpid()}"
         name = f"{tag}.zip" if self.manner.suffix or not self.manner.rename else f".{tag}.txt"
         partial = f"{name}{self.manner.suffix or '.connect-partial'}" if self.manner.rename else name
@@ -221,7 +224,7 @@ class Renaming(Receiver):
         return f".{self.name}.{tag}.connect-partial"
 
     def _create(self, name: str, mode: int | None) -> None:
-        """Make an empty file, no wider open than `mode`; never one that a link leads to."""
+        """Create an empty file with at most the permissions `mode`, without following a link."""
         there = self.entry(name, follow=False)
         if there is not None:
             self.remove(name)
@@ -242,7 +245,7 @@ class Renaming(Receiver):
             ) from error
 
     def _write_in_place(self, content: Content, old: Entry | None, sent: Callable[[int], None]) -> None:
-        """Write the file under its own name. Whoever reads it meanwhile reads a part."""
+        """Write the file under its own name. A reader may see a part of it meanwhile."""
         try:
             if old is None:
                 self._create(self.name, None)
@@ -261,7 +264,7 @@ class Renaming(Receiver):
             raise Spoiled("what arrived is not what was sent")
 
     def _keep_permissions(self, partial: str, old: Entry | None) -> None:
-        """See that nobody may read the new file who may not read the old one."""
+        """Give the new file at most the permissions of the old one."""
         if old is None or old.mode is None:
             return
         self.set_mode(partial, old.mode)
@@ -273,11 +276,11 @@ class Renaming(Receiver):
             )
 
     def _start(self, partial: str, content: Content, mode: int | None) -> int:
-        """Make the temporary file unless it is there, and return how many of its bytes can stay.
+        """Create the temporary file unless it is there, and return how many of its bytes can stay.
 
-        Its size alone does not tell: a server that works on several requests at a time may have written a later block
-        but not an earlier one when the line broke. What follows is written over; another sender of the same content
-        may be at it, too.
+        The size does not tell that: a server that handles several requests at a time may have written a later block
+        but not an earlier one when the connection broke. The bytes that follow are written again; another sender of
+        the same content may write them, too.
         """
         there = self.entry(partial, follow=False)
         if there is None or not there.plain or there.size > content.size:
@@ -286,7 +289,7 @@ class Renaming(Receiver):
         return self._agreement(partial, content) or 0 if there.size else 0
 
     def _agreement(self, name: str, content: Content) -> int | None:
-        """Return how many bytes at the beginning of a remote file are the content's, None if it cannot be read."""
+        """Return how many bytes at the beginning of a remote file equal the content; None if it cannot be read."""
         agreed = 0
         mine = content.blocks()
         own = b""
@@ -305,9 +308,9 @@ class Renaming(Receiver):
         return agreed
 
     def _clear(self, keep: str) -> None:
-        """Remove what killed deliveries of other contents left an hour ago or more, by the receiver's own clock.
+        """Remove temporary files of other contents that are at least an hour old by the receiver's own clock.
 
-        What is younger may belong to a sender that is at work. Only names that this module makes are touched.
+        A younger file may belong to a sender that is running. Only names that this module makes are touched.
         """
         ours = re.compile("[0-9a-f]{16}".join(map(re.escape, self._temporary("\0").split("\0"))))
         found = {name: self.entry(name, follow=False) for name in self.names() if ours.fullmatch(name)}
@@ -317,31 +320,35 @@ class Renaming(Receiver):
                 self.remove(name)
 
     def heal(self, name: str) -> None:
-        """Bring a target back that a killed delivery had moved aside; only needed where renames do not replace."""
+        """Move back a target that a killed delivery had moved aside; only needed where a rename does not replace."""
 
     @abstractmethod
     def how_replaced(self) -> str:
-        """Say how a file takes another's place here."""
+        """Return how a file takes the place of another one here."""
 
     @abstractmethod
     def names(self) -> list[str]:
-        """Return the names in the folder, none if it cannot be listed."""
+        """Return the names in the folder; none if the folder cannot be listed."""
 
     @abstractmethod
     def entry(self, name: str, *, follow: bool = True) -> Entry | None:
-        """Return what there is to say of a file, or with `follow` off of the link itself; None if there is none."""
+        """Return what is known of a file, or without `follow` of a link itself; None if there is no such file."""
 
     @abstractmethod
     def read(self, name: str) -> Iterator[bytes]:
-        """Give a file's bytes; PermissionError if files cannot be read here."""
+        """Yield the bytes of a file.
+
+        Raises:
+            PermissionError: Files cannot be read here.
+        """
 
     @abstractmethod
     def create(self, name: str, mode: int | None) -> None:
-        """Make an empty file that was not there, with these permissions or, without any, the usual ones."""
+        """Create an empty file that does not exist yet, with these permissions or the usual ones."""
 
     @abstractmethod
     def set_mode(self, name: str, mode: int) -> None:
-        """Set a file's permissions, if that is possible."""
+        """Set the permissions of a file, if that is possible."""
 
     @abstractmethod
     def write(
@@ -353,11 +360,11 @@ class Renaming(Receiver):
         *,
         emptied: bool = False,
     ) -> None:
-        """Write blocks into a file that is there, from a byte on, or once `emptied`. On disk when it returns."""
+        """Write blocks into an existing file from a byte on, or after emptying it, and return once they are on disk."""
 
     @abstractmethod
     def replace(self, old: str, new: str) -> None:
-        """Rename a file, over another one if need be."""
+        """Rename a file, and replace another one of that name."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
@@ -365,7 +372,7 @@ class Renaming(Receiver):
 
 
 class Folder(Renaming):
-    """A folder of this machine, or one that is mounted. It has to be there."""
+    """An existing folder of this machine or of a mounted disk."""
 
     def __init__(self, path: Path, manner: Manner) -> None:
         """Deliver to the file `path`; if that is a symbolic link, to the file it points to."""
@@ -478,11 +485,11 @@ class Folder(Renaming):
 
 _NO_KEYS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "ClientAuthenticationError"}
 _NO_LINE = {"EndpointConnectionError", "ConnectTimeoutError", "ClientConnectorError", "ServiceRequestError"}
-"""How drivers call it; most of them share no class with Python's own errors."""
+"""The names that drivers give to a failed connection; most drivers do not use Python's own classes."""
 
 
 class ObjectStore(Receiver):
-    """A bucket that fsspec knows. Objects appear when they are complete: nothing is renamed, nothing continued."""
+    """A bucket of an object store, by fsspec. An object appears when it is complete: nothing is renamed or continued."""
 
     def __init__(self, protocol: str, path: str, shown: str, options: Mapping[str, Any]) -> None:
         """Deliver to an object; `options` are those of the protocol's driver."""
@@ -503,7 +510,7 @@ class ObjectStore(Receiver):
 
     @override
     def receive(self, content: Content, sent: Callable[[int], None], *, trust_size: bool = False) -> Handed:
-        """Put the object, unless the same is there."""
+        """Upload the object unless the same one is there."""
         with self._refusals():
             if self._size() == content.size and (trust_size or self._same(content)):
                 return Handed(already_there=True)
@@ -518,7 +525,7 @@ class ObjectStore(Receiver):
 
     @override
     def probe(self) -> Iterator[str]:
-        """Put, read and remove a small object."""
+        """Upload, read and remove a small object, and yield a sentence for each step."""
         path = f"{self._path.rpartition('/')[0]}/.connect-test-{os.getpid()}.txt"
         with self._refusals():
             self._fs.pipe_file(path, b"old")
@@ -571,7 +578,7 @@ class ObjectStore(Receiver):
 
 
 class _Sent(Callback):  # type: ignore[misc]
-    """Passes a driver's progress on as bytes since the last word."""
+    """Reports the progress of a driver as the bytes since the last report."""
 
     def __init__(self, sent: Callable[[int], None]) -> None:
         super().__init__()

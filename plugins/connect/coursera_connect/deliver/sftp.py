@@ -1,9 +1,9 @@
-"""Delivery over SFTP, with asyncssh.
+"""Delivers over SFTP with asyncssh.
 
-- No host key goes unchecked, and `~/.ssh/config` is not read: the same settings give the same connection for whoever
+- Every host key is checked, and `~/.ssh/config` is not read: the same settings give the same connection for whoever
   runs this.
-- asyncssh sends a block as several requests and, when the line breaks, looks at the failure of one; asyncio would print
-  a traceback for each of the others.
+- asyncssh sends a block as several requests. When the connection breaks, it handles the failure of one request, and
+  asyncio would print a traceback for each of the others.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True)
 class Server:
-    """Where to log in, and as whom. `password` is the one in the target, the option outranks it."""
+    """The server and the user. `password` is the one in the target; the option `password` outranks it."""
 
     host: str
     port: int | None
@@ -67,7 +67,7 @@ class Server:
 
 
 class Sftp(Renaming):
-    """A file on an SFTP server. Folders are not created: a mistyped one would swallow every delivery in silence."""
+    """A file on an SFTP server. Folders are not created: a mistyped one would take every delivery unnoticed."""
 
     def __init__(self, server: Server, path: str, shown: str, options: Mapping[str, Any], manner: Manner) -> None:
         """Deliver to the file `path`, absolute or seen from the user's home folder. `options`: see OPTIONS."""
@@ -189,13 +189,13 @@ class Sftp(Renaming):
 
     @override
     def replace(self, old: str, new: str) -> None:
-        """Rename over the target: one request where the server can (posix-rename@openssh.com, or SFTP 5 and later).
+        """Rename over the target, in one request if the server can (posix-rename@openssh.com, or SFTP 5 and later).
 
-        Where it cannot, and the plain rename refuses because there is a file: the old file is moved aside and the new
-        one into its place. Both requests leave together, before either is answered, so that an end of this process
-        or of the line hardly falls between them; between the server's two steps a reader finds no file for that
-        moment, and never a part of one. If the second step fails the old file is moved back, at once or, when the line
-        is gone, by `heal` at the next attempt.
+        If it cannot, and a plain rename fails because the target exists, the old file is moved aside and the new one
+        takes its place. Both requests are sent together before either is answered, so this process or the connection
+        hardly ends between them. Between the two steps of the server a reader finds no file for a moment, but never a
+        part of one. If the second step fails, the old file is moved back at once or, if the connection is gone, by
+        `heal` at the next attempt.
         """
         with self._refusals():
             try:
@@ -258,7 +258,7 @@ class Sftp(Renaming):
         return posixpath.join(self._folder, name)
 
     def _look_around(self) -> None:
-        """Follow the target if it is a symbolic link, and see that its folder is there."""
+        """Follow the target if it is a symbolic link, and check that its folder exists."""
         path = self._path
         with self._refusals():
             for _ in range(_LINKS):
@@ -379,7 +379,7 @@ def _entry(attributes: asyncssh.SFTPAttrs) -> Entry:
 
 
 class _Presented(asyncssh.SSHClient):
-    """Remembers the fingerprint of a host key that is not known, and refuses it."""
+    """Stores the fingerprint of an unknown host key, and refuses the key."""
 
     fingerprint = ""
 
@@ -392,7 +392,7 @@ class _Presented(asyncssh.SSHClient):
 
 @dataclass(frozen=True)
 class _Trusted:
-    """The host keys that are accepted, and where they are from."""
+    """The accepted host keys and their origin."""
 
     hosts: asyncssh.SSHKnownHosts
     origin: str
@@ -421,18 +421,18 @@ class _Trusted:
             ) from error
 
     def knows(self, server: Server) -> bool:
-        """Whether there is any key for the server."""
+        """Return whether there is any key for the server."""
         keys, authorities, _ = self._lines(server)
         return bool(keys or authorities)
 
     def _lines(self, server: Server) -> tuple[Any, Any, Any]:
-        """Return the keys, the authorities and the revoked keys that are said of the server."""
+        """Return the keys, the authorities and the revoked keys for the server."""
         port = None if server.port in {None, _PORT} else server.port
         keys, authorities, revoked, *_ = asyncssh.match_known_hosts(self.hosts, server.host, "", port)
         return keys, authorities, revoked
 
     def refusal(self, server: Server, presented: _Presented) -> DeliveryError:
-        """Say whether the server is a stranger or shows another key than it used to."""
+        """Return a sentence that says whether the server is unknown or shows another key than before."""
         seen = f" ({presented.fingerprint})" if presented.fingerprint else ""
         confirm = "have the receiver confirm the fingerprint"
         if not seen and self._lines(server)[2]:  # what is revoked is refused before anybody is asked
@@ -453,7 +453,7 @@ class _Trusted:
 
 
 def _login(server: Server, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how to log in: the key file, else the password, else the agent and the user's own keys."""
+    """Return the options to log in: the key file, else the password, else the agent and the user's own keys."""
     password = str(options.get("password") or server.password) or None
     if file := str(options.get("key_file") or ""):
         try:
@@ -480,7 +480,7 @@ def _aside(name: str) -> str:
 
 
 def _words(error: Exception) -> str:
-    """Return what went wrong without repeating a server's words."""
+    """Return what went wrong, without the words of the server."""
     if isinstance(error, (asyncssh.ConnectionLost, asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)):
         return "the connection was lost"
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
@@ -495,6 +495,6 @@ def _words(error: Exception) -> str:
 
 
 def _without_echoes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Drop what asyncio says about requests that failed with the one that was reported."""
+    """Drop messages of asyncio about requests that failed together with the reported one."""
     if not isinstance(context.get("exception"), asyncssh.Error):
         loop.default_exception_handler(context)

@@ -1,8 +1,8 @@
-"""Black-outs: days on which nothing is published, such as those on which the school rolls its year over.
+"""Black-outs are days on which nothing is published, for example while the school moves to its next year.
 
     2026-08-01..2026-08-20, 2026-12-24
 
-Both ends of a range belong to it. A day is the school's own, from midnight to midnight in its time zone.
+Both ends belong to a range. A day lasts from midnight to midnight in the school's time zone.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class Range:
 
 
 def parse(text: str) -> list[Range]:
-    """Return the ranges of a setting, in the order of the calendar; a blank setting has none."""
+    """Return the ranges of a setting in the order of their days; a blank setting has none."""
     parts = [part.strip() for part in text.split(",")] if text.strip() else []
     return sorted(_range(part) for part in parts)
 
 
 def active(ranges: Iterable[Range], day: date) -> Range | None:
-    """Return the range that a day falls in, of several the one that ends last, or None."""
+    """Return the range that holds a day, or None; of several ranges, the one that ends last."""
     return max((r for r in ranges if r.first <= day <= r.last), key=lambda r: r.last, default=None)
 
 
 def local_day(moment: datetime, zone: ZoneInfo) -> date:
-    """Return the day that a moment (with a zone of its own) is part of in a zone."""
+    """Return the local day of a time (with its zone) in a time zone."""
     return moment.astimezone(zone).date()
 
 

@@ -1,7 +1,7 @@
-"""When a cron expression fires in a time zone, as Debian's cron has it where the clocks change.
+"""Computes when a cron expression fires in a time zone, with the rules of Debian's cron for changes of the clock.
 
-A time of the skipped hour fires right after it, one of the repeated hour once; with a star for the hour or the minute
-it is the hours that pass which count.
+A time in a skipped hour fires right after that hour, and a time in a repeated hour fires once. An expression with a
+star for the hour or the minute follows the hours that really pass.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 DAYS = 400
-"""How far ahead is looked: more than a year, so that every change of the clocks is met."""
+"""How many days ahead are computed: more than a year, so that every change of the clock is included."""
 _FIELDS = 5
 
 
 def parsed(cron: str, start: datetime) -> CronSim:
-    """Return the times of an expression from `start` on, local ones of its zone; CronSimError says what is wrong."""
+    """Return the local times of an expression from `start` on, in the zone of `start`.
+
+    Raises:
+        CronSimError: The expression is wrong.
+    """
     if len(cron.split()) != _FIELDS:
         raise CronSimError(f"It takes {_FIELDS} fields")
     return CronSim(cron, start)
@@ -41,7 +45,7 @@ def fires(cron: str, zone: ZoneInfo, since: datetime, until: datetime) -> Iterat
 
 
 def skipped(cron: str, zone: ZoneInfo, now: datetime) -> list[datetime]:
-    """Return the coming times (UTC) that stand for one which the clocks skip: right after it, at a time of its own."""
+    """Return the coming times (UTC) that replace a time which the clocks skip."""
     times = parsed(cron, now.astimezone(zone))
     found = []
     for day in time_zones.clock_changes(zone, now, now + timedelta(days=DAYS)):
@@ -54,7 +58,7 @@ def skipped(cron: str, zone: ZoneInfo, now: datetime) -> list[datetime]:
 
 
 def minutes(cron: str, zone: ZoneInfo, others: Iterable[ZoneInfo], now: datetime) -> list[int]:
-    """Return the minutes of the hour at which an expression of one zone can fire, by the clocks of the others."""
+    """Return the minutes of the hour at which an expression of one zone can fire, in the time of the other zones."""
     daily = " ".join([*cron.split()[:2], "*", "*", "*"])
     until = now + timedelta(days=DAYS)
     others = list(others)

@@ -1,7 +1,7 @@
-"""The user's crontab: a marked block per environment of a project; the lines of others stay byte for byte.
+"""Writes a marked block per environment of a project into the user's crontab; other lines are not changed.
 
-A block sets no variables, since those would hold for the lines after it, too. Debian's cron knows one time zone, the
-machine's. Where the schedules live in another, their entries look every hour whether the time has come.
+A block sets no variables, since they would also apply to the lines after it. Debian's cron knows only the time zone of
+the machine. If the schedules have another time zone, their entries check every hour whether the time has come.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 _HOUR = 60
 _LONGEST = 990
-"""Characters of a command; the cron of Debian takes 999."""
+"""The most characters of a command; Debian's cron accepts 999."""
 _NONE_YET = re.compile(r"no crontab for|No such file")
 _ZONE = re.compile(r"^[ \t]*CRON_TZ[ \t]*=[ \t]*[\"']?([^\"'\s]+)", re.MULTILINE)
 _DAEMONS = {"cron", "crond"}
 
 
 def text(plan: Plan) -> str:
-    """Return the block that is to be in the crontab."""
+    """Return the block that the crontab should contain."""
     here = _zones(_read(), plan.owner)
     guarded = not plan.agrees_with(here)
     lines = [
@@ -46,12 +46,12 @@ def text(plan: Plan) -> str:
 
 
 def found(owner: Owner) -> str:
-    """Return the block as it is in the crontab, blank where there is none or no cron."""
+    """Return the block that the crontab contains; blank if there is none, or no cron."""
     return _parts(_read(), owner)[1] if shutil.which("crontab") else ""
 
 
 def install(plan: Plan) -> None:
-    """Put the block in the place of the one before, or at the end."""
+    """Replace the block in the crontab, or append it."""
     before, _, after = _parts(_read(), plan.owner)
     if before and not before.endswith("\n"):
         before += "\n"
@@ -59,13 +59,13 @@ def install(plan: Plan) -> None:
 
 
 def remove(owner: Owner) -> None:
-    """Take the block away, and the crontab itself where nothing else is in it."""
+    """Remove the block, and the crontab itself if nothing else is in it."""
     before, _, after = _parts(_read(), owner)
     _write(before + after)
 
 
 def warnings(plan: Plan) -> list[str]:
-    """Return what an administrator has to know about an installed block."""
+    """Return what an administrator should know about an installed block."""
     said = []
     here = _zones(_read(), plan.owner)
     if not plan.agrees_with(here):
@@ -93,14 +93,14 @@ def _entry(plan: Plan, schedule: Timed, here: list[ZoneInfo]) -> str:
 
 
 def _zones(crontab: str, owner: Owner) -> list[ZoneInfo]:
-    """Return the zones in which cron may run the block: the system's, TZ's, and one that another line sets (cronie)."""
+    """Return the time zones in which cron may run the block: of the system, of TZ, and of another line (cronie)."""
     before, _, after = _parts(crontab, owner)
     named = [time_zones.zone(name, "CRON_TZ in your crontab") for name in _ZONE.findall(before + after)]
     return [time_zones.of_the_system(), time_zones.local(CRON_ZONE), *named]
 
 
 def _parts(crontab: str, owner: Owner) -> tuple[str, str, str]:
-    """Return what is before, in and after the block."""
+    """Return the text before the block, the block, and the text after it."""
     lines = crontab.splitlines(keepends=True)
     marks = [(number, line.split()[1]) for number, line in enumerate(lines) if _mark(line, owner)]
     if not marks:
@@ -152,7 +152,7 @@ def _crontab(argument: str, given: str | None = None) -> subprocess.CompletedPro
 
 
 def _daemon() -> bool:
-    """Return whether a cron runs, as far as that can be seen."""
+    """Return whether a cron daemon runs, as far as this user can see."""
     names = list(Path("/proc").glob("[0-9]*/comm"))
     for name in names:
         with suppress(OSError):  # it has just ended

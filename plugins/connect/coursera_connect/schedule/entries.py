@@ -1,6 +1,6 @@
-"""What a scheduler of this machine is to run for an environment of a project: one command per Meltano schedule.
+"""Plans what cron or systemd should run for an environment of a project: one command per Meltano schedule.
 
-`crontab` and `user_timers` write it down where cron and systemd look; the command is `connect schedule run`.
+`crontab` and `systemd_timers` install the plan; the command is `connect schedule run`.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ _CONNECT = "connect"
 
 @dataclass(frozen=True)
 class Owner:
-    """An environment of a project: whose entries those of a scheduler are."""
+    """The environment of a project that owns entries of a scheduler."""
 
     project: Path
     environment: str
 
     def __post_init__(self) -> None:
-        """Refuse to be nobody."""
+        """Raise UsageError without a project or an environment."""
         if not self.environment:
             raise UsageError(
                 f"No Meltano environment is named: use `connect --environment=prod`, or set {ENVIRONMENT}."
             )
 
     def __str__(self) -> str:
-        """Return how entries are marked as its own."""
+        """Return the mark of this owner's entries."""
         return f"coursera-connect {self.environment} {self.project}"
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A schedule that a scheduler can start: `cron` is its expression, and `times` the same taken apart."""
+    """A schedule that a scheduler can start: `cron` is its expression, and `times` are its parsed fields."""
 
     name: str
     cron: str
@@ -64,7 +64,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Settings:
-    """How runs are started; `umask` of the files, octal. A blank `time_zone` is the LMS's."""
+    """How runs are started; `umask` is octal. A blank `time_zone` means that of the LMS."""
 
     logs: Path
     meltano: Path | None = None
@@ -80,7 +80,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be installed for an owner; `left_out` are the schedules that are run by hand."""
+    """The schedules to install for an owner; those in `left_out` are run by hand."""
 
     owner: Owner
     settings: Settings
@@ -91,7 +91,7 @@ class Plan:
     left_out: list[str] = field(default_factory=list)
 
     def command(self, name: str, *more: str) -> list[str]:
-        """Return the words of the command that runs a schedule, such as a line of a crontab or a unit file can hold."""
+        """Return the command that runs a schedule, without characters that a crontab or unit file cannot hold."""
         words = [
             *(str(Path(sys.executable).with_name(_CONNECT)), "schedule", "run", name),
             *("--project", str(self.owner.project), "--environment", self.owner.environment),
@@ -105,13 +105,13 @@ class Plan:
         return words
 
     def agrees_with(self, others: Sequence[ZoneInfo]) -> bool:
-        """Return whether the clocks of other zones are always those of the plan."""
+        """Return whether other zones always have the same local time as the plan."""
         until = self.now + timedelta(days=DAYS)
         return all(time_zones.same_clock(self.zone, other, self.now, until) for other in others)
 
 
 def plan(owner: Owner, settings: Settings, now: datetime) -> Plan:
-    """Read the schedules of meltano.yml; what a scheduler could not run is an error, before anything is written."""
+    """Read the schedules of meltano.yml, and raise UsageError for one that a scheduler cannot run."""
     known = meltano_schedules.environments(owner.project)
     if owner.environment == _SANDBOX:
         raise RefusedError(
@@ -144,7 +144,7 @@ def _timed(one: Schedule, cron: str, start: datetime) -> Timed:
 
 
 def meltano(owner: Owner, told: Path | None) -> Path:
-    """Return Meltano's executable: as told, else the one of the project."""
+    """Return the path of Meltano: the given one, else that of the project."""
     found = told or executable(owner.project)
     if found is None or not os.access(found, os.X_OK) or found.is_dir():
         raise SchedulerError(

@@ -1,8 +1,8 @@
-"""One job at a time: the lock that a job takes with its first step, and has until its last process is gone.
+"""The lock that lets one job run at a time: the first step of a job takes it, and its last process releases it.
 
-A job is one `meltano` process whose steps are processes of their own. The first step takes the lock and hands it to a
-process that holds it as long as the job lives (see lock_holder.py). It is a lock on an open file, so the system takes
-it back from whoever dies, however that happens; what is in the file only tells who has it.
+A job is one `meltano` process whose steps are processes of their own. The first step takes the lock and passes it to a
+process that holds it as long as the job lives (lock_holder.py). The lock is on an open file, so the system releases it
+when its holder ends, however that happens; the content of the file only tells who holds the lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LOCK = ".job.lock"
-"""Name of the file, beside the package."""
+"""The name of the file beside the package."""
 _RETRY_SECONDS = 0.2
 _CALLS = ("run", "invoke")
 
@@ -37,11 +37,11 @@ class Holder:
     """The process that has the lock.
 
     Attributes:
-        who: What to tell the operator, as `meltano run grade-sync (process 4711, since 2026-11-27T01:00:00Z)`.
-        pid: Its process.
-        born: When that began, in seconds since 1970: another process may get its number later.
-        run: Names the run in the environment of its steps; blank where it is none of Meltano's.
-        job: What it runs: the name of a job, or the words that were typed in its place.
+        who: The job in words, such as `meltano run grade-sync (process 4711, since 2026-11-27T01:00:00Z)`.
+        pid: The process of the job.
+        born: When that process began, in seconds since 1970: another process may get its number later.
+        run: The id that Meltano passes to the steps of the run; blank without Meltano.
+        job: The name of the job, or the words that were typed in its place.
     """
 
     who: str
@@ -52,7 +52,7 @@ class Holder:
 
     @classmethod
     def caller(cls) -> Holder:
-        """The process that called this one."""
+        """Return the process that called this one."""
         try:
             process = psutil.Process(os.getppid())
             since = datetime.fromtimestamp(process.create_time(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -64,17 +64,17 @@ class Holder:
 
 
 def take(file: Path, me: Holder, wait: float, say: Callable[[str], None], entry: Sequence[str] = ()) -> None:
-    """Take the lock for the process that called this one, and leave it with a keeper.
+    """Take the lock for the process that called this one, and start the process that holds it.
 
     Args:
         file: The file that is locked; it and its folder are created when missing.
         me: The process that called this one.
-        wait: Seconds to wait for another job at most.
-        entry: The journal and the run's id in it, of which the keeper sees to it that the entry ends with the job.
-        say: Is told whom this waits for.
+        wait: The most seconds to wait for another job.
+        entry: The journal and the run's id in it; the holder of the lock ends this entry with the job.
+        say: Is called with a sentence that names the job that holds the lock.
 
     Raises:
-        DatabaseError: Another job had it all the time, or the caller is gone.
+        DatabaseError: Another job held the lock all the time, or the caller has ended.
         OutputError: The file cannot be written.
     """
     try:
@@ -93,7 +93,7 @@ def take(file: Path, me: Holder, wait: float, say: Callable[[str], None], entry:
 
 
 def holder(handle: int) -> Holder | None:
-    """Return who has written himself into the file last; None where that cannot be read, as while he writes."""
+    """Return the holder that the file names; None if the file cannot be read, for example while it is written."""
     try:
         found: dict[str, Any] = json.loads(os.pread(handle, 1 << 16, 0))
         return Holder(**found)
@@ -102,13 +102,13 @@ def holder(handle: int) -> Holder | None:
 
 
 def write(handle: int, me: Holder) -> None:
-    """Write into the file who has it; to be called by who does."""
+    """Write the holder into the file; only the holder may call this."""
     os.ftruncate(handle, 0)
     os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
 
 
 def _wait(handle: int, me: Holder, wait: float, say: Callable[[str], None]) -> bool:
-    """Wait for the lock; false where the caller's own run has it, of which one job may have been the first part."""
+    """Wait for the lock; return false if the caller's own run holds it, which may consist of several jobs."""
     deadline = time.monotonic() + wait
     told = ""
     while not file_lock.taken(handle):
@@ -135,7 +135,7 @@ def _abandoned() -> DatabaseError:
 
 
 def _called(process: psutil.Process) -> list[str]:
-    """Return the words that were typed, without what stands in options."""
+    """Return the words that were typed, without options."""
     words = process.cmdline()
     names = [Path(word).name for word in words]
     if "meltano" not in names:

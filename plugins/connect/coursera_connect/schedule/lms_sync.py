@@ -1,9 +1,8 @@
-"""Compares the schedules with the LMS's own sync: does every run end in time, whenever the clocks change?
+"""Checks that every scheduled run ends before the LMS's own sync, also when the clocks change.
 
-Times are UTC inside and shown in two zones: the one in which cron runs the schedules, and the one of the LMS. A run's
-usual length comes from the runs that the schedule itself has started, as the journal has them; a run by hand counts
-for none. Cron fires a time of the skipped hour right after it, and one of the repeated hour once; the LMS is taken to
-do the same.
+Times are UTC inside and shown in two zones: that of the schedules and that of the LMS. The usual length of a run is
+that of the runs which the schedule has started, from the journal; runs by hand do not count. Cron fires a time in a
+skipped hour right after that hour, and a time in a repeated hour once; the LMS is assumed to do the same.
 """
 
 from __future__ import annotations
@@ -39,31 +38,31 @@ LMS_ZONE = "CONNECT_LMS_TIME_ZONE"
 CRON_ZONE = "CONNECT_SCHEDULE_TIME_ZONE"
 
 HISTORY_DAYS = 90
-"""How far back a run says something about the usual one."""
+"""How many days back a run counts for the usual length."""
 SAMPLES = 3
-"""Runs it takes to know the usual one."""
+"""How many runs are needed to know the usual length."""
 USUAL = 0.9
-"""Share of the past runs that are not longer than the usual one."""
+"""The share of past runs that are not longer than the usual length."""
 
 OK, WARNING, ERROR, NOT_RELEVANT = "ok", "warning", "error", "not relevant"
 _ORDER = (NOT_RELEVANT, OK, WARNING, ERROR)
 _NEXT = 3
 _EARLY = timedelta(minutes=1)
-"""By so much may a run seem to begin before its time."""
+"""How much before its time a run may appear to begin."""
 _RARE = timedelta(days=40)
 _DAY_MINUTES = 24 * 60
 _ONCE_A_DAY = re.compile(r"(\d+)\s+(\d+)\s+(\S+\s+\S+\s+\S+)", re.ASCII)
 _EVERY_DAY = ["*"] * 3
 _NEW_TIME = "MINUTE HOUR * * *"
-"""Stands for a cron expression that is to be chosen."""
+"""The placeholder for a cron expression that the administrator chooses."""
 _TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a check needs to know; `minutes` and `usual_minutes` in minutes, `wait` in seconds.
+    """The settings of a check; `minutes` and `usual_minutes` in minutes, `wait` in seconds.
 
-    A blank `time_zone` is the LMS's.
+    A blank `time_zone` means that of the LMS.
     """
 
     project: Path
@@ -77,12 +76,12 @@ class Settings:
     wait: float = 5.0
     journal: Path | None = None
     times: Mapping[str, str] | None = None
-    """Times of schedules by their setting; those of the environment where none are given."""
+    """The times of schedules by their setting; without any, those of the environment."""
 
 
 @dataclass(eq=False)
 class _Plan:
-    """A schedule with its times and what is to be said about it; `checked` is whether it can be late for the LMS."""
+    """A schedule with its times and findings; `checked` is whether it can be late for the LMS."""
 
     schedule: Schedule
     checked: bool = False
@@ -176,7 +175,7 @@ class _Check:
         }
 
     def _runs(self) -> dict[str, list[Run]]:
-        """Return the past runs that each schedule has started, newest first."""
+        """Return the past runs that each schedule started, newest first."""
         if warehouse.exists(self.settings.database):
             with warehouse.opened(self.settings.database, self.settings.wait) as database:
                 runs = ledger.job_runs(database, self.settings.journal)
@@ -190,7 +189,7 @@ class _Check:
         return found
 
     def _usual(self, plan: _Plan) -> None:
-        """Find the usual run: the time in which 9 of 10 of those that ended well have ended."""
+        """Find the usual length: 9 of 10 successful runs were not longer."""
         runs = self.runs.get(plan.schedule.name, [])
         lengths = sorted(timedelta(seconds=run.seconds or 0) for run in runs if run.outcome == DONE)
         failed = sum(1 for run in runs if run.ended_at and run.outcome != DONE)
@@ -214,7 +213,7 @@ class _Check:
             self._judge_last(plan, last)
 
     def _last(self, plan: _Plan, run: Run) -> dict[str, Any]:
-        """Return what became of the last time of a schedule: that of its last run, or a later one without a run."""
+        """Return what happened at the last time of a schedule: its last run, or that there was no run."""
         start = timestamps.parsed(run.started_at) or self.now
         end = timestamps.parsed(run.ended_at) if run.outcome == DONE else None
         if plan.past and start < plan.past[-1] - _EARLY:
@@ -245,7 +244,7 @@ class _Check:
         return self.slots[index] if index < len(self.slots) else None
 
     def _gaps(self, plan: _Plan) -> None:
-        """Find the gap between the usual end of each run and the first LMS sync after its start; it may be negative."""
+        """Find the time from the usual end of each run to the first LMS sync after its start; it may be negative."""
         gaps = [(slot - start - plan.usual, start, slot) for start in plan.fires if (slot := self._slot(start))]
         if not gaps:
             return
@@ -279,7 +278,7 @@ class _Check:
         )
 
     def _overlaps(self) -> None:
-        """Find the runs that start before the usual end of another; of two at once the first named is first."""
+        """Find the runs that start before the usual end of another one."""
         timetable = sorted((start, number) for number, plan in enumerate(self.plans) for start in plan.fires)
         found: dict[tuple[int, int], list[datetime]] = {}
         for index, (start, number) in enumerate(timetable):
@@ -306,7 +305,7 @@ class _Check:
             )
 
     def _to_set(self, schedule: Schedule, value: str = _NEW_TIME) -> str:
-        """Return what to type for another time; a schedule of one's own has its setting among the variables alone."""
+        """Return the command for another time; a schedule that the organisation added has only a variable."""
         name = schedule.setting.removeprefix("CONNECT_").lower()
         if name in meltano.defined(self.settings.project).get("connect", {}):
             return meltano.printed(f"connect settings set {name} '{value}'")
@@ -338,17 +337,17 @@ class _Check:
 
 
 def check(settings: Settings, now: datetime) -> dict[str, Any]:
-    """Return a verdict for every schedule of the project, as of `now` (with a zone of its own)."""
+    """Return a verdict for every schedule of the project at the time `now`, which has a time zone."""
     return _Check(settings, now).run()
 
 
 def schedule_zone(chosen: str, lms: str) -> ZoneInfo:
-    """Return the zone in which schedules run: the chosen one, or that of the LMS, in which their times were chosen."""
+    """Return the time zone of the schedules: the chosen one, else that of the LMS."""
     return time_zones.zone(chosen, CRON_ZONE) if chosen else time_zones.zone(lms, LMS_ZONE)
 
 
 def _earlier(cron: str, minutes: int) -> str:
-    """Return a cron expression that is so many minutes earlier, where that is easily said."""
+    """Return a cron expression for so many minutes earlier, if a simple one exists."""
     found = _ONCE_A_DAY.fullmatch(cron)
     total = int(found[2]) * 60 + int(found[1]) - minutes if found else 0
     if not found or (total < 0 and found[3].split() != _EVERY_DAY):
@@ -358,7 +357,7 @@ def _earlier(cron: str, minutes: int) -> str:
 
 
 def sync_crons(text: str) -> list[str]:
-    """Return the cron expressions of times of the day separated by commas, or the one that the text is itself."""
+    """Return cron expressions for times of the day separated by commas, or the cron expression that was given."""
     times = [_TIMES.fullmatch(part) for part in text.split(",")]
     crons = [f"{int(found[2])} {int(found[1])} * * *" for found in times if found]
     if len(crons) == len(times):

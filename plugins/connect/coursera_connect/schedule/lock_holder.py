@@ -2,11 +2,11 @@
 
 Started as `python -m coursera_connect.schedule.lock_holder LOCK SESSION [JOURNAL RUN]`.
 
-LOCK is the open file, in which the holder is written, and SESSION the one in which the job's processes are. A job that
-is killed may leave steps at work, which still write to the warehouse: the next one has to wait for these, too. What
-a step starts as a service, such as the sandbox, has left the session.
+LOCK is the open file, which names the holder, and SESSION is the session of the job's processes. A killed job may leave
+steps that still write to the warehouse, so the next job has to wait for these, too. A service that a step started, such
+as the sandbox, has left the session.
 
-When the job is over, its entry in the journal has to end: by whoever watches the job, and if nobody does, here.
+When the job is over, this process ends its entry in the journal, unless another process watches the job and does so.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 0.5
 _SAME = 2
-"""Seconds by which the beginning of a process may seem to move, when the clock is set."""
+"""Seconds by which the start time of a process may appear to move when the clock is set."""
 
 
 def main(handle: int, session: int) -> None:
-    """Return when nothing of the job is left."""
+    """Hold the lock and return when no process of the job is left."""
     job = holder(handle)
     if job is None:
         return
@@ -49,7 +49,7 @@ def main(handle: int, session: int) -> None:
 
 
 def end_entry(file: Path, run: str) -> None:
-    """End the entry of the job that is over, and have a failure told, unless who watches the job does that."""
+    """End the entry of the job and send notices of a failure, unless another process watches the job."""
     while True:
         found = journal.read(file, "id = ? and coalesce(ended_at, '') = ''", [run])
         if not found:
@@ -73,7 +73,7 @@ def _wait(process: psutil.Process) -> None:
 
 
 def _steps(job: Holder, session: int) -> dict[psutil.Process, str]:
-    """Return the living processes of the job's run that are in the session, and what to call them."""
+    """Return the living processes of the job's run in the session, and their name for the operator."""
     found = {}
     for process in psutil.process_iter() if job.run else ():
         with suppress(psutil.Error, OSError):

@@ -1,8 +1,8 @@
-"""What Meltano's own record says of loads, and what a run that was killed leaves there.
+"""Reads Meltano's record of loads, and marks runs there that were killed.
 
 Meltano keeps a row for each load (an extractor with its loader) and none for other steps. It refuses a second run with
-the same state id until the first has ended, or has not said for five minutes that it is alive, which it does every
-second. A job that was killed and is started again should not have to wait so long.
+the same state id until the first has ended, or has sent no heartbeat for five minutes; it sends one each second. A job
+that was killed and is started again should not have to wait so long.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 DATABASE = "MELTANO_DATABASE_URI"
 FOLDER = "MELTANO_SYS_DIR_ROOT"
 _STILL = timedelta(seconds=5)
-"""For how long a heart has to stand still that beats every second."""
+"""How long a run without a heartbeat counts as alive; Meltano sends one each second."""
 _LOOK_SECONDS = 0.25
 _LONG_AGO = 86_400
-"""Seconds in which every run ends, also one by hand that has no lock."""
+"""The most seconds that any run takes, also one by hand without a lock."""
 _RUNNING = (
     "select id, job_name, last_heartbeat_at, payload from runs "
     "where state = 'RUNNING' and last_heartbeat_at is not null order by id"
@@ -44,16 +44,16 @@ _KILLED = "The process was killed."
 
 @dataclass(frozen=True)
 class Load:
-    """What Meltano says of one load.
+    """What Meltano's record says of one load.
 
     Attributes:
         run: The id of Meltano's run.
-        extractor: What was read with.
+        extractor: The extractor of the load.
         state: `RUNNING`, `SUCCESS` or `FAIL`.
         started_at: When the load began, UTC.
-        ended_at: When it ended; None where Meltano does not know.
-        error: Meltano's words for what failed; blank where nothing did.
-        trigger: What started the run, as MELTANO_JOB_TRIGGER said.
+        ended_at: When the load ended; None if Meltano does not know.
+        error: Meltano's words for what failed; blank if nothing did.
+        trigger: What started the run, from MELTANO_JOB_TRIGGER.
     """
 
     run: str
@@ -66,12 +66,12 @@ class Load:
 
     @property
     def is_killed(self) -> bool:
-        """Whether the process was killed, and noted as that by `end_dead`."""
+        """Whether the process was killed, according to `end_dead`."""
         return self.error == _KILLED
 
 
 def loads(environment: str, since: datetime) -> list[Load]:
-    """Return the loads of an environment that began since a moment, oldest first; none where nothing can be read."""
+    """Return the loads of an environment that began since a time, oldest first; none if the record cannot be read."""
     try:
         database = _record()
         if database is None:
@@ -95,7 +95,7 @@ def _load(environment: str, run: Any, state_id: str, state: str, *rest: Any) -> 
 
 
 def _moment(text: Any) -> Any:
-    """Return a moment of the record, which is in UTC and says no zone."""
+    """Return a time of the record with its zone; the record has UTC without a zone."""
     if text is None:
         return None
     found = text if isinstance(text, datetime) else datetime.fromisoformat(text)
@@ -103,13 +103,13 @@ def _moment(text: Any) -> Any:
 
 
 def end_dead(environment: str, say: Callable[[str], None]) -> None:
-    """Note runs of an environment as failed whose process is dead; those that are alive stay.
+    """Mark runs of an environment as failed if their process is dead; living runs are not changed.
 
-    A record that cannot be read is as Meltano left it.
+    A record that cannot be read is not changed either.
 
     Args:
         environment: The Meltano environment, with which state ids begin.
-        say: Is told of each run that is noted as failed.
+        say: Is called with a sentence for each run that is marked as failed.
     """
     try:
         database = _record()
@@ -126,7 +126,7 @@ def _record() -> Any:
 
 
 def _opened(uri: str) -> Any:
-    """Open the database that SQLAlchemy would open, committing each statement; None where there is nothing to see."""
+    """Open the database that SQLAlchemy would open, in autocommit mode; None if there is none."""
     dialect, _, place = uri.partition("://")
     if dialect == "sqlite":
         file = Path(place[1:])
@@ -169,9 +169,9 @@ def _since(beat: str) -> timedelta:
 
 
 def remove_settings() -> None:
-    """Remove the files in which Meltano told plugins their settings, secrets among them, for runs of long ago.
+    """Remove files of old runs in which Meltano passed settings to plugins, secrets among them.
 
-    It writes them for everybody to read, and removes them at the end of a run that has one.
+    Meltano removes such a file at the end of a run, but not if the run was killed.
     """
     for file in Path(os.environ.get(FOLDER, ".meltano"), "run").rglob("*.*.config.json"):
         with suppress(OSError):  # another run may remove it as well

@@ -1,8 +1,8 @@
-"""The schedules of a Meltano project, when they run, and which of them publish.
+"""Reads the schedules of a Meltano project, when they run, and which of them publish.
 
-meltano.yml has the same ones for every environment. Meltano expands no variable in an interval, so a setting of connect
-outranks it: CONNECT_SCHEDULE_GRADE_SYNC is when the schedule grade-sync runs, a cron expression, or `@manual` for by
-hand.
+meltano.yml has the same schedules for every environment. Meltano expands no variable in an interval, so a setting of
+connect outranks it: CONNECT_SCHEDULE_GRADE_SYNC is the cron expression of the schedule grade-sync, or `@manual` if
+this schedule is run by hand.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ _INTERVALS = {
 
 
 def cron(interval: str) -> str | None:
-    """Return the cron expression of an interval, or None for one that is run by hand."""
+    """Return the cron expression of an interval; None for a schedule that is run by hand."""
     return _INTERVALS.get(interval, interval)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule. `cron` is None for one that runs by hand only, `publishes` is None where its job is not defined.
+    """A schedule. `cron` is None if it runs by hand only; `publishes` is None if its job is not defined.
 
-    `setting` is what changes its interval, `shipped` the one of meltano.yml.
+    `setting` is the name of the setting that changes its interval; `shipped` is the interval in meltano.yml.
     """
 
     name: str
@@ -67,14 +67,14 @@ class Schedule:
 
 
 def setting(name: str) -> str:
-    """Return the setting that has the interval of a schedule."""
+    """Return the name of the setting that holds the interval of a schedule."""
     return f"CONNECT_SCHEDULE_{re.sub(r'[^a-z0-9]+', '_', name.lower()).upper()}"
 
 
 def read(project: Path, times: Mapping[str, str] | None = None) -> list[Schedule]:
     """Return the schedules of the project folder, in the order of meltano.yml and the files that it includes.
 
-    `times` are intervals by their setting; those of the environment where none are given.
+    `times` are intervals by their setting; without any, those of the environment.
     """
     chosen = os.environ if times is None else times
     parts = list(_parts(project))
@@ -85,7 +85,7 @@ def read(project: Path, times: Mapping[str, str] | None = None) -> list[Schedule
 
 @dataclass(frozen=True)
 class Start:
-    """A time at which a schedule starts its job; `loads` is whether that reads from Coursera."""
+    """A time at which a schedule starts its job; `loads` is whether that job reads from Coursera."""
 
     at: datetime
     schedule: str
@@ -109,7 +109,7 @@ def jobs(project: Path) -> list[str]:
 
 
 def steps(project: Path, job: str) -> list[str]:
-    """Return the words of a job's tasks, such as `connect:lock` and `tap-coursera`; none where it is not defined."""
+    """Return the words of a job's tasks, such as `connect:lock` and `tap-coursera`; none if the job is not defined."""
     for part in _parts(project):
         for entry in _entries(part, "jobs"):
             if entry.get("name") == job:
@@ -179,7 +179,7 @@ def _words(tasks: Any) -> Iterator[str]:
 
 
 def _publishing(parts: list[dict[str, Any]]) -> set[str]:
-    """Return what a task is called that publishes: `connect:publish`, and the same of plugins that inherit from it."""
+    """Return the names of tasks that publish: `connect:publish`, and those of plugins that inherit from connect."""
     plugins = [part["plugins"] for part in parts if isinstance(part.get("plugins"), dict)]
     utilities = {str(u.get("name")): u for plugin in plugins for u in _entries(plugin, "utilities")}
     names = {f"{_CONNECT}:{_PUBLISH}"}

@@ -1,6 +1,6 @@
-"""One run of a schedule, as cron or systemd starts it: into a log of its own, quiet unless it fails.
+"""Runs a schedule for cron or systemd: writes a log of its own, and prints nothing unless the run fails.
 
-That jobs do not overlap is their own doing: each begins with `connect lock`.
+Jobs do not overlap, since each begins with `connect lock`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LOOK = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Scheduled:
-    """What is run, and how; `umask` is of the files it writes."""
+    """The schedule to run and how; `umask` applies to the files that the run writes."""
 
     name: str
     project: Path
@@ -42,12 +42,12 @@ class Scheduled:
 
     @property
     def log(self) -> Path:
-        """Return where its output goes."""
+        """Return the path of its log."""
         return self.logs / f"{quote(self.name, safe=' ')}.log"
 
     @property
     def looked(self) -> Path:
-        """Return the file that is as old as the last look at the clock of another zone."""
+        """Return the file whose age is that of the last check of another time zone."""
         name = quote(f"{self.environment}.{self.name}.looked", safe=" ")
         return self.project / ".meltano" / "run" / "connect" / name
 
@@ -59,7 +59,7 @@ class Scheduled:
 
 
 def due(run: Scheduled, cron: str, zone: ZoneInfo, now: datetime) -> bool:
-    """Return whether a time of an expression has come since the last look, which was an hour ago at most."""
+    """Return whether a time of an expression has come since the last check, which was at most an hour ago."""
     try:
         last = datetime.fromtimestamp(run.looked.stat().st_mtime, timezone.utc)
     except FileNotFoundError:
@@ -76,9 +76,9 @@ def due(run: Scheduled, cron: str, zone: ZoneInfo, now: datetime) -> bool:
 
 
 def execute(run: Scheduled) -> Watched:
-    """Run the schedule and watch it, then have its end noted and a failure told by `connect ended`.
+    """Run the schedule and watch it; then `connect ended` records its end and sends notices of a failure.
 
-    That command is called through Meltano, which knows the settings: where the journal is, and who is to be told.
+    `connect ended` is started through Meltano, which passes the settings of the journal and of the notices.
     """
     os.umask(run.umask)
     environment = meltano.variables(run.project, run.environment)

@@ -1,7 +1,7 @@
-"""Times at which jobs run, for an LMS whose sync the times of meltano.yml do not suit.
+"""Suggests times for jobs if those of meltano.yml do not suit the LMS's sync.
 
-The usual order stays: everything anew on Saturday, people, grades, and a last publish. Each ends in time before the
-next sync of the LMS and before the next of these runs begins.
+The order stays: full-reconcile on Saturday, roster-sync, grade-sync, and a last publish. Each run ends before the next
+sync of the LMS and before the next of these runs begins.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _DAY = 24 * 60
 _ANY_ZONE = ZoneInfo("UTC")
 _STEP = 5
 _ROOM = 45
-"""Minutes from the start of a run to the LMS's sync, or to the next run: 30 that it usually takes, and 15."""
+"""Minutes from the start of a run to the LMS's sync or to the next run: 30 for the run, and 15 to spare."""
 _BEFORE = {"publish": 60, "grade-sync": 150, "roster-sync": 240, "full-reconcile": 480}
-"""Minutes before the sync at which each starts, if nothing is in the way."""
+"""Minutes before the sync at which each schedule starts, if no other sync is in the way."""
 _DAYS = {"full-reconcile": "6"}
 
 
 def times(lms_sync_time: str, earlier: int = 0) -> dict[str, str]:
-    """Return cron expressions by their setting, so many minutes earlier than usual.
+    """Return cron expressions by their setting, `earlier` minutes before the usual ones.
 
-    None where the LMS syncs too often for any.
+    The result is None if the LMS syncs so often that no time is suitable.
 
     Raises:
-        UsageError: when the LMS's time is no time.
+        UsageError: The time of the LMS's sync is not a time.
     """
     syncs = _minutes(lms_sync_time)
     # What comes after the longest gap has the most room before it.
@@ -57,7 +57,7 @@ def _fits(start: int, syncs: Sequence[int]) -> bool:
 
 
 def _minutes(lms_sync_time: str) -> list[int]:
-    """Return the minutes of the day at which the LMS syncs; of a cron expression, those of all its days."""
+    """Return the minutes of the day at which the LMS syncs; for a cron expression, those of all its days."""
     since = datetime(2026, 1, 1, tzinfo=timezone.utc)
     until = since + timedelta(days=31)
     moments = [moment for cron in sync_crons(lms_sync_time) for moment in fires(cron, _ANY_ZONE, since, until)]

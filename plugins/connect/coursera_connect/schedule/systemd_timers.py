@@ -1,6 +1,6 @@
-"""systemd's user timers: a service and a timer per schedule, in the zone of the schedules.
+"""Installs systemd user timers: a service and a timer per schedule, in the time zone of the schedules.
 
-The files are marked with their owner in the first line; nobody else's are touched.
+The first line of each file names its owner; files of other owners are not touched.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ WantedBy=timers.target
 
 
 def text(plan: Plan) -> str:
-    """Return the unit files that are to be there, each under its path."""
+    """Return the unit files that should exist, by path."""
     return _joined(_wanted(plan))
 
 
 def found(owner: Owner) -> str:
-    """Return the unit files as they are, blank where there are none."""
+    """Return the text of the existing unit files; blank if there are none."""
     return _joined(_present(owner))
 
 
 def install(plan: Plan) -> None:
-    """Write the unit files that differ, take those of former schedules away, and start the timers."""
+    """Write the unit files that differ, remove those of former schedules, and start the timers."""
     _session()
     wanted, present = _wanted(plan), _present(plan.owner)
     changed = {path: content for path, content in wanted.items() if present.get(path) != content}
@@ -80,7 +80,7 @@ def install(plan: Plan) -> None:
 
 
 def remove(owner: Owner) -> None:
-    """Stop the timers and take their files away; a run that is under way comes to its end."""
+    """Stop the timers and remove their files; a run that has begun is not stopped."""
     _session()
     present = _present(owner)
     _stop(list(present))
@@ -90,7 +90,7 @@ def remove(owner: Owner) -> None:
 
 
 def warnings(plan: Plan) -> list[str]:
-    """Return what an administrator has to know about installed timers."""
+    """Return what an administrator should know about installed timers."""
     said = []
     for schedule in plan.schedules:
         skipped = cron_times.skipped(schedule.cron, plan.zone, plan.now)
@@ -136,7 +136,7 @@ def _command(plan: Plan, schedule: Timed) -> str:
 
 
 def calendars(plan: Plan, schedule: Timed) -> list[str]:
-    """Return the calendar events of a schedule; two where cron takes either the day of the month or of the week."""
+    """Return the calendar events of a schedule; two if cron takes either the day of the month or that of the week."""
     times = schedule.times
     months = _listed(times.months, range(1, 13))
     days = _listed(times.days, range(1, 32))
@@ -187,7 +187,7 @@ def _timers(paths: Sequence[Path] | dict[Path, str]) -> list[str]:
 
 
 def _stop(paths: Sequence[Path]) -> None:
-    """Stop timers, and forget when they last ran, lest a new time looks like one that was missed."""
+    """Stop timers and delete when they last ran, so that a new time does not look like a missed one."""
     if timers := _timers(paths):
         _systemctl("disable", "--now", *timers)
         _call("clean", "--what=state", *timers)
@@ -206,7 +206,7 @@ def _session() -> None:
 
 
 def _lingers(user: str) -> bool | None:
-    """Return whether a user's timers run while nobody is logged in; None where that cannot be found out."""
+    """Return whether a user's timers run while the user is not logged in; None if that is not known."""
     if not (program := shutil.which("loginctl")):
         return None
     command = [program, "show-user", user, "--property=Linger", "--value"]

@@ -1,4 +1,4 @@
-"""Time zones by their IANA name, the one this machine lives in, and how the clocks of zones differ."""
+"""Time zones by IANA name, the time zone of this machine, and comparisons of zones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOUR = timedelta(hours=1)
 
 
 def zone(name: str, setting: str) -> zoneinfo.ZoneInfo:
-    """Return the zone of an IANA name; `setting` is the environment variable to blame for a name nobody knows."""
+    """Return the zone of an IANA name; `setting` is the environment variable that an error names."""
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -29,7 +29,7 @@ def zone(name: str, setting: str) -> zoneinfo.ZoneInfo:
 
 
 def local(setting: str) -> zoneinfo.ZoneInfo:
-    """Return the zone of this machine, in which its cron runs; its key is "local" where that has no name."""
+    """Return the zone of this machine, which its cron uses; its key is "local" if it has no name."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a machine that is set to no zone lives in UTC, and so does its cron
@@ -40,7 +40,7 @@ def local(setting: str) -> zoneinfo.ZoneInfo:
 
 
 def of_the_system() -> zoneinfo.ZoneInfo:
-    """Return the zone of /etc/localtime, whatever TZ is set to in this shell."""
+    """Return the zone of /etc/localtime, regardless of TZ."""
     try:
         with LOCALTIME.open("rb") as file:
             return zoneinfo.ZoneInfo.from_file(file)
@@ -63,7 +63,7 @@ def clock_changes(zone: zoneinfo.ZoneInfo, since: datetime, until: datetime) -> 
 
 
 def same_clock(one: zoneinfo.ZoneInfo, other: zoneinfo.ZoneInfo, since: datetime, until: datetime) -> bool:
-    """Return whether the clocks of two zones agree all the time."""
+    """Return whether two zones always have the same local time."""
     if one.key and one.key == other.key:
         return True
     hours = range((until - since) // _HOUR + 1)
@@ -72,7 +72,7 @@ def same_clock(one: zoneinfo.ZoneInfo, other: zoneinfo.ZoneInfo, since: datetime
 
 
 def midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:
-    """Return the moment (UTC) at which a day begins in a zone."""
+    """Return the time (UTC) at which a day begins in a zone."""
     return datetime.combine(day, time(), zone).astimezone(timezone.utc)
 
 

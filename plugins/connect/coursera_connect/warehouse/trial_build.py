@@ -1,4 +1,4 @@
-"""Provides the tables that a build would make now: the present ones if they are up to date, else those of a trial build.
+"""Provides the tables that a build would make now: the present ones if up to date, else those of a trial build.
 
 A trial build runs in a private copy of the DuckDB file, or in schemas of its own in PostgreSQL, and is removed
 afterwards. What it shows takes effect only with the next real build.
