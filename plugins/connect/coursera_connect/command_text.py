@@ -1,4 +1,4 @@
-"""Commands as an operator types them: each with its environment, so that it works wherever it is read."""
+"""Writes commands as an operator types them, with their environment, so that they work wherever they are read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ VERBS = (
     *("attributes", "check", "deliver", "environment", "grades", "history", "items", "lock", "mapping", "preview"),
     *("publish", "quality", "report", "run", "schedule", "schools", "serve", "settings", "setup", "summary", "test"),
 )
-"""The commands of connect."""
+"""The names of the commands of connect."""
 _COMMAND = re.compile(rf"(?<![\w-])connect (?=(?:{'|'.join(VERBS)})\b)")
 _WORD = r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s"'`,;:.()]|[,;:.()](?=\S))+"""
 PRINTED = (
     r"(?<![\w-])(?:connect|meltano)(?: --environment=\S+)? "
     rf"(?:{'|'.join((*VERBS, 'config', 'invoke', 'state'))})\b(?: {_WORD})*"
 )
-"""A pattern of a command in a text, up to where its sentence pauses."""
+"""The pattern of a command in a text, up to the next punctuation."""
 
 
 def environment_of_now() -> str | None:
@@ -30,7 +30,7 @@ def printed(words: str, environment: str | None = None) -> str:
 
     Args:
         words: The command, program first: `connect schools list`, `meltano run grade-sync`.
-        environment: The environment; that of now where none is given, and none outside of Meltano.
+        environment: The environment; by default the present one, and none outside Meltano.
     """
     name = environment or environment_of_now()
     program, _, rest = words.partition(" ")
@@ -38,6 +38,6 @@ def printed(words: str, environment: str | None = None) -> str:
 
 
 def carried(text: str) -> str:
-    """Return a text in which every command of connect has the environment of now."""
+    """Return a text in which every command of connect names the present environment."""
     name = environment_of_now()
     return _COMMAND.sub(f"connect --environment={name} ", text) if name else text

@@ -1,4 +1,4 @@
-"""The Meltano project around a command: how a process of an environment is started, and what an operator types.
+"""The Meltano project: how a process of an environment is started, and which settings it has.
 
 An environment is a folder `environments/<name>` of the project, and a process of Meltano reads the env file of one
 environment alone: Meltano by itself would read the root `.env` for every environment. This module imports nothing but
@@ -29,44 +29,44 @@ __all__ = ["ENVIRONMENT", "carried", "environment_of_now", "printed"]  # of the 
 
 PROJECT = "MELTANO_PROJECT_ROOT"
 RUN = "MELTANO_PARENT_CONTEXT_UUID"
-"""What Meltano sets for its steps, another in each run."""
+"""The variable with the id of a run, which Meltano sets for its steps."""
 PORT = "COURSERA_SANDBOX_PORT"
 SHELL = "CONNECT_SHELL"
-"""By this the launchers tell which settings are the shell's: their variables, with commas."""
+"""The variable in which the launchers list the variables of the shell, separated by commas."""
 FOLDER_OF_MELTANO = "MELTANO_SYS_DIR_ROOT"
 PARTS = ("tap-coursera", "target-warehouse", "dbt", "connect", "coursera-sandbox")
-"""The plugins that have settings of their own."""
+"""The plugins with settings."""
 SETTLED = "meltano.yml"
-"""The origin of what meltano.yml settles for an environment."""
+"""The origin of a value that meltano.yml fixes for an environment."""
 _SANDBOX_PLUGIN = "coursera-sandbox"
 _FOLDERS = ("CONNECT_OUTPUT", PROJECT, "MELTANO_ENVIRONMENT")
 SANDBOX, PROD = "sandbox", "prod"
 FOLDER = "environments"
 SETTINGS, SECRETS, MAPPING = "settings.yml", "secrets.env", "mapping"
 OURS = ("TAP_", "TARGET_", "DBT_", "CONNECT_", "COURSERA_", "PG", "MELTANO_")
-"""What names of settings begin with; everything else in an env file is for tools, such as a proxy."""
+"""The prefixes of settings; other variables in an env file are for tools, such as a proxy."""
 _OF_THE_SANDBOX = re.compile(
     "TAP_COURSERA_(CLIENT_ID|CLIENT_SECRET|ORG_ID|API_URL|AUTH_URL)|CONNECT_WAREHOUSE|PG[A-Z]+"
 )
-"""What meltano.yml and the options of connect settle for the sandbox, whoever calls Meltano."""
+"""The variables that meltano.yml and the options of connect fix for the sandbox, however Meltano is started."""
 
 
 def folder(project: Path, environment: str) -> Path:
-    """Return the folder that holds an environment's choices: settings, mapping files and secrets."""
+    """Return the folder of an environment with its settings, mapping files and secrets."""
     return project / FOLDER / environment
 
 
 def env_file(project: Path, environment: str) -> Path:
-    """Return the env file of an environment; it need not be there.
+    """Return the path of the env file of an environment; the file may be missing.
 
-    The root `.env` is prod's where prod has no file of its own, and nobody else's.
+    The root `.env` belongs to prod if prod has no file of its own, and to no other environment.
     """
     own = folder(project, environment) / SECRETS
     return project / ".env" if environment == PROD and not own.exists() else own
 
 
 def project_of_now() -> Path | None:
-    """Return the project that this process runs in; None outside of one."""
+    """Return the project of this process; None outside a project."""
     return Path(os.environ[PROJECT]) if os.environ.get(PROJECT) else None
 
 
@@ -76,11 +76,11 @@ def arguments(project: Path, environment: str, *words: str, meltano: Path | None
     Args:
         project: The project's folder.
         environment: The environment.
-        words: What follows `meltano`.
-        meltano: Meltano's executable, where it is not to be looked for.
+        words: The words after `meltano`.
+        meltano: The path of Meltano, unless it should be searched.
 
     Raises:
-        UsageError: where the project has no Meltano.
+        UsageError: The project has no Meltano.
     """
     found = meltano or executable(project)
     if found is None:
@@ -89,11 +89,11 @@ def arguments(project: Path, environment: str, *words: str, meltano: Path | None
 
 
 def variables(project: Path, environment: str) -> dict[str, str]:
-    """Return the variables of a process that `arguments` starts.
+    """Return the environment variables of a process that `arguments` starts.
 
-    Of settings those of the shell alone are among them, since Meltano finds all others by itself. What the sandbox's
-    folder chooses is an exception: meltano.yml defines the sandbox, for whoever has no folder yet, and Meltano knows
-    one definition of an environment.
+    They include only the settings of the shell, since Meltano reads all others by itself. The settings in the sandbox's
+    folder are an exception: meltano.yml defines the environment `sandbox`, and Meltano accepts one definition of an
+    environment.
     """
     found = said(project, environment)
     shell = _names_of_shell(found)
@@ -104,7 +104,7 @@ def variables(project: Path, environment: str) -> dict[str, str]:
 
 
 def all_variables(project: Path, environment: str) -> dict[str, str]:
-    """Return the variables of a process that is told every setting, as Meltano would start it."""
+    """Return the environment variables of a process with every setting, as Meltano would start it."""
     found = said(project, environment)
     of_file = {name: value for name, value in _env_file_values(project, environment).items() if name != ENVIRONMENT}
     env = {FOLDER_OF_MELTANO: str(project / ".meltano"), **of_file, **os.environ}
@@ -120,18 +120,18 @@ def all_variables(project: Path, environment: str) -> dict[str, str]:
 
 
 def environment_meant(project: Path) -> str:
-    """Return the environment where none is named: that of the shell, else of the root `.env`, else the sandbox."""
+    """Return the environment to use if none is named: that of the shell, else of the root `.env`, else the sandbox."""
     return os.environ.get(ENVIRONMENT) or env_values(project / ".env").get(ENVIRONMENT) or SANDBOX
 
 
 def environments(project: Path) -> list[str]:
-    """Return the names of the environments that there are."""
+    """Return the names of the existing environments."""
     own = {file.parent.name for file in (project / FOLDER).glob(f"*/{SETTINGS}")}
     return sorted(own | {SANDBOX})
 
 
 def require_environment(project: Path, environment: str) -> None:
-    """Raise UsageError where there is no such environment."""
+    """Raise UsageError if there is no such environment."""
     known = environments(project)
     if environment not in known:
         raise UsageError(
@@ -141,24 +141,24 @@ def require_environment(project: Path, environment: str) -> None:
 
 
 def env_values(file: Path) -> dict[str, str]:
-    """Return what an env file says, blank values left out; nothing where there is no file."""
+    """Return the values of an env file without blank ones; none if there is no file."""
     from dotenv import dotenv_values  # noqa: PLC0415 - in the environments of Meltano and of connect
 
     return {name: value for name, value in dotenv_values(file).items() if value}
 
 
 def blanks(file: Path) -> set[str]:
-    """Return the variables that an env file has a line for, and no value: Meltano takes them for set."""
+    """Return the variables that an env file names without a value; Meltano treats them as set."""
     from dotenv import dotenv_values  # noqa: PLC0415 - as above
 
     return {name for name, value in dotenv_values(file).items() if not value}
 
 
 def refuse_alone() -> None:
-    """Raise RefusedError where Meltano was called by itself and does not do what the launchers see to.
+    """Raise RefusedError if Meltano was started without the launchers and therefore has wrong settings.
 
-    It has read a root `.env` of another environment then, whose credentials and receivers alone count nowhere in the
-    sandbox. In the sandbox it follows neither settings.yml nor the port of the shell.
+    Without the launchers Meltano reads the root `.env` for every environment, so credentials and receivers of another
+    environment would apply. In the sandbox it ignores settings.yml and the port of the shell.
     """
     project, environment = project_of_now(), environment_of_now()
     if project is None or environment is None or SHELL in os.environ:
@@ -195,7 +195,7 @@ def _read_by_mistake(project: Path, environment: str) -> list[str]:
 
 
 def _not_heeded(project: Path) -> dict[str, str]:
-    """Return what the folder of the sandbox chooses, and the port of the shell, where this step was not told so."""
+    """Return the settings of the sandbox's folder, and the port of the shell, that this step does not have."""
     if RUN not in os.environ:
         return {}
     found = {name: one.value for name, one in said(project, SANDBOX).items() if one.is_chosen}
@@ -208,7 +208,7 @@ def _not_heeded(project: Path) -> dict[str, str]:
 
 
 def executable(project: Path) -> Path | None:
-    """Return Meltano's executable: as the project remembers it (it is what runs the jobs), in .venv, or on the path."""
+    """Return the path of Meltano: the one that the project stores, that in .venv, or that on the path."""
     link, own = project / ".meltano" / "run" / "bin", project / ".venv" / "bin" / "meltano"
     if link.is_symlink() and link.exists():
         return link.readlink()
@@ -218,7 +218,7 @@ def executable(project: Path) -> Path | None:
 
 
 def started(*words: str, **more: str) -> subprocess.CompletedProcess[str] | None:
-    """Run Meltano in the project and environment of now; None where there is no project, or no Meltano."""
+    """Run Meltano in the present project and environment; return None without a project or without Meltano."""
     project, environment = project_of_now(), environment_of_now()
     if project is None or environment is None or executable(project) is None:
         return None
@@ -234,10 +234,10 @@ def started(*words: str, **more: str) -> subprocess.CompletedProcess[str] | None
 
 
 def settings(plugin: str) -> dict[str, Any]:
-    """Return the settings of a plugin by name, as Meltano would pass them; none outside of a project.
+    """Return the settings of a plugin by name, as Meltano would pass them; none outside a project.
 
     Raises:
-        UsageError: Meltano cannot tell.
+        UsageError: Meltano cannot read them.
     """
     done = started("config", "--unsafe", "print", plugin, "--format=json")
     if done is None:
@@ -254,24 +254,24 @@ def settings(plugin: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Said:
-    """What a setting is now, and what says so; `definition` is that of meltano.yml, with the name and kind."""
+    """The present value and origin of a setting; `definition` is that of meltano.yml, with the name and kind."""
 
     plugin: str
     definition: dict[str, Any]
     value: str
     origin: str
-    """`shell`, the env file, settings.yml, `default`, or meltano.yml where that settles it; blank where nothing says
-    anything."""
+    """`shell`, the env file, settings.yml, `default`, or meltano.yml if that fixes the value; blank without a value."""
     is_chosen: bool = False
-    """Whether the folder of the environment says so."""
+    """Whether the value is from the folder of the environment."""
 
 
 def said(project: Path, environment: str) -> dict[str, Said]:
-    """Return what each setting of an environment is, by its variable: the one precedence of all settings.
+    """Return every setting of an environment by its variable, with the one precedence for all settings.
 
-    What meltano.yml settles for the environment outranks the shell, that the env file, that settings.yml of the folder,
-    and that the default of meltano.yml. Meltano has the same order, and takes seconds to tell; a test compares both.
-    Among them are the variables that meltano.yml or settings.yml sets, which belong to no plugin.
+    A value that meltano.yml fixes for the environment outranks the shell, the shell outranks the env file, the env file
+    outranks settings.yml of the folder, and settings.yml outranks the default of meltano.yml. Meltano has the same
+    order, but takes seconds; a test compares both. The result includes variables that meltano.yml or settings.yml sets
+    and that belong to no plugin.
     """
     base = _page(project)
     file = folder(project, environment) / SETTINGS
@@ -321,9 +321,9 @@ def said(project: Path, environment: str) -> dict[str, Said]:
 
 
 def _is_of_shell(name: str, value: str, lower: tuple[str | None, ...]) -> bool:
-    """Whether the shell says a value that this process has.
+    """Return whether the value of a variable is from the shell.
 
-    The launchers note that. Where Meltano was called by itself, it passes on what it found elsewhere, too.
+    The launchers list these variables. Without the launchers Meltano also passes values from other places.
     """
     if SHELL in os.environ:
         return name in os.environ[SHELL].split(",")
@@ -335,7 +335,7 @@ def _names_of_shell(found: Mapping[str, Said]) -> list[str]:
 
 
 def refuse_wrong(project: Path, environment: str) -> None:
-    """Raise UsageError where a setting has a value that Meltano cannot pass on: it would end in a traceback."""
+    """Raise UsageError if a setting has a value that Meltano cannot pass on; Meltano would end with a traceback."""
     for name, one in said(project, environment).items():
         if one.origin in {"", "default", SETTLED}:
             continue
@@ -365,7 +365,7 @@ def expanded(value: Any, known: Mapping[str, str]) -> Any:
 
 
 def literal(value: Any) -> Any:
-    """Return a value as it is written into a YAML file, so that Meltano replaces nothing but folders in it."""
+    """Return a value for a YAML file, quoted so that Meltano replaces only folders in it."""
     if isinstance(value, str):
         return _REFERENCE.sub(lambda found: found[0] if (found[2] or found[3]) in _FOLDERS else f"\\{found[0]}", value)
     if isinstance(value, list):
@@ -426,10 +426,10 @@ def variable(setting: dict[str, Any], plugin: str) -> str:
 
 
 def load(file: Path) -> Any:
-    """Return what a YAML file says.
+    """Return the content of a YAML file.
 
     Raises:
-        UsageError: it cannot be read, or is no YAML.
+        UsageError: The file cannot be read, or is not YAML.
     """
     import yaml  # noqa: PLC0415 - in the environments of Meltano and of connect
 

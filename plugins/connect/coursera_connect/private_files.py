@@ -1,9 +1,9 @@
 """Keeps files that hold people or credentials from other users of the machine, however they were made.
 
-What this process writes is private by its umask, from the first byte. What is there already may be open, where Meltano
-was installed without `make`, where a folder came from Git, or where an earlier release made it: those folders of the
-project are closed by the same umask. A umask that keeps other users out already (027 for a group, 077) is the
-operator's choice and stays.
+New files of this process are private from the first byte by its umask. Existing ones may be readable by others: if
+Meltano was installed without `make`, if a folder came from Git, or if an earlier release made it. Those folders of the
+project are closed with the same umask. A umask that already keeps other users out (027 for a group, 077) is the
+operator's choice and is kept.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _OTHERS = 0o007
 _PRIVATE = 0o077
 _WHOLE = ("output", "environments", "transform/target", "transform/logs")
-"""Folders of which everything is closed."""
+"""The folders that are closed with everything in them."""
 _MELTANO = ".meltano"
-"""Closed itself, with what lies in it directly: the plugins' environments are many files and hold nothing."""
+"""The folder that is closed itself with its direct children: the environments of plugins hold nothing private."""
 
 
 def keep() -> None:
-    """Write private files from now on, and close what is open of the Meltano project that this was started in."""
+    """Write private files from now on, and close files of the present Meltano project that others may read."""
     umask = os.umask(_PRIVATE)
     if umask & _OTHERS == _OTHERS:
         os.umask(umask)
@@ -40,7 +40,7 @@ def keep() -> None:
 
 
 def _found(project: Path, umask: int) -> Iterator[Path]:
-    """Yield what is to be closed; a folder that is closed keeps others from all that is in it."""
+    """Yield the paths to close; a closed folder protects everything in it."""
     yield project / ".env"
     system = project / _MELTANO
     if _open(system, umask):
@@ -58,7 +58,7 @@ def _open(path: Path, umask: int) -> bool:
 
 
 def _close(path: Path, umask: int) -> None:
-    """Take the rights away that the umask does not give, of a file or folder that is the user's own."""
+    """Remove the permissions that the umask excludes from a file or folder of this user."""
     with suppress(OSError):  # gone meanwhile, or on a file system that cannot be written
         found = path.stat()
         if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & umask:

@@ -1,4 +1,4 @@
-"""Kinds of settings, as meltano.yml and Meltano know them: a text as a value, and in words what it has to be."""
+"""Kinds of settings in meltano.yml: converts a text into a value, and says in words which values are allowed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _WORDS = {
 
 
 def allowed(definition: Mapping[str, Any]) -> list[str]:
-    """Return the values that a setting may have, where they are listed."""
+    """Return the allowed values of a setting, if it lists them."""
     return [str(option["value"]) for option in definition.get("options", [])]
 
 
 def words(definition: Mapping[str, Any]) -> str:
-    """Return what a value of a setting has to be."""
+    """Return in words which values a setting may have."""
     options = allowed(definition)
     return f"one of {', '.join(options)}" if options else _WORDS.get(definition.get("kind", ""), "a text")
 
 
 def value(definition: Mapping[str, Any], text: str) -> Any:
-    """Return a text as the value of a setting.
+    """Return the value of a setting that a text stands for.
 
     Raises:
-        ValueError: it is none.
+        ValueError: The setting cannot have that value.
     """
     options = allowed(definition)
     if options and text not in options:

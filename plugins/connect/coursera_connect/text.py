@@ -1,4 +1,4 @@
-"""Names from elsewhere and names that are typed: on one line, and found again although not written quite alike."""
+"""Helpers for texts: names on one line, plurals, lists, and the search for a name that was typed inexactly."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _NEAR = 0.5
-"""How alike a suggestion has to be, 0 to 1."""
+"""The least similarity of a suggestion, 0 to 1."""
 
 
 def one_line(text: str) -> str:
-    """Return a text on one line, in NFC, without what could steer a terminal."""
+    """Return a text on one line, in NFC, without control characters."""
     line = " ".join(unicodedata.normalize("NFC", text).split())
     return "".join(letter for letter in line if letter.isprintable())
 
 
 def lower(text: str) -> str:
-    """Return a text in lower case as the databases make it: letter by letter, each of which stays one."""
+    """Return a text in lower case as databases do: each character becomes one character."""
     return "".join(letter.lower()[0] for letter in text)
 
 
@@ -37,12 +37,12 @@ def listed(words: Sequence[str]) -> str:
 
 
 def found(text: str, names: Mapping[str, str], what: str, remedy: str = "") -> str:
-    """Return the id that a text means: an id, or a name that only one has, in any letter case.
+    """Return the id for a text, which is an id or a unique name in any letter case.
 
-    `names` are the names by id, `what` is what to call one of them.
+    `names` are the names by id; `what` is the word for one of them in an error.
 
     Raises:
-        UsageError: with a suggestion when nothing has that name, with all of them when several have.
+        UsageError: Nothing has that name (with a suggestion), or several have it (with all of them).
     """
     wanted = one_line(text)
     if wanted in names:
@@ -63,6 +63,6 @@ def found(text: str, names: Mapping[str, str], what: str, remedy: str = "") -> s
 
 
 def suggestion(text: str, names: Iterable[str]) -> str:
-    """Return ` did you mean X?` for a name that is not among the others, or nothing when none is near."""
+    """Return ` did you mean X?` for a name that is not among the others; blank if none is similar."""
     near = difflib.get_close_matches(text, list(names), 1)
     return f" did you mean {near[0]}?" if near else ""

@@ -489,7 +489,7 @@ _NO_LINE = {"EndpointConnectionError", "ConnectTimeoutError", "ClientConnectorEr
 
 
 class ObjectStore(Receiver):
-    """A bucket of an object store, by fsspec. An object appears when it is complete: nothing is renamed or continued."""
+    """A bucket of an object store (fsspec). An object appears when it is complete: nothing is renamed or continued."""
 
     def __init__(self, protocol: str, path: str, shown: str, options: Mapping[str, Any]) -> None:
         """Deliver to an object; `options` are those of the protocol's driver."""

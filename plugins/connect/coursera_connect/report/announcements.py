@@ -1,6 +1,6 @@
-"""Who is told of the end of a run, and how often: the webhook of each run once, people of what is new to them.
+"""Sends notices of the end of a run: to the webhook once per run, and to people only what is new to them.
 
-A failure that comes again every night with the same cause is told to people once, and once that it is over.
+If a run fails every night for the same reason, people get one notice of the failure and one when it is over.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def announce(file: Path, entry: Run | None, report: Mapping[str, Any], webhook: str, people: str) -> list[str]:
-    """Tell of the end of a run, unless that was done; return the sentences of warnings.
+    """Send notices of the end of a run, unless they were sent; return warnings as sentences.
 
     Args:
         file: The journal.
-        entry: The run in it; None where the run has no entry.
-        report: What is told.
-        webhook: The address that takes JSON, blank for none.
-        people: The addresses of apprise, blank for none.
+        entry: The run in the journal; None if the run has no entry.
+        report: The report of the run.
+        webhook: The address that accepts JSON; blank for none.
+        people: The addresses for apprise; blank for none.
     """
     if not webhook and not people:
         return []
@@ -41,7 +41,7 @@ def announce(file: Path, entry: Run | None, report: Mapping[str, Any], webhook: 
 
 
 def _news(file: Path, entry: Run | None, report: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what people are told; None where they know it already, or need not know it."""
+    """Return the report that people get; None if they know it already or need not know it."""
     good = report.get("outcome") in ending.GOOD
     earlier = [run for run in journal.read(file) if run.ended_at and (entry is None or run.id != entry.id)]
     if not good:

@@ -1,8 +1,8 @@
-"""Tells of a run: a page in Markdown, JSON to a webhook, a few lines to people. None holds a person's name or e-mail.
+"""Reports a run as Markdown, as JSON to a webhook, and as a few lines to people, without names or e-mail addresses.
 
 The report of a run is the one that `publish` makes: `outcome`, `why`, `counts` per file and school, `totals` per file,
-`problems`, `blocked`, `held`, `seconds` per part of the work, `data_as_of`, `delivery`, `warnings`. Whatever is missing
-in it is left out of the page, so that an early failure can be told too: that has `job`, `step` and `to_do`.
+`problems`, `blocked`, `held`, `seconds` per part of the work, `data_as_of`, `delivery`, `warnings`. What is
+missing in it is left out. The report of an early failure has `job`, `step` and `to_do`.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _COUNTS = ("total", "added", "changed", "removed", "held")
 _ROWS = 200  # of a table; what a person reads, and what a chat shows, is far less
 _SHOWN = 5  # problems and blocked schools in a chat
 DEADLINE = 30.0
-"""Seconds after which a webhook is given up, whatever it is at: a publish holds its lock as long, and no longer."""
+"""Seconds after which a webhook is given up in any case, since a publish holds its lock meanwhile."""
 
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _PASSING = {408, 425, 429}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 _BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-"""What stands between two addresses of people."""
+"""The pattern of what separates two addresses of people."""
 _MAIL = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+\.[^\s@<>(),;:]+")
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """Return the run as a page: the outcome first, then what to do, then what is in the package."""
+    """Return the run as Markdown: the outcome first, then what to do, then the contents of the package."""
     parts = [f"# {_title(report)}", _opening(report)]
     parts += _section("Not excluded", [f"- **{_text(line)}**" for line in report.get("not_excluded") or []])
     parts += _section("Blocked", _blocked(report))
@@ -58,13 +58,13 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def summary(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
-    """Return the run in a few lines, as a chat shows them: the outcome, the sums, what to do."""
+    """Return the run in a few lines for a chat: the outcome, the sums, what to do."""
     words = words or _chat
     return "\n".join([_title(report, words), *_lines(report, words)])
 
 
 def _title(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
-    """Return which run it was, where, and how it ended."""
+    """Return a title: the run, its environment, and how it ended."""
     words = words or _text
     what = words(report["job"]) if report.get("job") else f"Run {words(report.get('run'))}".rstrip()
     where = report.get("environment") or ""
@@ -86,9 +86,9 @@ def _lines(report: Mapping[str, Any], words: Callable[[Any], str]) -> list[str]:
 
 
 def tell(report: Mapping[str, Any], webhook: str, people: str) -> list[str]:
-    """Tell the webhook and the people (addresses of apprise), each if there is any; return the sentences of warnings.
+    """Send the report to the webhook and to people (addresses for apprise); return warnings as sentences.
 
-    All of it takes no longer than DEADLINE seconds, whatever an address is at. It never raises.
+    This takes at most DEADLINE seconds, whatever an address does, and never raises.
     """
     deadline = DEADLINE
     began = time.monotonic()
@@ -108,7 +108,7 @@ def tell(report: Mapping[str, Any], webhook: str, people: str) -> list[str]:
 
 
 def _told(report: Mapping[str, Any], people: str) -> list[str]:
-    """Tell each address; return the sentences of warnings, in which an address is its scheme alone: it is a secret."""
+    """Send the report to each address; return warnings that name only its scheme, since the rest is secret."""
     import apprise  # noqa: PLC0415 - most runs tell nobody, and it takes long to load
 
     logging.getLogger("apprise").disabled = True  # it would print addresses
@@ -142,10 +142,10 @@ def post(  # noqa: PLR0913 - where, what, and how patiently
 ) -> str | None:
     """Post the run to a webhook as `{"text": …, "report": …}`; return None, or the sentence of a warning.
 
-    It never raises: a chat that is away must not make a good run a bad one. `timeout` is in seconds, for the silence of
-    one attempt, `deadline` for all of them, whatever happens: look-up of the name, TLS, an answer byte by byte. The URL
-    is a secret (whoever has it can post), so only its host is ever named. `http://` is for this
-    machine alone, unless `allow_http` says otherwise. Redirects are not followed.
+    This function never raises, since an unreachable chat must not make a good run fail. `timeout` is in seconds, for
+    one attempt without an answer; `deadline` is for all attempts together, including name look-up, TLS and slow
+    answers. The URL is a secret (everybody who has it can post), so messages name only its host. `http://` is allowed
+    for this machine only, unless `allow_http` is set. Redirects are not followed.
     """
     try:
         parts = urlsplit(url)
@@ -192,7 +192,7 @@ def _opening(report: Mapping[str, Any], words: Callable[[Any], str] | None = Non
 
 
 def _place(target: Any) -> str:
-    """A target in a code span, without the user: `user@host` would look like somebody's address."""
+    """Return a target as code, without the user: `user@host` would look like an e-mail address."""
     shown = re.sub(r"//[^/]*@", "//", str(target))
     return f"`{_plain(shown).replace('`', '')}`"
 
@@ -279,7 +279,7 @@ def _facts(report: Mapping[str, Any]) -> list[str]:
 
 
 def _age(as_of: str, finished: str) -> str:
-    """How old the data was at the end of the run, in hours."""
+    """Return the age of the data at the end of the run, in hours."""
     try:
         then, end = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (as_of, finished))
         then, end = (time_.replace(tzinfo=time_.tzinfo or timezone.utc) for time_ in (then, end))
@@ -315,23 +315,23 @@ def _of(report: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> str:
-    """On one line and without control characters."""
+    """Return a text on one line and without control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in str("" if value is None else value)).split())
 
 
 def _text(value: Any) -> str:
-    """Somebody's words as plain text of a Markdown cell; an e-mail address in them is left out."""
+    """Return a text for a Markdown cell; an e-mail address in it is left out."""
     return _SPECIAL.sub(r"\\\1", _MAIL.sub("(address)", _plain(value)))
 
 
 def _chat(value: Any) -> str:
-    """Somebody's words in a chat, where `<!channel>` would call everybody."""
+    """Return a text for a chat, where `<!channel>` would notify everybody."""
     words = _MAIL.sub("(address)", _plain(value))
     return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _for_people(value: Any) -> str:
-    """Somebody's words in a mail."""
+    """Return a text for a mail."""
     return _MAIL.sub("(address)", _plain(value))
 
 
@@ -340,7 +340,7 @@ def _number(value: Any) -> str:
 
 
 def _short(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Cut the long lists of the report and tell their lengths: webhooks refuse what is large."""
+    """Return the report with shortened lists and their lengths: webhooks refuse large bodies."""
     cut = {name: rows for name, rows in report.items() if isinstance(rows, list) and len(rows) > _ROWS}
     return {
         **report,
@@ -350,7 +350,7 @@ def _short(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _posted(url: str, body: bytes, timeout: float) -> tuple[int, str]:
-    """Post once; return the status (0 without an answer), and in words what is wrong if something is."""
+    """Post once; return the HTTP status (0 without an answer) and what is wrong in words."""
     import requests  # noqa: PLC0415 - most runs have no webhook, and it takes long to load
 
     try:

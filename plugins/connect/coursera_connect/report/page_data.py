@@ -1,9 +1,9 @@
 # ruff: noqa: S608 - every name in a statement is a constant or quoted
-"""All that the page shows, asked of the warehouse: the ledger, and the tables that the transforms made.
+"""Queries the warehouse for everything that the report page shows: the ledger, and the tables that dbt has made.
 
-Whatever is not there yet, a schema, a table or a column, is left empty: the page of an empty warehouse is a page, too.
-The values are texts, numbers, None, and lists and dicts of them. Ids stand for people; an id that holds an @ may be an
-address and is left out. Names are there only when they were asked for, as the Privacy Shield writes them.
+If a schema, a table or a column does not exist yet, its part stays empty: an empty warehouse has a page, too. Values
+are texts, numbers, None, and lists and dicts of these. People are shown by id; an id with an @ may be an e-mail address
+and is left out. Names are included only on request, as the Privacy Shield writes them.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from coursera_connect.warehouse.warehouse import Warehouse
 
 RUNS = 60
-"""How many runs the page goes back."""
+"""How many runs the page shows."""
 
 ROWS = 200
-"""How many rows of a rule, and how many held rows, are listed; the rest is counted."""
+"""How many rows of a rule, and how many held rows, are listed; the others are only counted."""
 
 CLASSES = 1000
-"""How many classes are listed, those with most learners."""
+"""How many classes are listed: those with the most learners."""
 
 FEWEST = 5
-"""Grades of fewer learners than these are not summed up: a median of one is that one's grade."""
+"""The fewest learners whose grades are summarised: the median of one learner is that learner's grade."""
 
 _MOVES = ("added", "changed", "removed")
 _IDENTIFIERS_LEVEL = 3  # of the Privacy Shield, from which what names a person in other systems is masked
@@ -47,7 +47,7 @@ _IDENTIFIERS_LEVEL = 3  # of the Privacy Shield, from which what names a person 
 
 @dataclass(frozen=True)
 class Shield:
-    """How names are written; the settings of `connect publish`. Without `names` no name is read at all."""
+    """How names are written, by the settings of `connect publish`. Without `names` no name is read."""
 
     names: bool = False
     schema: str = "oneroster"
@@ -59,7 +59,7 @@ class Shield:
 
 
 def gather(database: Warehouse, shield: Shield, around: Around) -> dict[str, Any]:
-    """Return the facts of the page, from the warehouse and from around it."""
+    """Return the data of the page, from the warehouse, the journal and the schedules."""
     tables = _Tables(database, shield.schema)
     runs = _runs(tables)
     last = runs[0] if runs else None
@@ -90,9 +90,9 @@ def gather(database: Warehouse, shield: Shield, around: Around) -> dict[str, Any
 
 
 def _jobs(tables: _Tables, around: Around, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the newest runs of jobs, what of them failed and was not made good, the last load and the last delivery.
+    """Return the newest runs of jobs, the failure that is not made up for, the last load and the last delivery.
 
-    A publish that the ledger has as its last run is told by that.
+    If a publish is the last run in the ledger, its failure is described by the ledger.
     """
     runs = ledger.job_runs(tables.database, around.journal)
     published = facts["published"]
@@ -112,7 +112,7 @@ def _jobs(tables: _Tables, around: Around, facts: dict[str, Any]) -> dict[str, A
 
 
 class _Tables:
-    """The warehouse, asked only for what it has."""
+    """The warehouse with queries that leave out missing tables and columns."""
 
     def __init__(self, database: Warehouse, oneroster: str) -> None:
         self.database = database
@@ -120,12 +120,12 @@ class _Tables:
         self.columns = {schema: database.columns(schema) for schema in schemas}
 
     def has(self, schema: str, table: str, needs: Iterable[str] = ()) -> bool:
-        """Whether a table is there with the columns that are needed."""
+        """Return whether a table with these columns exists."""
         columns = self.columns[schema].get(table)
         return columns is not None and set(needs) <= set(columns)
 
     def one(self, schema: str, table: str, what: str, *, where: str = "true", needs: Iterable[str] = ()) -> Any:
-        """Return one value of a table, None where there is none."""
+        """Return one value of a table; None if there is none."""
         if not self.has(schema, table, needs):
             return None
         return self.database.row(f"select {what} from {quoted(schema)}.{quoted(table)} where {where}")[0]
@@ -143,7 +143,7 @@ def _plain(value: Any) -> Any:
 
 
 def _id(text: Any) -> str:
-    """Return an id, or nothing in place of one that can be an e-mail address."""
+    """Return an id; blank if it may be an e-mail address."""
     return "" if text is None or "@" in str(text) else str(text)
 
 
@@ -151,7 +151,7 @@ def _id(text: Any) -> str:
 
 
 def _runs(tables: _Tables) -> list[dict[str, Any]]:
-    """Return the newest runs, newest first, each with its sums."""
+    """Return the newest publishes, newest first, each with its sums."""
     found = ledger.read(tables.database, "runs", order="run desc", limit=RUNS)
     if not found:
         return []
@@ -185,10 +185,10 @@ def _held(tables: _Tables, run: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _since(tables: _Tables, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what was published since yesterday: since the last publish of an earlier day, else since the one before.
+    """Return the changes since the last publish of an earlier day, or without one since the publish before the last.
 
-    `base` is that run, None when nothing was published before; `yesterday` tells whether it was on an earlier day. Rows
-    are those of files and schools where something moved; a row that changed in two runs counts twice.
+    `base` is that publish, None if there is none; `yesterday` is whether it was on an earlier day. There is a row per
+    file and school in which something changed; a row of a file that changed in two runs counts twice.
     """
     done = [run for run in runs if run["outcome"] in {"published", "unchanged", "undelivered"}]
     if not done:
@@ -292,7 +292,7 @@ _SUM_NAMES = ("enrollments", "learners", "completed", "graded", "lower", "median
 
 
 def _learning(tables: _Tables) -> dict[str, Any]:
-    """Return enrollments, completions and final grades per program and per class, by month, and by tens of percent."""
+    """Return enrollments, completions and final grades per program, class and month, and by tens of percent."""
     if not all(tables.has("connect", name, columns) for name, columns in _CONNECTED.items()):
         return {"programs": [], "classes": [], "months": [], "bins": []}
     of_programs = tables.dicts(
@@ -351,7 +351,7 @@ def _months(tables: _Tables) -> list[dict[str, Any]]:
 
 
 def _quality(tables: _Tables, shield: Shield, last: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the rules that are broken, worst first, those of the transforms with their rows."""
+    """Return the broken rules, the most serious first; those of `connect.quality` with their rows."""
     found = []
     if tables.has("connect", "quality", quality.COLUMNS):
         people = _people(tables, shield)
@@ -376,7 +376,7 @@ def _quality(tables: _Tables, shield: Shield, last: dict[str, Any] | None) -> li
 
 
 def _people(tables: _Tables, shield: Shield) -> str:
-    """Return the query that gives the sourcedId of everybody with the name to show, which is blank unless asked for."""
+    """Return the query for the sourcedId and name of everybody; names are blank unless they were requested."""
     if not shield.names or not tables.has(shield.schema, "users", ("givenName", "familyName")):
         return "select cast(null as varchar) as id, cast(null as varchar) as name where false"
     district = tables.one(shield.schema, "orgs", 'min("sourcedId")', where="type = 'district'", needs=("type",)) or ""
@@ -390,9 +390,9 @@ def _people(tables: _Tables, shield: Shield) -> str:
 
 
 def _rows(tables: _Tables, rule: dict[str, Any], people: str, shield: Shield) -> list[dict[str, Any]]:
-    """Return the rows of a rule of the transforms: program, id, who or which class it is, and how many.
+    """Return the rows of a rule of `connect.quality`: program, id, person or class, and how many.
 
-    Of people the sourcedId is told, which readers know, instead of an id that another system may know them by.
+    People are shown by sourcedId, which readers of the package know, and not by ids of other systems.
     """
     person = learner = title = "cast(null as varchar)"
     joins = ""
@@ -429,6 +429,6 @@ def _rows(tables: _Tables, rule: dict[str, Any], people: str, shield: Shield) ->
 
 
 def age(text: Any, now: str) -> timedelta | None:
-    """Return how long before `now` a time lies, None for what is no time."""
+    """Return how long before `now` a time is; None if the text is not a time."""
     then, here = timestamps.parsed(text), timestamps.parsed(now)
     return here - then if then and here else None

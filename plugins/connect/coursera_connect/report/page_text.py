@@ -1,4 +1,4 @@
-"""What the page says in words: whether the sync is healthy, and what somebody has to do about it."""
+"""The sentences of the report page: whether the sync is healthy, and what an administrator has to do."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OLD_DATA = timedelta(hours=72)
-"""Coursera refreshes its reports daily and may be two days late; older data deserves a look."""
+"""The age from which data is called old: Coursera refreshes its reports daily and may be two days late."""
 
 _AHEAD = timedelta(days=1)
-"""By so much may clocks differ."""
+"""How much two clocks may differ."""
 
 _NAMED = 3
 _ANEW = "connect run publish"
-"""Builds the tables by the mapping files and settings of now, and publishes them."""
+"""The command that builds the tables with the present mapping files and settings, and publishes them."""
 
 _IS_NAMED = "--environment="
 _NOT_EXCLUDED = "excluded-person-unknown"
-"""The rule of the transforms for a line of excluded_people.csv that matches nobody."""
+"""The rule of `connect.quality` for a line of excluded_people.csv that matches nobody."""
 _TELLING = (
     ("rule", _NOT_EXCLUDED, "The sync runs, but somebody who was to be left out may be in the package."),
     ("severity", "stop", "The sync runs, but something in the data would stop the next package."),
 )
-"""What findings make the page look twice, by what they have in common."""
+"""The findings that make the verdict `look`, by what they have in common."""
 _STAYS = "The last good package stays as it is."
 _WRONG = {
     "blocked": "The last publish was blocked:",
@@ -42,7 +42,7 @@ _WRONG = {
 
 
 def words(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the verdict (good, look or stop), its sentence, what is to be added, the tasks, and what has moved."""
+    """Return the verdict (good, look or stop), its sentence, further sentences, the tasks, and the changes."""
     verdict, sentence, more = _verdict(facts)
     tasks = [
         *_of_the_failure(facts),
@@ -79,7 +79,7 @@ def _verdict(facts: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _doubt(facts: dict[str, Any], outcome: str, why: str) -> tuple[str, str, str] | None:
-    """Return what deserves a look although the last run did what it should."""
+    """Return what an administrator should look at although the last run succeeded."""
     if not facts["is_sandbox"] and (late := _too_late(facts)):  # the sandbox has a clock of its own, and no nights
         return "look", *late
     if facts["unfinished"]:
@@ -97,7 +97,7 @@ def _doubt(facts: dict[str, Any], outcome: str, why: str) -> tuple[str, str, str
 
 
 def _too_late(facts: dict[str, Any]) -> tuple[str, str] | None:
-    """Return what is wrong with the times of runs and loads."""
+    """Return what is too late: runs and loads."""
     ran, loaded = (age(at, facts["now"]) for at in (facts["runs"][0]["started_at"], facts["last_load"]))
     if ran is not None and ran < -_AHEAD:
         more = f"It says {facts['runs'][0]['started_at']}, and this machine's clock {facts['now']}: correct it."
@@ -156,7 +156,7 @@ def _of_the_scale(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _of_schools(programs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the programs to map or to take out; their ids come from outside, so they are quoted for the shell."""
+    """Yield tasks for programs to map or to remove; ids come from Coursera, so they are quoted for the shell."""
     missing = [row for row in programs if row["state"] == "missing"]
     if missing:
         several = len(missing) > 1
@@ -207,7 +207,7 @@ def _of_the_data(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _task(what: str, why: str, *commands: str) -> dict[str, Any]:
-    """Return something to do; the last of its commands ends it. Each is as one types it, environment included."""
+    """Return a task with its commands, as they are typed; the last command completes the task."""
     named = (one if _IS_NAMED in one else meltano.printed(one) for one in commands)
     return {"what": what, "why": meltano.carried(why), "commands": list(dict.fromkeys(named))}
 
@@ -217,7 +217,7 @@ def _first_job(facts: dict[str, Any]) -> str:
 
 
 def _moved(sums: dict[str, dict[str, int]]) -> Iterator[str]:
-    """Yield what moved in the files that people ask for, such as `2 people added, 1 removed`."""
+    """Yield the changes in the most important files, such as `2 people added, 1 removed`."""
     for file, one, several in (
         ("users", "person", "people"),
         ("enrollments", "enrollment", "enrollments"),

@@ -1,4 +1,4 @@
-"""What the page tells beside the warehouse: the environment, the runs of jobs, and when the next one starts."""
+"""What the page shows that is not in the warehouse: the environment, the runs of jobs, and the next start."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _KINDS = {"cron": crontab, "systemd": systemd_timers}
 
 @dataclass(frozen=True)
 class Around:
-    """Where a page is made: the journal, and the environment and project of Meltano, where there are any."""
+    """The surroundings of a page: the journal, and the environment and project of Meltano, if there are any."""
 
     journal: Path | None = None
     environment: str = ""
     project: Path | None = None
     zones: tuple[str, str] = ("", "UTC")
-    """The time zone that was chosen for the schedules, and that of the LMS."""
+    """The time zone of the schedules, and that of the LMS."""
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether it is about the made-up college."""
+        """Whether the environment is the sandbox."""
         return self.environment == meltano.SANDBOX
 
 
 def here(package: Path, schedule_time_zone: str, lms_time_zone: str) -> Around:
-    """Return where this process is, after runs that are over were noted as that."""
+    """Return the surroundings of this process, after the entries of ended runs were closed."""
     file = journal.place(package)
     environment, project = meltano.environment_of_now() or "", meltano.project_of_now()
     ending.look(file, environment, project)
@@ -44,10 +44,10 @@ def here(package: Path, schedule_time_zone: str, lms_time_zone: str) -> Around:
 
 
 def schedules(around: Around, now: datetime | None = None) -> dict[str, Any]:
-    """Return when the next run starts, who starts it, and after how many hours a load is missed.
+    """Return when the next run starts, what starts it, and after how many hours a load counts as missed.
 
-    `next_run` is None where no schedule has a time; `installed_with` is blank where neither cron nor systemd of this
-    machine has the schedules.
+    `next_run` is None if no schedule has a time; `installed_with` is blank if neither cron nor systemd of this machine
+    has the schedules.
     """
     found: dict[str, Any] = {"next_run": None, "installed_with": "", "missed_after": health.expected([])}
     if around.project is None or around.is_sandbox:

@@ -1,8 +1,8 @@
-"""The page to look at: one HTML file that needs neither a server nor a network.
+"""Renders the report page: one HTML file that needs neither a server nor a network.
 
-Its template, style and script are in the folder `templates`. The plots are drawn by Vega-Lite, whose script stands in
-the page. A content security policy in the page names the two scripts by their hashes and lets nothing else run or load,
-so that a name from Coursera can be shown and can do nothing.
+The template, style and script are in the folder `templates`. Vega-Lite draws the plots, and its script is part of the
+page. A content security policy in the page allows the two scripts by their hashes and nothing else, so that a name from
+Coursera can be shown but cannot run as code.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from coursera_connect.warehouse.warehouse import Location
 
 NAME = "report.html"
-"""Name of the page beside the package, unless another place is chosen."""
+"""The name of the page beside the package, unless another path is chosen."""
 
 OFF = "off"
-"""What is chosen in place of a file, so that a publish writes no page."""
+"""The value in place of a path with which a publish writes no page."""
 
 TITLE = "– Coursera Connect</title>"  # noqa: RUF001 - a dash is meant
-"""What the title of every page ends with."""
+"""The end of the title of every page."""
 
 _LIBRARY_OPENS = '<script id="library">'
 _LIBRARY_SHA256 = "373b1f84072b31010f15ceb787be6b415c53936411aae267c8c2b2b6ccde46e7"
-"""Of the script that the pinned release of vl-convert gives."""
+"""The SHA-256 of the script in the pinned release of vl-convert."""
 
 _FILES = {
     "orgs": "Schools",
@@ -91,17 +91,17 @@ _SEVERITIES = {
 
 
 def place(package: Path, chosen: Path | None) -> Path:
-    """Return where the page is written: where it was chosen, else beside the package."""
+    """Return the path of the page: the chosen one, else beside the package."""
     return package.with_name(NAME) if chosen is None or str(chosen) == OFF else chosen
 
 
 def write(  # noqa: PLR0913, PLR0917 - from what, where, and how
     database: Location, page: Path, package: Path, shield: Shield, around: Around, wait: float, *, anyway: bool = False
 ) -> dict[str, Any]:
-    """Write the page in place of the one before, and return where it is, its verdict and its first sentence.
+    """Replace the page, and return its path, its verdict and its first sentence.
 
-    The file may be read by whoever may read the package. With `anyway` the page of a warehouse that cannot be read, as
-    it may be what a run failed by, tells what the journal knows.
+    Everybody who may read the package may read the page. With `anyway` there is also a page if the warehouse cannot be
+    read, from the journal alone: that may be the reason why a run failed.
     """
     try:
         with warehouse.opened(database, wait) as opened:
@@ -127,9 +127,9 @@ def write(  # noqa: PLR0913, PLR0917 - from what, where, and how
 
 
 def render(facts: dict[str, Any], words: dict[str, Any], library: str, link: str) -> str:
-    """Return the page. Every text is escaped, except for the two scripts and the style, which are ours.
+    """Return the page. All texts are escaped except the two scripts and the style, which are parts of this module.
 
-    `link` is where the package is as seen from the page, blank where it is not.
+    `link` is the path of the package relative to the page; blank if there is none.
     """
     folder = resources.files("coursera_connect") / "report/templates"
     style, script = ((folder / name).read_text("utf-8") for name in ("page.css", "page.js"))
@@ -172,9 +172,9 @@ def render(facts: dict[str, Any], words: dict[str, Any], library: str, link: str
 
 
 def library(page: Path) -> str:
-    """Return the script of Vega-Lite: the one in the page that is replaced, if it is the same, else a new one.
+    """Return the script of Vega-Lite, from the page that is replaced if it is the same, else from vl-convert.
 
-    To put it together takes vl-convert two seconds of work, which is much for a nightly run.
+    vl-convert needs two seconds to assemble the script, which is much for a nightly run.
     """
     with suppress(OSError, UnicodeDecodeError):
         found = page.read_text("utf-8").partition(_LIBRARY_OPENS)[2].partition("</script>")[0]
@@ -210,7 +210,7 @@ def _school_names(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _plots(facts: dict[str, Any], names: dict[str, str], schools: dict[str, str]) -> dict[str, Any]:
-    """Return what is drawn; the same numbers stand in the tables."""
+    """Return the specifications of the plots; the tables of the page have the same numbers."""
     sums = ("enrollments", "completed", "graded", "lower", "median", "upper")
 
     def of(row: dict[str, Any], title: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Offers the page and the package to a browser on this machine, for those who prefer an address to a file.
+"""Serves the report page and the package to a browser on this machine.
 
-Who else is logged in here, and a web page that guesses the port, must not read them: every address begins with a secret
-of this run, and a request whose Host is not this server's own (DNS rebinding) is refused.
+Other users of the machine, and web pages that guess the port, must not read them: every address begins with a secret of
+this run, and a request with another Host (DNS rebinding) is refused.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _MISSING = "There is nothing here yet: run connect report, or connect publish."
 
 
 class Server(ThreadingHTTPServer):
-    """Serves two files until it is closed, or until nobody asked for anything for a while.
+    """Serves two files until it is closed, or until there was no request for a while.
 
-    The page is at `url`, the package beside it under its own name. Both are read anew for each request.
+    The page is at `url`, and the package is beside it under its own name. Both are read anew for each request.
     """
 
     daemon_threads = True
@@ -109,4 +109,4 @@ class _Handler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, format: str, *args: object) -> None:
-        """Write nothing: the addresses hold the secret."""
+        """Write nothing, since addresses contain the secret."""

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""What the last run left behind: rows per stream, and the package."""
+"""Summarises the last run: rows per stream, and the package."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 STREAMS = tuple(
     sorted(file.name.removesuffix(".json") for file in files(schemas).iterdir() if file.name.endswith(".json"))
 )
-"""The streams of the tap: a schema each."""
+"""The streams of the tap, each with its table."""
 
 
 def summary(database: Location, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
     """Return rows per stream (None: not loaded yet) and the last publish.
 
-    `failed` says in words what failed and was not made good since, None where nothing did; `last_load` when the last
-    load ended well, blank where none is known. `unfinished` says why the tables are not of one finished build, blank
-    where they are.
-    The package's `bytes` are 0 where there is none; its `published` is None without a report, else false when refused.
+    `failed` says what failed and has not been made up for, None if nothing did; `last_load` is when the last successful
+    load ended, blank if none is known. `unfinished` says why the tables are not of one finished build, blank if they
+    are. The package's `bytes` are 0 if there is none; its `published` is None without a report, and false if refused.
     """
     streams: dict[str, Any] = dict.fromkeys(STREAMS)
     unfinished = ""

@@ -1,1 +1,1 @@
-"""What an administrator sets up: the connection, schools, attributes, people, items, grades."""
+"""The set-up of an environment: connection, schools, attributes, people, items, grades, settings."""

@@ -1,11 +1,11 @@
-"""The connection to Coursera: its test, and the record that opens the way to the mapping.
+"""Tests the connection to Coursera, and keeps a record of a passed test, without which nothing can be mapped.
 
-Everything is asked through the tap's own client, with the settings of the tap, which are environment variables
-(`TAP_COURSERA_CLIENT_ID` and so on). The record `connection.json` lies beside the package:
+The test uses the tap's own client with the settings of the tap, which are environment variables
+(`TAP_COURSERA_CLIENT_ID` and so on). The record `connection.json` is beside the package:
 
     {"passed_at": "2026-01-31T05:00:00Z", "org_id": "...", "api_url": "https://...", "programs": 8}
 
-The tap is imported only when it is needed: it takes longer than all the rest.
+The tap is imported only when it is needed, since that takes longer than everything else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tap_coursera.tap import TapCoursera
 
 RECORD = "connection.json"
-"""Name of the record, beside the package."""
+"""The name of the record beside the package."""
 TEST = "connect test"
 _ANY_ORG = "A" * 22  # a token is issued without asking for whose data
 """The command that makes it."""
@@ -36,8 +36,8 @@ _ANY_ORG = "A" * 22  # a token is issued without asking for whose data
 def test(package: Path, show: Callable[[str], object]) -> dict[str, Any]:
     """Make the five checks and return `{"passed", "exit_code", "checks": [{"name", "verdict", "sentence"}]}`.
 
-    `show` is told each check as one line, as soon as it is made. The record is written when all went well, and
-    removed when anything did not.
+    `show` is called with a line for each check as soon as it is made. The record is written if all checks pass, and
+    removed otherwise.
 
     Raises:
         ConnectError: when a setting is missing or wrong, or the record cannot be written.
@@ -56,7 +56,7 @@ def test(package: Path, show: Callable[[str], object]) -> dict[str, Any]:
 
 
 def remember(package: Path, programs: int, answers: Mapping[str, str] | None = None) -> None:
-    """Write the record: the test has passed, and found so many programs; `answers` as in `tried`.
+    """Write the record that the test has passed and found so many programs; for `answers` see `tried`.
 
     Raises:
         ConnectError: when the record cannot be written.
@@ -66,7 +66,7 @@ def remember(package: Path, programs: int, answers: Mapping[str, str] | None = N
 
 
 def known() -> dict[str, str]:
-    """Return the credentials that are set now, by their names in the tap; blank where one is not."""
+    """Return the present credentials by their names in the tap; blank if one is not set."""
     told = _told()
     names = ("client_id", "client_secret", "org_id")
     if told is None:
@@ -75,7 +75,7 @@ def known() -> dict[str, str]:
 
 
 def credentials(answers: Mapping[str, str]) -> str:
-    """Ask for a token alone, and return the sentence of that check; `answers` as in `tried`.
+    """Ask only for a token, and return the sentence of that check; for `answers` see `tried`.
 
     Raises:
         ConnectError: when the credentials are refused, or Coursera cannot be asked.
@@ -90,10 +90,10 @@ def credentials(answers: Mapping[str, str]) -> str:
 
 
 def require(package: Path, answers: Mapping[str, str] | None = None) -> None:
-    """Do nothing when the test has passed for the organisation and address that are set now; `answers` as in `tried`.
+    """Check that the test has passed for the present organisation and address; for `answers` see `tried`.
 
     Raises:
-        RefusedError: saying which command to run.
+        RefusedError: The test has not passed; the sentence names the command to run.
     """
     tested = _tested_before(package.with_name(RECORD))
     if tested is None:
@@ -108,7 +108,7 @@ def require(package: Path, answers: Mapping[str, str] | None = None) -> None:
 
 
 def _tested_before(record: Path) -> dict[str, str] | None:
-    """For whose data the test passed, by what the record says; None where that is none of ours."""
+    """Return the organisation and address for which the test passed; None if the record cannot be used."""
     try:
         passed = json.loads(record.read_text("utf-8"))
         return {name: passed[name] for name in ("org_id", "api_url")}
@@ -117,7 +117,7 @@ def _tested_before(record: Path) -> dict[str, str] | None:
 
 
 def programs(answers: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the programs that Coursera has now: names by id, in the order of the ids; `answers` as in `tried`.
+    """Return the names of the programs that Coursera has now by id, in the order of ids; for `answers` see `tried`.
 
     Raises:
         ConnectError: when a setting is missing or wrong, or Coursera cannot be asked.
@@ -131,9 +131,9 @@ def programs(answers: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def tried(show: Callable[[str], object], answers: Mapping[str, str] | None = None) -> tuple[dict[str, Any], int]:
-    """Make the five checks; return what `test` returns, and how many programs there are. Nothing is written.
+    """Make the five checks without writing anything; return the result as `test` does, and the number of programs.
 
-    `answers` are settings of the tap that are not stored yet, and outrank those that are.
+    `answers` are settings of the tap that are not stored yet; they outrank the stored ones.
     """
     from tap_coursera import connection  # noqa: PLC0415 - see above
     from tap_coursera.errors import TapError  # noqa: PLC0415
@@ -158,7 +158,7 @@ def tried(show: Callable[[str], object], answers: Mapping[str, str] | None = Non
 
 
 def _tap(answers: Mapping[str, str] | None = None) -> TapCoursera:
-    """The tap with its settings of now, and with answers that outrank them."""
+    """Return the tap with its present settings and with answers that outrank them."""
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415 - see above
 
     from tap_coursera import settings  # noqa: PLC0415
@@ -175,7 +175,7 @@ def _tap(answers: Mapping[str, str] | None = None) -> TapCoursera:
 
 
 def _told() -> dict[str, Any] | None:
-    """What Meltano would tell the tap; None outside of a project, where the tap reads its own variables."""
+    """Return the settings that Meltano passes to the tap; None outside a project, where the tap reads variables."""
     project, environment = meltano.project_of_now(), meltano.environment_of_now()
     return _told_in(str(project), environment) if project and environment and meltano.executable(project) else None
 
@@ -193,7 +193,7 @@ def _programs(tap: TapCoursera) -> dict[str, str]:
 
 
 def _chosen(answers: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Whose data the settings of now would read, with answers that outrank them."""
+    """Return the organisation and address of the present settings and of answers that outrank them."""
     from tap_coursera.errors import USUAL  # noqa: PLC0415 - see above
 
     told = _told()

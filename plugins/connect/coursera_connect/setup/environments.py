@@ -1,4 +1,4 @@
-"""The folder of an environment: settings, mapping files and secrets, which nobody but its owner reads."""
+"""Creates the folder of an environment: settings, mapping files and secrets, readable only by its owner."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ PGDATABASE=
 
 
 def add(project: Path, name: str, *, postgres: bool = False) -> Path:
-    """Make the folder of a new environment, and return it.
+    """Create the folder of a new environment, and return its path.
 
     Raises:
-        UsageError: no environment can have that name.
-        RefusedError: there is such an environment.
-        OutputError: the folder cannot be written.
+        UsageError: An environment cannot have that name.
+        RefusedError: There is an environment of that name.
+        OutputError: The folder cannot be written.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name} is no name for an environment: use up to 40 of a-z, 0-9, - and _, as north-campus.")
@@ -60,7 +60,7 @@ def add(project: Path, name: str, *, postgres: bool = False) -> Path:
 
 
 def settings(name: str, *, postgres: bool = False) -> str:
-    """Return a new settings.yml, in which nothing is chosen but where the tables are."""
+    """Return the text of a new settings.yml, which chooses nothing but the place of the tables."""
     text = (resources.files("coursera_connect") / "environments" / meltano.SETTINGS).read_text("utf-8")
     lines = text.replace("{environment}", name).splitlines(keepends=True)
     at = next(index for index, line in enumerate(lines) if line.startswith(_OUTPUT)) + 1
@@ -68,7 +68,7 @@ def settings(name: str, *, postgres: bool = False) -> str:
 
 
 def make_mapping(project: Path, name: str) -> None:
-    """Make the mapping files that are missing, each with its header alone."""
+    """Create missing mapping files with their headers."""
     place = meltano.folder(project, name) / meltano.MAPPING
     missing = [file for file in mapping.FILES if not (place / file).exists()]
     if missing:
@@ -79,12 +79,12 @@ def make_mapping(project: Path, name: str) -> None:
 
 
 def private(place: Path) -> None:
-    """Make a folder that only its owner looks into."""
+    """Create a folder that only its owner may read."""
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     place.mkdir(mode=0o700, exist_ok=True)
 
 
 def write(file: Path, text: str) -> None:
-    """Make a file that only its owner reads."""
+    """Write a file that only its owner may read."""
     file.touch(mode=0o600)
     file.write_text(text, "utf-8")

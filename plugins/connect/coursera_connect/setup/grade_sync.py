@@ -1,9 +1,9 @@
 # ruff: noqa: S608 - every name in a statement is ours or quoted
-"""How grades are synced, and which line items and results leave when that changes.
+"""Finds the line items and results that leave the package when the grade sync mode changes.
 
-What would leave is told by the rows of the last run, whatever mode made them: a line item of a whole course leaves for
-the granular modes, one of an item for the others, or when `granular_selected` does not choose it; and a running
-grade of a course leaves for `final`.
+The rows of the last build show what would leave, whatever its mode was: line items of whole courses leave with the
+granular modes; line items of course items leave with the other modes, or if `granular_selected` does not choose them;
+and running grades of courses leave with `final`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _LEFT = """
 
 @dataclass
 class School:
-    """Line items and results of a school."""
+    """The number of line items and results of a school."""
 
     school_sourced_id: str
     school_name: str
@@ -85,11 +85,11 @@ class _LineItem:
     item: str | None
     results: int
     running: int
-    """Results that are partially graded, as those of courses are before there is a final grade."""
+    """The number of partially graded results, as those of courses are before there is a final grade."""
 
 
 def in_use(database: Location, wait: float, setting: str = "grade_sync") -> str | None:
-    """Return the mode (or `score_scale`) of the last run; None when there was none."""
+    """Return the mode (or `score_scale`) of the last build; None if there was none."""
     if not warehouse.exists(database):
         return None
     with warehouse.opened(database, wait) as opened:
@@ -100,7 +100,7 @@ def in_use(database: Location, wait: float, setting: str = "grade_sync") -> str 
 
 
 def published(database: Location, wait: float, setting: str = "grade_sync") -> str | None:
-    """Return the mode (or `score_scale`) of the last publish, which the next one is compared with; None for none."""
+    """Return the mode (or `score_scale`) of the last publish, with which the next one is compared; None if none."""
     if not warehouse.exists(database):
         return None
     with warehouse.opened(database, wait) as opened:
@@ -109,7 +109,7 @@ def published(database: Location, wait: float, setting: str = "grade_sync") -> s
 
 
 def is_there(database: Location, wait: float) -> bool:
-    """Whether there was a run."""
+    """Return whether there was a build."""
     if not warehouse.exists(database):
         return False
     with warehouse.opened(database, wait) as opened:
@@ -117,20 +117,20 @@ def is_there(database: Location, wait: float) -> bool:
 
 
 def there(database: Location, wait: float) -> list[School]:
-    """Return what the last run made, per school, by name.
+    """Return the line items and results of the last build per school, by name.
 
     Raises:
-        DatabaseError: when there was no run yet.
+        DatabaseError: There was no build yet.
     """
     with warehouse.opened(database, wait) as opened:
         return _per_school((one, 1, one.results) for one in _line_items(opened))
 
 
 def leaving(database: Location, wait: float, mode: str, choices: Sequence[Choice]) -> list[School]:
-    """Return what of the last run would leave with another mode, per school that loses something, by name.
+    """Return what would leave with another mode, per school that loses something, by name.
 
     Raises:
-        DatabaseError: when there was no run yet.
+        DatabaseError: There was no build yet.
     """
     with warehouse.opened(database, wait) as opened:
         lines = _line_items(opened)
@@ -156,7 +156,7 @@ def leaving(database: Location, wait: float, mode: str, choices: Sequence[Choice
 
 
 def left(database: Location, wait: float) -> list[School]:
-    """Return what was published and is in the tables no more, per school: for a mode the transforms follow already."""
+    """Return what was published and is no longer in the tables, per school: for a mode that was built already."""
     with warehouse.opened(database, wait) as opened:
         return [School(*row) for row in opened.rows(_LEFT)]
 

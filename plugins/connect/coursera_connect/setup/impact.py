@@ -1,8 +1,7 @@
 # ruff: noqa: S608 - every name in a statement is ours, every value a parameter
-"""What the last run made of the programs that are about to leave a school, or to be left out altogether.
+"""Counts the rows of programs that are about to leave a school or the sync.
 
-Counted in the schema `connect` of the warehouse, as it stands; before the first run nothing is known, and nothing can
-leave.
+The counts are from the schema `connect` of the warehouse. Before the first build nothing can leave.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Counts:
-    """What belongs to some programs; `learners` are those who belong to no other."""
+    """The rows of some programs; `learners` counts people who belong to no other program."""
 
     classes: int
     learners: int
@@ -36,18 +35,18 @@ class Counts:
 
 @dataclass(frozen=True)
 class Leaving:
-    """What a change of the mapping takes away."""
+    """The rows that a change of the mapping removes."""
 
     out: Counts
-    """Of the programs that are left out."""
+    """The rows of programs that leave the sync."""
     moving: Counts
-    """Of the programs that come to another school."""
+    """The rows of programs that move to another school."""
     schools: Mapping[str, dict[str, Any]]
     """For each school that loses rows, by its sourcedId: `{"programs": [...], "classes", "learners", "results"}`."""
 
 
 def leaving(database: Location, wait: float, lost: Mapping[str, str]) -> Leaving | None:
-    """Count what the programs have that are lost to their school (`Plan.lost`); None when nothing is loaded yet."""
+    """Count the rows of programs that leave their school (`Plan.lost`); None if nothing is loaded yet."""
     if not warehouse.exists(database):
         return None
     with warehouse.opened(database, wait) as opened:

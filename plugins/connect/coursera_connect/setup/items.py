@@ -1,7 +1,7 @@
-"""The gradable items of the last load, and which of them `chosen_items.csv` chooses for granular_selected.
+"""Lists the gradable items of the last load, and which of them `chosen_items.csv` chooses for granular_selected.
 
-The choosing itself is done in dbt; `chooses` is the same rule, to show what it will do: program and course are the same
-or blank, and the item's id or name is the given text, in any letter case, where `*` stands for anything.
+dbt makes the choice; `chooses` applies the same rule to show the result: program and course are equal or blank, and the
+item's id or name equals the given text in any letter case, where `*` stands for any characters.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ class Item:
     name: str
     type: str
     weight: float | None
-    """Percent of the course grade."""
+    """The share of the course grade, in percent."""
     graded: int
-    """How many learners have a grade."""
+    """How many learners have a grade for the item."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A line of chosen_items.csv; a blank program or course is any."""
+    """A line of chosen_items.csv; a blank program or course means any."""
 
     program_id: str
     course_id: str
@@ -74,12 +74,12 @@ class Choice:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What makes two lines the same choice."""
+        """The values by which two lines are the same choice."""
         return self.program_id, self.course_id, self.item.casefold()
 
 
 def choices(content: Content) -> list[Choice]:
-    """What a file chooses."""
+    """Return the choices in a file."""
     return [
         Choice(line.cells["program_id"], line.cells["course_id"], line.cells["item"], line.number)
         for line in content.lines
@@ -87,7 +87,7 @@ def choices(content: Content) -> list[Choice]:
 
 
 def chooses(choice: Choice, item: Item) -> bool:
-    """Whether a choice takes an item."""
+    """Return whether a choice applies to an item."""
     if choice.program_id not in {"", item.program_id} or choice.course_id not in {"", item.course_id}:
         return False
     pattern = lower(choice.item)
@@ -95,9 +95,10 @@ def chooses(choice: Choice, item: Item) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a text is the pattern, in which `*` stands for anything; the time grows with the text, not with the `*`s.
+    """Return whether a text matches a pattern with `*` for any characters, in time linear in the text.
 
-    Of what stands between two `*` the first place that fits leaves most room for the rest, so that none is tried twice.
+    Each part between two `*` is matched at its first possible place, which leaves most room for the following parts, so
+    no place is tried twice.
     """
     first, *others = pattern.split("*")
     if not others:
@@ -115,15 +116,15 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def chosen_by(wanted: Iterable[Choice], item: Item) -> Choice | None:
-    """The first choice that takes an item."""
+    """Return the first choice that applies to an item."""
     return next((choice for choice in wanted if chooses(choice, item)), None)
 
 
 def gradable(database: Location, wait: float) -> list[Item]:
-    """Return the items that have a weight or somebody's grade, in the order of program, course and place in the course.
+    """Return the items with a weight or a grade, in the order of program, course and place in the course.
 
     Raises:
-        DatabaseError: when no grades have been loaded and transformed yet.
+        DatabaseError: No grades have been loaded and built yet.
     """
     with warehouse.opened(database, wait) as opened:
         if "stg_coursera__item_grades" not in opened.columns("staging"):

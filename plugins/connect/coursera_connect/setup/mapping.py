@@ -1,4 +1,4 @@
-"""The mapping files: what an operator decides by hand, as one folder of CSV files per Meltano environment.
+"""Reads, checks and writes the mapping files: a folder of CSV files per Meltano environment with manual decisions.
 
 They are seeds of the dbt project, so every cell is text; blanks around a cell, blank lines, a byte order mark, as
 spreadsheets write them, and the letter case of the header count for nothing in dbt and here. dbt refuses what
@@ -36,7 +36,7 @@ SCHOOLS, ITEMS, FACILITATORS = "school_mapping", "chosen_items", "facilitators"
 SECTIONS, EXCLUDED, TERMS = "sections", "excluded_people", "terms"
 _YEARS = range(1900, 2201)
 _LONGEST_NAME, _LONGEST_CELL = 255, 1000
-"""Letters: of what is a cell of a OneRoster file, and of anything else."""
+"""The most characters of a cell that goes into a OneRoster file, and of any other cell."""
 _EMAIL = re.compile(r"""[^@ \t\n,;<>"]+@[^@ \t\n,;<>"]+""")
 _YEAR = re.compile("[0-9]{4}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -44,7 +44,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in a mapping file that is wrong (`problems`) or looks it (`doubts`)."""
+    """Something in a mapping file that is wrong (`problems`) or may be wrong (`doubts`)."""
 
     file: str
     line: int
@@ -56,7 +56,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Line:
-    """One row, by column, and the line of the file on which it begins."""
+    """A row by column, and the line of the file at which it begins."""
 
     number: int
     cells: Mapping[str, str]
@@ -64,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Content:
-    """A mapping file as it was read; `digest` is blank where there is no file yet."""
+    """A mapping file as it was read; `digest` is blank if there is no file yet."""
 
     path: Path
     digest: str
@@ -74,18 +74,18 @@ class Content:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a mapping file has to look like."""
+    """The rules for a mapping file."""
 
     columns: tuple[str, ...]
     required: tuple[str, ...]
     key: tuple[str, ...]
-    """Columns that together should occur once; letter case does not count in those of `_FOLDED`."""
+    """The columns whose values together occur once; letter case does not count in the columns of `_FOLDED`."""
     harmless: bool = True
-    """Whether a row that comes again, and says the same, changes nothing."""
+    """Whether an identical second row is allowed."""
     agreeing: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
-    """Wherever the first columns are the same, the second have to be."""
+    """Rows that are equal in the first columns must be equal in the second ones."""
     check: Callable[[Mapping[str, str]], str | None] = lambda _cells: None
-    """What else is wrong with a row."""
+    """A function that returns what else is wrong with a row."""
 
 
 def _term(cells: Mapping[str, str]) -> str | None:
@@ -170,10 +170,10 @@ def columns(name: str) -> tuple[str, ...]:
 
 
 def problems(folder: Path) -> list[Problem]:
-    """Return all that is wrong with the mapping files of a folder, by file and line; none means that dbt can use them.
+    """Return all problems in the mapping files of a folder, by file and line; without any, dbt can use the files.
 
     Raises:
-        UsageError: when there is no such folder, or a file cannot be read.
+        UsageError: There is no such folder, or a file cannot be read.
     """
     found = _strangers(folder)
     for name in _KINDS:
@@ -186,9 +186,9 @@ def problems(folder: Path) -> list[Problem]:
 
 
 def doubts(folder: Path) -> list[Problem]:
-    """Return the rows that are in order and may not be meant so.
+    """Return rows that are valid but may be a mistake.
 
-    They were written before, are about a program that is not mapped, or are terms that overlap.
+    Such a row repeats an earlier one, names a program that is not mapped, or is a term that overlaps another one.
     """
     found: list[Problem] = []
     contents = {name: read(folder, name) for name in _KINDS}
@@ -211,10 +211,10 @@ def doubts(folder: Path) -> list[Problem]:
 
 
 def read(folder: Path, name: str) -> Content:
-    """Read a mapping file with all that is wrong with it; a file that is not there has no lines.
+    """Read a mapping file and its problems; a missing file has no lines.
 
     Raises:
-        UsageError: when there is no such folder, or the file cannot be read.
+        UsageError: There is no such folder, or the file cannot be read.
     """
     path = folder / f"{name}.csv"
     if not folder.is_dir():
@@ -236,10 +236,10 @@ def read(folder: Path, name: str) -> Content:
 
 
 def sound(folder: Path, name: str) -> Content:
-    """Read a mapping file that has to be in order, to use or to edit it.
+    """Read a mapping file that must be valid, to use or edit it.
 
     Raises:
-        UsageError: naming the first thing that is wrong with it.
+        UsageError: The file has a problem; the sentence names the first one.
     """
     content = read(folder, name)
     if content.problems:
@@ -252,14 +252,14 @@ def sound(folder: Path, name: str) -> Content:
 def save(
     content: Content, rows: Iterable[tuple[str, ...]], wait: float, before: Callable[[], None] = lambda: None
 ) -> None:
-    """Replace a mapping file as a whole by other rows, unless somebody else has changed it since it was read.
+    """Replace all rows of a mapping file, unless it has changed since it was read.
 
-    `before` is done when nothing but the replacing is left; if it fails, the file stays as it is.
+    `before` is called just before the file is replaced; if it raises, the file is not changed.
 
     Raises:
-        UsageError: when there is something in the rows that the file may not hold.
-        RefusedError: when the file is not the one that was read.
-        OutputError: when it cannot be written, or another command holds the folder for longer than `wait` seconds.
+        UsageError: The rows hold something that the file may not hold.
+        RefusedError: The file has changed since it was read.
+        OutputError: The file cannot be written, or another command holds the folder for longer than `wait` seconds.
     """
     target = content.path.resolve()  # a link stays one
     text = io.StringIO(newline="")
@@ -293,7 +293,7 @@ def save(
 
 @contextmanager
 def _held(folder: Path, wait: float) -> Iterator[None]:
-    """Hold the folder itself, so that no lock file lies among files that are versioned."""
+    """Lock the folder itself, so that there is no lock file among versioned files."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         if not file_lock.taken_within(handle, wait):
@@ -304,7 +304,7 @@ def _held(folder: Path, wait: float) -> Iterator[None]:
 
 
 def _strangers(folder: Path) -> list[Problem]:
-    """Files that dbt would load, and nothing would read: most likely a name with a slip in it."""
+    """Return files that dbt would load and nothing would read: most likely a mistyped name."""
     found = []
     for path in sorted(folder.glob("*.csv")):
         if path.name not in FILES:
@@ -394,7 +394,7 @@ def _repeated(file: str, lines: Sequence[Line], kind: _Kind) -> Iterator[Problem
 
 
 def _overlapping(lines: Sequence[Line]) -> Iterator[Problem]:
-    """Terms that begin before an earlier one ends: what happens in both is in both."""
+    """Return terms that begin before an earlier one ends."""
     begun: list[Line] = []
     for line in sorted(lines, key=lambda one: (one.cells["starts_on"], one.number)):
         for other in begun:
@@ -424,5 +424,5 @@ def _key(line: Line, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _said(line: Line, names: Sequence[str]) -> str:
-    """What a row is about; of a person only the name of the column."""
+    """Return what a row is about; for a person only the name of the column."""
     return ", ".join(name if name in _PERSONAL else f"{name} {line.cells[name] or '(any)'}" for name in names)

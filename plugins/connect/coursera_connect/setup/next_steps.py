@@ -1,4 +1,4 @@
-"""What a set-up leaves to be done, and the times of jobs that suit the LMS."""
+"""The steps that remain after a set-up, and times of jobs that suit the LMS."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NO_HISTORY = Path(os.devnull) / "none"
 
 
 def times(project: Path, lms_sync_time: str, lms_time_zone: str) -> dict[str, str]:
-    """Return the settings of the times of jobs that suit the LMS: blank where those of meltano.yml do.
+    """Return settings with times of jobs that suit the LMS; a setting is blank if the time in meltano.yml suits.
 
-    None where the LMS syncs too often for any.
+    The result is None if the LMS syncs so often that no time is suitable.
     """
     for earlier in _EARLIER:
         wanted = suggested_times.times(lms_sync_time, earlier)
@@ -39,9 +39,9 @@ def times(project: Path, lms_sync_time: str, lms_time_zone: str) -> dict[str, st
 def missing(
     project: Path, environment: str, package: Path, mapping: Path, answers: Mapping[str, str]
 ) -> list[tuple[str, str]]:
-    """Return what is still to be done, each as a sentence and the command that does it.
+    """Return the remaining steps, each as a sentence and its command.
 
-    `answers` are settings of the tap that were given just now.
+    `answers` are settings of the tap that are not stored yet.
     """
     found: list[tuple[str, str]] = []
     try:

@@ -1,7 +1,7 @@
-"""Choices that are still where releases before this one kept them, and that the environment's folder lacks.
+"""Finds choices in the places of earlier releases that the folder of the environment lacks.
 
-Nothing reads those places any more. A job that went on would publish a mapping that is empty by accident, or somebody
-who had been excluded.
+Nothing reads those places any more. A job that ignored them would publish with an empty mapping, or would publish
+somebody who had been excluded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOVE = f"python3 {_MOVE}"
 
 
 def refuse(project: Path, environment: str) -> None:
-    """Raise RefusedError where an old place holds what the folder of an environment lacks, naming each."""
+    """Raise RefusedError if an old place holds choices that the folder of an environment lacks; name each place."""
     if left := [*_mapping(project, environment), *_vars(project, environment), *_meltano(project, environment)]:
         place = meltano.folder(project, environment).relative_to(project)
         raise RefusedError(
@@ -36,14 +36,14 @@ def refuse(project: Path, environment: str) -> None:
 
 
 def refuse_now() -> None:
-    """Do so for the environment that this process runs in, if any; other people's projects have places of their own."""
+    """Call `refuse` for the environment of this process, if there is one."""
     project, environment = meltano.project_of_now(), meltano.environment_of_now()
     if project and environment and (project / _MOVE).exists():
         refuse(project, environment)
 
 
 def shipped() -> dict[str, Any]:
-    """Return the defaults of the dbt settings as they are shipped."""
+    """Return the shipped defaults of the dbt settings."""
     text = (resources.files("coursera_connect") / "environments" / _SHIPPED).read_text("utf-8")
     found: dict[str, Any] = json.loads(text)
     return found

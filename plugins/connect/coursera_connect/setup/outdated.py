@@ -1,4 +1,4 @@
-"""What was decided after the last build, so that its tables do not follow it yet: mapping files and settings."""
+"""Finds mapping files and settings that changed after the last build, so that its tables do not follow them yet."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from coursera_connect.warehouse.warehouse import Warehouse
 
 SCHEMA = "mapping"
-"""The schema in which dbt keeps the rows of the mapping files."""
+"""The schema with the rows of the mapping files."""
 _SHORT = (str, int, float, bool)
 
 
 def changed(database: Warehouse, build: Build, folder: Path | None, transform: Path | None) -> list[str]:
-    """Return what changed since a build: names of mapping files and settings, these with what they were and are.
+    """Return what changed since a build: mapping files by name, and settings by name with the old and new value.
 
-    Without a folder of mapping files, or without one of the dbt project, nothing is known of those.
+    Without the folder of mapping files, or without the dbt project, their changes are not known.
     """
     files = _files(database, folder) if folder else []
     return files + (_settings(build, transform) if transform else [])
 
 
 def refuse(database: Warehouse, build: Build, folder: Path | None, transform: Path | None) -> None:
-    """Raise DatabaseError where something changed since a build, saying what."""
+    """Raise DatabaseError if something changed since a build; the sentence says what."""
     if found := changed(database, build, folder, transform):
         raise DatabaseError(
             f"Changed since the last dbt:build, so that the tables do not follow it yet: {listed(found)}. "
@@ -60,7 +60,7 @@ def _files(database: Warehouse, folder: Path) -> list[str]:
 
 
 def _plain(cells: Any) -> tuple[str, ...]:
-    """A row, however dbt treats the white space in it."""
+    """Return a row without white space that dbt removes."""
     return tuple(" ".join(str(cell or "").split()) for cell in cells)
 
 
@@ -80,14 +80,14 @@ def _settings(build: Build, transform: Path) -> list[str]:
 
 
 def _comparable(value: Any) -> str:
-    """A value whatever it came as: 50 in dbt_project.yml is the text 50 where Meltano tells it."""
+    """Return a value for comparison: the number 50 in dbt_project.yml is the text 50 in a variable of Meltano."""
     if isinstance(value, _SHORT):
         return str(value).lower() if isinstance(value, bool) else str(value)
     return json.dumps(value, sort_keys=True, default=str)
 
 
 def _chosen(build: Build) -> dict[str, Any]:
-    """The settings as Meltano would tell them to dbt, which outrank the vars."""
+    """Return the settings that Meltano passes to dbt, which outrank the vars."""
     if build.meltano_run and build.meltano_run == os.environ.get(meltano.RUN):
         return dict(build.settings)  # of a step of the run that this one is a step of
     return {

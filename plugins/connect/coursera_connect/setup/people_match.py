@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - every name in a statement is a constant
-"""How our people match an export of the LMS's people: who has an account there, who has none, and by what one knows.
+"""Compares our people with an export of the LMS's accounts: who has an account there, who has none, and by which value.
 
-Nothing of the file is kept or shown; of our people only the sourcedId.
+Nothing from the file is stored or shown; of our people only the sourcedId is shown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HEADINGS = {
     "email": ("email", "e mail", "email address", "e mail address", "mail"),
     "username": ("username", "user name", "login id", "login", "user"),
 }
-"""What a column may be called in an export, dearest name first; case, `-`, `_` and spaces are the same."""
+"""The possible names of a column in an export, best first; letter case, `-`, `_` and spaces are ignored."""
 
 _DELIMITERS = ",;\t|"
 _SHOWN = 1000
@@ -41,7 +41,7 @@ _Values = dict[str, str]
 
 
 def read(path: Path) -> list[_Values]:
-    """Return the people of a CSV file: identifier, email and username of each, as far as there are such columns."""
+    """Return identifier, email and username of each account in a CSV file, as far as it has such columns."""
     try:
         text = _decoded(path.read_bytes())
     except OSError as error:
@@ -69,10 +69,10 @@ def read(path: Path) -> list[_Values]:
 
 
 def compare(database: Warehouse, there: list[_Values], path: str) -> dict[str, Any]:
-    """Return how many of our people have exactly one account there, per school and in total, and who has none.
+    """Return how many of our people have exactly one account, per school and in total, and who has none.
 
-    A person is looked for by identifier, then e-mail, then username; a value that several accounts share settles
-    nothing and makes the person `ambiguous`.
+    A person is matched by identifier, then e-mail, then username; a value that several accounts share makes the person
+    `ambiguous`.
     """
     schools = {row[0]: row[1] for row in _select(database, "orgs", ("sourcedId", "name"))}
     index: dict[str, dict[str, list[int]]] = {name: defaultdict(list) for name in HEADINGS}
@@ -135,7 +135,7 @@ def _percent(counts: dict[str, int]) -> float | None:
 
 
 def _decoded(content: bytes) -> str:
-    """Return the text of what Excel and LMSs write: UTF-8 or UTF-16 with their marks, or Windows' own for the West."""
+    """Return the text of a file of Excel or an LMS: UTF-8, UTF-16 with a byte order mark, or Windows-1252."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
     try:
@@ -145,7 +145,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """Return the delimiter by the header line, where no value can mislead as in csv.Sniffer's whole sample."""
+    """Return the delimiter of the header line; values cannot mislead there, as they can with csv.Sniffer."""
     header = text.partition("\n")[0]
     return max(_DELIMITERS, key=header.count)
 

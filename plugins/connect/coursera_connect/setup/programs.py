@@ -15,10 +15,10 @@ _SCHEMA, _VIEW, _COLUMNS = "staging", "stg_coursera__programs", ("program_id", "
 
 
 def loaded(database: Location, wait: float) -> dict[str, str]:
-    """Return the programs that Coursera had when they were last loaded: names by id.
+    """Return the names of the programs of the last load by id.
 
     Raises:
-        DatabaseError: when there is no staging view of them yet.
+        DatabaseError: No programs were loaded and built yet.
     """
     with warehouse.opened(database, wait) as opened:
         if not _is_made(opened):
@@ -27,7 +27,7 @@ def loaded(database: Location, wait: float) -> dict[str, str]:
 
 
 def newest(database: Warehouse) -> dict[str, str]:
-    """Return the same of an open warehouse; nothing when there is no staging view of them yet."""
+    """Return the names of the programs in an open warehouse by id; none before the first build."""
     if not _is_made(database):
         return {}
     query = f"select {', '.join(_COLUMNS)} from {_SCHEMA}.{_VIEW} order by program_id"  # noqa: S608 - names of ours

@@ -1,9 +1,9 @@
-"""Which program is which school: what there is, what a change of the mapping does, and what would leave with it.
+"""Maps programs to schools: the list of programs, changes of the mapping, and what would leave with a change.
 
 A mapping is a dict of `School` by program id. While no program is mapped to a school, every program is synced, each as
 a school of its own; as soon as one is mapped, those that are not listed are not synced. A program whose school is blank
-is left out on purpose, in either case. The id of a school is what its sourcedId is made of, so a program that becomes a
-school of its own keeps the id it had without any mapping.
+is left out on purpose, in either case. The sourcedId of a school is made of its id, so a program that becomes a school
+of its own keeps the id that it had without a mapping.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 EXISTING, MISSING, GONE, LEFT_OUT = "existing", "missing", "missing-data", "left-out"
 STATES = {EXISTING: "Existing", MISSING: "Missing", GONE: "With missing data", LEFT_OUT: "Left out"}
-"""The words of the list, by what its filter takes."""
+"""The states of a program in the list, by the value of its filter."""
 
 
 @dataclass(frozen=True)
 class School:
-    """What a program is mapped to; a blank id and name leave it out.
+    """The school of a program; a blank id and name leave the program out.
 
-    `program_name` is how the program was called then.
+    `program_name` is the name of the program when it was mapped.
     """
 
     program_name: str
@@ -50,12 +50,12 @@ class Listed:
     school_name: str
     state: str
     renamed: bool
-    """Whether Coursera calls it otherwise than when it was mapped."""
+    """Whether the program has another name now than when it was mapped."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one program; None is: not in the mapping."""
+    """The change of one program; None means that it is not in the mapping."""
 
     program_id: str
     before: School | None
@@ -64,10 +64,10 @@ class Change:
 
 @dataclass
 class Plan:
-    """A mapping that is to take the place of another, as far as it is decided."""
+    """A new mapping that would replace the present one."""
 
     source: Mapping[str, str]
-    """Programs of Coursera: names by id."""
+    """The names of Coursera's programs by id."""
     before: Mapped
     after: Mapped = field(default_factory=dict)
 
@@ -76,14 +76,14 @@ class Plan:
 
     @property
     def changes(self) -> list[Change]:
-        """Programs whose line changes, in the order of their names."""
+        """The programs whose line changes, in the order of their names."""
         programs = sorted({*self.before, *self.after}, key=lambda one: (self.name(one).casefold(), one))
         changes = [Change(one, self.before.get(one), self.after.get(one)) for one in programs]
         return [change for change in changes if change.before != change.after]
 
     @property
     def lost(self) -> dict[str, str]:
-        """Programs that leave a school, with the id of the school they come to; blank for those that are left out."""
+        """The programs that leave a school, with the id of their new school; blank for programs that are left out."""
         lost = {}
         for program in sorted({*self.source, *self.before}):
             then, now = school_of(program, self.before), school_of(program, self.after)
@@ -92,7 +92,7 @@ class Plan:
         return lost
 
     def name(self, program: str) -> str:
-        """What a program is called today, or was when it was mapped."""
+        """Return the present name of a program, else that of when it was mapped."""
         return called(program, self.source, self.before)
 
     # The verbs
@@ -136,17 +136,17 @@ class Plan:
         self.rename(school, name)
 
     def rename(self, school: str, name: str) -> None:
-        """Call a school otherwise; its id stays, so it is the same school to every reader."""
+        """Rename a school; its id does not change, so it is the same school for every reader."""
         one = find_school(school, self.after)
         for program, mapped in self.after.items():
             if mapped.school_id == one:
                 self.after[program] = replace(mapped, school_name=name)
 
     def unmap(self, programs: Iterable[str]) -> None:
-        """Take programs out of the mapping, and so out of the sync.
+        """Remove programs from the mapping, and thereby from the sync.
 
         Raises:
-            RefusedError: when no program would be left, since that would mean all of them.
+            RefusedError: No program would be left, and an empty mapping means all programs.
         """
         if not chooses(self.before):
             raise RefusedError(
@@ -169,7 +169,7 @@ class Plan:
         """Leave programs out on purpose, mapped or not.
 
         Raises:
-            RefusedError: when that means that all other programs are synced, or none.
+            RefusedError: All other programs would be synced then, or none.
         """
         for program in programs:
             one = self.program(program)
@@ -179,7 +179,7 @@ class Plan:
             raise RefusedError("That would leave no program to be synced: leave one of them in.")
 
     def choose(self, programs: Iterable[str]) -> None:
-        """Sync these programs of Coursera, and leave all others of it out; with all of them, also those to come."""
+        """Sync these programs and leave the others out; if these are all programs, future ones are synced, too."""
         chosen = set(programs)
         if chosen >= set(self.source) and not self.before:
             return
@@ -204,7 +204,7 @@ class Plan:
         return found(text, names, "program", "see connect schools list")
 
     def _own(self, program: str, name: str) -> None:
-        """Make a program a school of its own."""
+        """Map a program to a school of its own."""
         mapped = self.after.get(program)
         others = {school.school_id for one, school in self.after.items() if one != program}
         if mapped and mapped.school_id and mapped.school_id not in others:
@@ -220,12 +220,12 @@ class Plan:
 
 
 def chooses(mapped: Mapped) -> bool:
-    """Return whether a mapping says which programs are synced; if not, all are that are not left out."""
+    """Return whether a mapping names the programs to sync; if not, all that are not left out are synced."""
     return any(school.school_id for school in mapped.values())
 
 
 def from_file(content: Content) -> Mapped:
-    """The mapping in a file."""
+    """Return the mapping in a file."""
     return {
         line.cells["program_id"]: School(line.cells["program_name"], line.cells["school_id"], line.cells["school_name"])
         for line in content.lines
@@ -233,12 +233,12 @@ def from_file(content: Content) -> Mapped:
 
 
 def rows(mapped: Mapped) -> list[tuple[str, str, str, str]]:
-    """The mapping as rows of the file."""
+    """Return a mapping as rows of the file."""
     return [(one, school.program_name, school.school_id, school.school_name) for one, school in mapped.items()]
 
 
 def listed(source: Mapping[str, str], mapped: Mapped) -> list[Listed]:
-    """Every program that Coursera has or that is mapped, by name."""
+    """Return every program that Coursera has or that is mapped, by name."""
     entries = []
     for one in {*source, *mapped}:
         school = mapped.get(one)
@@ -253,7 +253,7 @@ def listed(source: Mapping[str, str], mapped: Mapped) -> list[Listed]:
 
 
 def called(program: str, source: Mapping[str, str], mapped: Mapped) -> str:
-    """What a program is called today, else when it was mapped, else its id; on one line."""
+    """Return the present name of a program, else its name when it was mapped, else its id, on one line."""
     earlier = mapped[program].program_name if program in mapped else ""
     return one_line(source.get(program) or "") or earlier or program
 
@@ -266,15 +266,15 @@ def find_school(text: str, mapped: Mapped) -> str:
 
 
 def school_name(school: str, mapped: Mapped) -> str:
-    """What a school of the mapping is called."""
+    """Return the name of a school of the mapping."""
     return next(one.school_name for one in mapped.values() if one.school_id == school)
 
 
 def typed_name(text: str) -> str:
-    """Return a name that somebody typed, as it is to be written.
+    """Return a typed name as it is stored.
 
     Raises:
-        UsageError: when nothing is left of it.
+        UsageError: Nothing is left of the name.
     """
     name = one_line(text)
     if not name:
@@ -283,7 +283,7 @@ def typed_name(text: str) -> str:
 
 
 def warnings(plan: Plan) -> list[str]:
-    """What is worth knowing before a mapping is saved, beside the changes themselves."""
+    """Return warnings about a mapping before it is saved."""
     found_now = []
     if chooses(plan.after) and not chooses(plan.before):
         left = [one for one, school in plan.lost.items() if not school and one not in plan.after]
@@ -307,7 +307,7 @@ def warnings(plan: Plan) -> list[str]:
 
 
 def school_of(program: str, mapped: Mapped) -> str:
-    """Return the id of the school a program is synced as; blank for one that is not."""
+    """Return the id of the school of a program; blank if the program is not synced."""
     if program in mapped:
         return mapped[program].school_id
     return "" if chooses(mapped) else program

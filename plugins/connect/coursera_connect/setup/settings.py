@@ -1,6 +1,6 @@
-"""Settings of every part: what each is now and why, and the one way to choose another value.
+"""Lists the settings of every part with values and origins, and sets them.
 
-`meltano.said` has the one precedence for all; the command line outranks it.
+`meltano.said` has the precedence for all settings; only the command line outranks it.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PLAIN = ("dbt", "connect")
-"""Plugins whose settings are called without their name."""
+"""The plugins whose settings have no prefix."""
 _OF_THE_SANDBOX = "coursera-sandbox"
 HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of an environment as it is now; the value of a secret is only told as HIDDEN."""
+    """A setting of an environment with its present value; the value of a secret is HIDDEN."""
 
     name: str
     plugin: str
     key: str
-    """Its name within the plugin."""
+    """The name of the setting within the plugin."""
     variable: str
     value: str
     origin: str
@@ -61,7 +61,7 @@ def find(settings: list[Setting], name: str) -> Setting:
     """Return a setting by its name or its environment variable.
 
     Raises:
-        UsageError: there is none.
+        UsageError: There is no such setting.
     """
     wanted = name.replace("-", "_").casefold()
     for one in settings:
@@ -72,14 +72,14 @@ def find(settings: list[Setting], name: str) -> Setting:
 
 
 def set_(environment: str, name: str, value: str, project: Path | None = None) -> Path:
-    """Choose a value in the folder of an environment, and return the file; a blank value goes back to the default.
+    """Set a value in the folder of an environment, and return the file; a blank value restores the default.
 
-    A secret goes to secrets.env, everything else to settings.yml, whose comments stay.
+    Secrets are written to secrets.env, all others to settings.yml, whose comments are kept.
 
     Raises:
-        UsageError: there is no such setting, or it cannot have that value.
-        RefusedError: the project settles it.
-        OutputError: the file cannot be written.
+        UsageError: There is no such setting, or it cannot have that value.
+        RefusedError: meltano.yml fixes the value.
+        OutputError: The file cannot be written.
     """
     project = project or _project()
     one = find(listed(project, environment), name)
@@ -102,7 +102,7 @@ def set_(environment: str, name: str, value: str, project: Path | None = None) -
 
 
 def set_secret(environment: str, variable: str, value: str, project: Path | None = None) -> Path:
-    """Keep a secret in the env file of an environment, by its environment variable, and return the file."""
+    """Write a secret into the env file of an environment by its environment variable, and return the file."""
     project = project or _project()
     if "\n" in value or "\0" in value:
         raise UsageError(f"{variable} cannot be more than one line.")
@@ -132,7 +132,7 @@ def _setting(variable: str, said: meltano.Said, defaults: dict[str, str]) -> Set
 
 
 def _defaults(project: Path) -> dict[str, str]:
-    """Return the defaults that the parts have by themselves, by environment variable."""
+    """Return the defaults in the code of the parts, by environment variable."""
     from tap_coursera import settings as of_the_tap  # noqa: PLC0415 - takes long
 
     dbt = meltano.load(project / "transform" / "dbt_project.yml")["vars"]
@@ -158,7 +158,7 @@ def _options() -> dict[str, click.Option]:
 
 
 def _checked(one: Setting, text: str) -> Any:
-    """Return a value as it is written down, or say what it may be."""
+    """Return a value as it is stored; raise UsageError if the setting cannot have it."""
     allowed = setting_types.allowed(one.definition)
     wrong = f"{one.name} cannot be {text[:60]!r}"
     if allowed and text not in allowed:
@@ -252,7 +252,7 @@ _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
 
 
 def _edit(file: Path, environment: str, one: Setting, value: Any) -> None:
-    """Put a value into settings.yml, or take it out where it is None; comments and order stay."""
+    """Write a value into settings.yml, or remove it if it is None; comments and order are kept."""
     text = file.read_text("utf-8")
     new = _without(text, environment, one) if value is None else _with(text, environment, one, value)
     partial = file.with_name(f".{file.name}.partial")
@@ -279,7 +279,7 @@ def _with(text: str, environment: str, one: Setting, value: Any) -> str:
 
 
 def _without(text: str, environment: str, one: Setting) -> str:
-    """Take the lines of a setting out; ruamel would take the comments after it, too."""
+    """Remove the lines of a setting; ruamel would also remove the comments after it."""
     steps: tuple[str, ...] = ("environments", environment, "config", "plugins", "*", one.plugin, "config", one.key)
     found = list(_lines(yaml.compose(text), steps))
     lines = text.splitlines(keepends=True)
@@ -310,7 +310,7 @@ def _last_line(node: yaml.Node) -> int:
 
 
 def _named(entries: Any, name: str) -> Any:
-    """Return the entry of a list with a name, made where there is none."""
+    """Return the entry of a list with this name; create it if it is missing."""
     for one in entries:
         if one.get("name") == name:
             return one
@@ -319,7 +319,7 @@ def _named(entries: Any, name: str) -> Any:
 
 
 def _within(above: Any, key: str, empty: Any) -> Any:
-    """Return what is below a key, made where there is nothing but comments."""
+    """Return the mapping below a key; create it if there are only comments."""
     if above.get(key) is None:
         above[key] = empty
     return above[key]
