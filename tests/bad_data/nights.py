@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from singer_sdk.singerlib import Catalog
 
-from coursera_connect.publish.publish import Settings, publish
+from coursera_connect.publish.publish import publish
+from coursera_connect.publish.settings import Settings
 from tap_coursera.tap import TapCoursera
 from target_duckdb.target import TargetDuckDB
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from coursera_connect.publish.publish import Settings, publish
+from coursera_connect.publish.publish import publish
+from coursera_connect.publish.settings import Settings
 from tests.connect.warehouse import Place, small
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publish import publish
+from coursera_connect.publish import publish, record
 from tests.connect.test_delta import Received, in_the_way, modes
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def killed(college: Received, at: Callable[[Callable[[], None]], None], **settin
 
 
 def before_the_commit(die: Callable[[], None]) -> None:
-    publish._Run._record = lambda *_: die()  # type: ignore[method-assign]
+    record.record = lambda *_: die()
 
 
 def before_the_rename(die: Callable[[], None]) -> None:
@@ -52,11 +52,11 @@ def before_the_rename(die: Callable[[], None]) -> None:
 
 
 def before_it_is_noted(die: Callable[[], None]) -> None:
-    publish._Run._settle = lambda *_: die()  # type: ignore[method-assign]
+    record.settle = lambda *_: die()
 
 
 def before_the_report(die: Callable[[], None]) -> None:
-    publish._Run.end = lambda *_: die()  # type: ignore[method-assign,assignment]
+    publish.end = lambda *_: die()  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("point", [before_the_commit, before_the_rename, before_it_is_noted, before_the_report])

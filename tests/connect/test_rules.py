@@ -9,7 +9,8 @@ import pytest
 
 from coursera_connect.cli import screen
 from coursera_connect.publish import stages
-from coursera_connect.publish.publish import Settings, publish
+from coursera_connect.publish.publish import publish
+from coursera_connect.publish.settings import Settings
 from coursera_connect.warehouse import warehouse
 from oneroster_csv import binding, checks
 from oneroster_csv.rules import RULES

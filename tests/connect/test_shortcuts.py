@@ -153,7 +153,7 @@ def test_a_run_that_somebody_deleted_from_the_ledger_costs_no_row_and_brings_non
     college = College(tmp_path)
     college.publish()
     with monkeypatch.context() as nobody_notes:
-        nobody_notes.setattr("coursera_connect.publish.publish._Run._settle", lambda *_: None)
+        nobody_notes.setattr("coursera_connect.publish.record.settle", lambda *_: None)
         for key in (2, 3):
             college.sql(f"update results set score = '71.00' where \"sourcedId\" = 'r.ka1.{key}'")
             college.publish()

@@ -21,7 +21,8 @@ import duckdb
 import pytest
 
 from coursera_connect.errors import UsageError
-from coursera_connect.publish.publish import Settings, publish
+from coursera_connect.publish.publish import publish
+from coursera_connect.publish.settings import Settings
 from coursera_sandbox.testing import RunningSandbox
 from oneroster_csv import profile as profiles
 from oneroster_csv import validate

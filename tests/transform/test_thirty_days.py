@@ -24,7 +24,8 @@ from click.testing import CliRunner
 
 from coursera_connect.cli.main import main
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publish.publish import Settings, preview, publish
+from coursera_connect.publish.publish import preview, publish
+from coursera_connect.publish.settings import Settings
 from coursera_connect.warehouse import ledger
 from oneroster_csv import validate
 from oneroster_csv.replay import Replay, Table

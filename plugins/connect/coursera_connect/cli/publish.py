@@ -15,7 +15,7 @@ from coursera_connect.cli.deliver import receiver_of, receiver_options
 from coursera_connect.errors import BlockedError, ConnectError, DeliveryError, UsageError
 from coursera_connect.publish import output_paths
 from coursera_connect.publish import publish as publishing
-from coursera_connect.publish.publish import REPORT, Settings
+from coursera_connect.publish.settings import REPORT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coursera_connect import timestamps
 from coursera_connect.command_text import carried
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from coursera_connect.publish.guards import Drop
-    from coursera_connect.publish.publish import Settings
+    from coursera_connect.publish.settings import Settings
     from coursera_connect.warehouse.warehouse import Warehouse
 
 SCHOOL, GRADE_SYNC, SCORE_SCALE = "school", "grade_sync", "score_scale"
@@ -43,6 +43,19 @@ _COLUMNS = {
     "line_item_title_length": ("lineItems.title",),
     "category_title_length": ("categories.title",),
 }
+
+
+class MadeOf(NamedTuple):
+    """What the tables were made of.
+
+    `settings` are those that shaped them, `data_as_of` is the age of the reports and `read_at` when the newest list was
+    read, both blank when nobody knows.
+    """
+
+    settings: dict[str, str]
+    data_as_of: str
+    read_at: str
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -74,11 +87,11 @@ class Steps:
     is_new_profile: bool = False
     is_new_version: bool = False
 
-    def holding(self, last: Mapping[str, Any] | None, report: Mapping[str, Any], settings: Settings) -> Holding:
-        """Return what this run may hold: with other settings ids or line items change on purpose."""
+    def holding(self, last: Mapping[str, Any] | None, made_of: MadeOf, now: str, settings: Settings) -> Holding:
+        """Return what a run of now may hold: with other settings ids or line items change on purpose."""
         return Holding(
-            report["data_as_of"],
-            report["read_at"] or report["started_at"],
+            made_of.data_as_of,
+            made_of.read_at or now,
             last["run"] if last else None,
             self.schools,
             dips=not (self.are_new_settings or self.is_new_version or settings.allow_removals),
@@ -121,12 +134,8 @@ class Steps:
         return self.covers_file(drop.file)
 
 
-def used(database: Warehouse, now: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the parts of a report that tell what the tables were made of, and warnings.
-
-    `settings` are those that shaped them, `data_as_of` is the age of the reports and `read_at` when the newest list was
-    read, both blank when nobody knows. An age of the data that is impossible is not believed.
-    """
+def made_of(database: Warehouse, now: str) -> MadeOf:
+    """Return what the tables were made of. An age of the data that is impossible is not believed."""
     tables = database.columns("connect")
     names = tables.get("settings_used", [])
     row = next(database.rows("select * from connect.settings_used"), None) if names else None
@@ -140,7 +149,7 @@ def used(database: Warehouse, now: str) -> tuple[dict[str, Any], list[str]]:
         warnings = [f"The tables say that the data is of {data_as_of}, which is impossible: its age counts as unknown."]
         data_as_of = ""
     settings = {name: str(value) for name, value in found.items() if value is not None}
-    return {"settings": settings, "data_as_of": data_as_of, "read_at": read_at}, warnings
+    return MadeOf(settings, data_as_of, read_at, warnings)
 
 
 def since(

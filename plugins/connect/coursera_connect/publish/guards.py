@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from coursera_connect.publish.agreements import Steps
-    from coursera_connect.publish.publish import Settings
+    from coursera_connect.publish.settings import Settings
     from coursera_connect.warehouse.warehouse import Warehouse
 
 HEALED = "An earlier release believed impossible moments, and this run puts right what came of it:"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from coursera_connect.errors import DatabaseError, UsageError
 from coursera_connect.publish.model_findings import TRANSFORMS
-from coursera_connect.publish.publish import REPORT
+from coursera_connect.publish.settings import REPORT
 from coursera_connect.setup import people_match, programs
 from coursera_connect.warehouse import warehouse
 from oneroster_csv.rules import RULES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from coursera_connect import meltano
 from coursera_connect.errors import DatabaseError
 from coursera_connect.jobs import health, journal
-from coursera_connect.publish.publish import REPORT
+from coursera_connect.publish.settings import REPORT
 from coursera_connect.warehouse import build as builds
 from coursera_connect.warehouse import ledger, warehouse
 from oneroster_csv.sql import quoted

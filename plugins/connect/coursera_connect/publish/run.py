@@ -1,0 +1,172 @@
+"""One run of a publish: its settings, its identity, and the report, which is written and never read by a step."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect import meltano
+from coursera_connect.jobs import journal
+from coursera_connect.publish import package
+from coursera_connect.publish.settings import REPORT
+from coursera_connect.report import notices
+from coursera_connect.warehouse import ledger
+from oneroster_csv import binding as bindings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from coursera_connect.publish.settings import Settings
+    from oneroster_csv.binding import Binding
+    from oneroster_csv.checks import Outcome
+
+
+@dataclass
+class Report:
+    """What a publish tells of itself, in the order of `publish-report.json`. Times are UTC, as text."""
+
+    outcome: str = "failed"
+    why: str = ""
+    environment: str = ""
+    published: bool = False
+    first: bool = False
+    unchanged: bool = False
+    run: int | None = None
+    build: str = ""
+    package: str = ""
+    database: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    mode: str = ""
+    version: str = ""
+    profile: str = ""
+    privacy_level: int = 0
+    data_as_of: str = ""
+    read_at: str = ""
+    stamp: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+    sha256: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: list[dict[str, Any]] = field(default_factory=list)
+    totals: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    odd_rows: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    blocked: list[dict[str, Any]] = field(default_factory=list)
+    allowed: list[dict[str, Any]] = field(default_factory=list)
+    held: list[dict[str, Any]] = field(default_factory=list)
+    delivery: dict[str, Any] | None = None
+    not_excluded: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    placed: dict[str, Any] | None = None
+    changes: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    def add_problems(self, outcome: Outcome) -> None:
+        """Tell what the checks found."""
+        described = outcome.described()
+        self.problems, self.findings = described["problems"], described["findings"]
+
+    def told(self) -> dict[str, Any]:
+        """Return the report without the ids that are addresses: those may be a person's."""
+        return {
+            **vars(self),
+            **{
+                name: [{**row, "sourced_ids": _no_addresses(row["sourced_ids"])} for row in rows]
+                for name, rows in (("blocked", self.blocked), ("allowed", self.allowed))
+            },
+            "held": [row for row in self.held if "@" not in row["sourced_id"]],
+            "changes": {
+                file: {what: _no_addresses(ids) for what, ids in changed.items()}
+                for file, changed in self.changes.items()
+            },
+        }
+
+
+@dataclass
+class Run:
+    """A run of a publish. `recorded` says whether the ledger has it, `fingerprint` what shapes the rows it writes."""
+
+    settings: Settings
+    step: Callable[[str, int], None]
+    report: Report
+    binding: Binding
+    journal_file: Path
+    entry: journal.Run | None
+    began: float = field(default_factory=time.monotonic)
+    seal: str = field(default_factory=lambda: uuid.uuid4().hex)
+    fingerprint: str = ""
+    recorded: bool = False
+
+    @classmethod
+    def begin(cls, settings: Settings, step: Callable[[str, int], None]) -> Run:
+        """Return a run that begins now; `step` is told a sentence and a number of rows while the work goes on."""
+        report = Report(
+            environment=meltano.environment_of_now() or "",
+            package=str(settings.package),
+            database=str(settings.database),
+            started_at=ledger.now(),
+            mode=settings.mode,
+            version=settings.oneroster_version,
+            profile=settings.profile,
+            privacy_level=settings.privacy_level,
+        )
+        file = journal.place(settings.package)
+        entry = journal.of_meltano(file, os.environ.get(meltano.RUN, ""))
+        return cls(settings, step, report, bindings.load(settings.oneroster_version), file, entry)
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Note in the report how many seconds the block takes."""
+        began = time.monotonic()
+        yield
+        self.report.seconds[what] = round(time.monotonic() - began, 2)
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each part of the work so far, and of the whole as `all`."""
+        return {**self.report.seconds, "all": round(time.monotonic() - self.began, 2)}
+
+    def placed(self, ledger_id: str) -> dict[str, Any]:
+        """Return what says, beside the package, that the reader may have seen this run; see predecessor.py."""
+        report = self.report
+        return {
+            "ledger": ledger_id,
+            "seal": self.seal,
+            "run": report.run,
+            "data_as_of": report.data_as_of,
+            "read_at": report.read_at,
+            "stamp": report.stamp,
+        }
+
+    def note(self, outcome: str, why: str = "") -> None:
+        """Note in the journal how far the publish is, where it is a step of a job."""
+        if self.entry is not None:
+            with suppress(sqlite3.Error, OSError):
+                told = {"published": outcome, "sentence": why, "ledger_run": self.report.run}
+                if self.entry.extractor:  # it comes to its publish after its load alone
+                    told["loaded"] = journal.DONE
+                journal.note(self.journal_file, self.entry.id, **told)
+
+    def write_report(self) -> None:
+        """Write the report beside the package, as JSON and as Markdown."""
+        told = self.report.told()
+        self.write_beside(json.dumps(told, indent=2), REPORT)
+        self.write_beside(notices.markdown(told), str(Path(REPORT).with_suffix(".md")))
+
+    def write_beside(self, text: str, name: str) -> None:
+        """Write a text file beside the package; whoever reads there sees the old file or the new one."""
+        place = self.settings.package.with_name(name)
+        with package.replacing(place, self.settings.package) as handle:
+            handle.write(f"{text.rstrip()}\n".encode())
+
+
+def _no_addresses(ids: list[str]) -> list[str]:
+    return [one for one in ids if "@" not in one]
