@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coursera_connect.cli import options, terminal
-from coursera_connect.cli.schools import report_problems
+from coursera_connect.cli.mapping import report_problems
 from coursera_connect.command_text import carried
 from coursera_connect.errors import UsageError
 from coursera_connect.setup import attributes as mapped

@@ -10,15 +10,14 @@ import click
 
 from coursera_connect import meltano
 from coursera_connect.cli import options, terminal
-from coursera_connect.errors import UsageError
-from coursera_connect.setup import grade_sync, items
-from coursera_connect.setup import mapping as files
-from coursera_connect.text import plural, suggestion
-from coursera_connect.warehouse import ledger, trial_build
+from coursera_connect.setup import grade_changes, grade_sync
+from coursera_connect.text import plural
+from coursera_connect.warehouse import trial_build
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coursera_connect.setup.grade_changes import GradeChange
     from coursera_connect.warehouse.warehouse import Location
 
 _MODES = "\n".join(f"    {mode:<18} {what}" for mode, what in grade_sync.MODES.items())
@@ -94,38 +93,20 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
                 2 there is no such mode, or chosen_items.csv is wrong
                 3 the warehouse is in use or damaged
     """  # noqa: D301 - the escape is what keeps the lines apart
-    if mode not in grade_sync.MODES:
-        near = suggestion(mode, grade_sync.MODES)
-        raise UsageError(
-            f"There is no grade sync {mode}; the modes are {', '.join(grade_sync.MODES)}{near and ':'}{near}"
-        )
-    choices = items.choices(files.sound(mapping, files.ITEMS)) if mode == grade_sync.SELECTED else []
-    before = grade_sync.published(database, wait) or grade_sync.in_use(database, wait)
-    leaving = _leaving(database, wait, before, mode, choices)
-    line_items, results = (sum(getattr(one, name) for one in leaving or []) for name in ("line_items", "results"))
-    command = meltano.printed(f"connect settings set grade_sync {mode}")
-    agreed = save and leaving is not None and before != mode
-    warnings = [told] if (told := trial_build.caution(database, wait, mapping, transform)) else []
-    if mode == grade_sync.SELECTED and not choices:
-        warnings.append("no item is chosen yet, so nothing would be synced: see connect items list.")
-    if agreed:
-        detail = {"from": before, "line_items": line_items, "results": results}
-        ledger.agree(database, wait, "grade_sync", mode, detail)
+    change = grade_changes.to_mode(database, wait, mapping, transform, mode)
+    agreed = save and change.agree()
     if as_json:
-        facts = {"from": before, "to": mode, "line_items": line_items, "results": results, "agreed": agreed}
-        schools = None if leaving is None else [asdict(one) for one in leaving]
-        click.echo(json.dumps(facts | {"schools": schools, "warnings": warnings, "command": command}))
+        more = {"schools": change.schools_told(), "warnings": change.warnings, "command": change.command}
+        click.echo(json.dumps({**change.facts(), "agreed": agreed, **more}))
         return
-    terminal.say(f"Grade sync: {before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
-    _tell(leaving, line_items, results)
-    for warning in warnings:
+    terminal.say(f"Grade sync: {change.before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
+    _tell_leaving(change)
+    for warning in change.warnings:
         terminal.say(meltano.carried(f"Warning: {warning}"))
-    if before == mode:
+    if change.before == mode:
         terminal.say("That is the mode already.")
-    elif save:
-        terminal.say(f"{'Agreed. ' if agreed else ''}To set it: {command}")
     else:
-        terminal.say("Nothing is agreed yet: run it again with --save.")
+        _tell_agreement(change, save=save, agreed=agreed)
 
 
 @grades.command(short_help="Say what another scale of the scores changes, and agree to it.")
@@ -148,48 +129,32 @@ def scale(scale: str, save: bool, database: Location, wait: float, as_json: bool
                 2 there is no such scale
                 3 the warehouse is in use or damaged
     """  # noqa: D301 - the escape is what keeps the lines apart
-    if scale not in grade_sync.SCALES:
-        raise UsageError(f"There is no score scale {scale}; the scales are {' and '.join(grade_sync.SCALES)}.")
-    before = grade_sync.published(database, wait, "score_scale") or grade_sync.in_use(database, wait, "score_scale")
-    schools = grade_sync.there(database, wait) if grade_sync.is_there(database, wait) else []
-    line_items, results = (sum(getattr(one, name) for one in schools) for name in ("line_items", "results"))
-    agreed = save and before not in {None, scale}
-    if agreed:
-        detail = {"from": before, "line_items": line_items, "results": results}
-        ledger.agree(database, wait, "score_scale", scale, detail)
+    change = grade_changes.to_scale(database, wait, scale)
+    agreed = save and change.agree()
     if as_json:
-        facts = {"from": before, "to": scale, "line_items": line_items, "results": results, "agreed": agreed}
-        click.echo(json.dumps(facts))
+        click.echo(json.dumps({**change.facts(), "agreed": agreed}))
         return
-    terminal.say(f"Score scale: {before or 'not known yet'} -> {scale} ({grade_sync.SCALES[scale]}).")
-    if before == scale:
+    terminal.say(f"Score scale: {change.before or 'not known yet'} -> {scale} ({grade_sync.SCALES[scale]}).")
+    if change.before == scale:
         terminal.say("That is the scale already.")
         return
-    terminal.say(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would change.")
+    terminal.say(f"{plural(change.line_items, 'line item')} and {plural(change.results, 'result')} would change.")
+    _tell_agreement(change, save=save, agreed=agreed)
+
+
+def _tell_agreement(change: GradeChange, *, save: bool, agreed: bool) -> None:
     if save:
-        command = meltano.printed(f"connect settings set score_scale {scale}")
-        terminal.say(f"{'Agreed. ' if agreed else ''}To set it: {command}")
+        terminal.say(f"{'Agreed. ' if agreed else ''}To set it: {change.command}")
     else:
         terminal.say("Nothing is agreed yet: run it again with --save.")
 
 
-def _leaving(
-    database: Location, wait: float, before: str | None, mode: str, choices: list[items.Choice]
-) -> list[grade_sync.School] | None:
-    """What would leave; None when nothing is loaded yet."""
-    if not grade_sync.is_there(database, wait):
-        return None
-    if grade_sync.in_use(database, wait) == mode != before:
-        return grade_sync.left(database, wait)  # the mode is set already, and the publish waits for the agreement
-    return grade_sync.leaving(database, wait, mode, choices)
-
-
-def _tell(leaving: list[grade_sync.School] | None, line_items: int, results: int) -> None:
-    if leaving is None:
+def _tell_leaving(change: GradeChange) -> None:
+    if change.schools is None:
         terminal.say("Not loaded yet, so nothing would leave.")
-    elif leaving:
-        _table(leaving)
-        terminal.say(f"{plural(line_items, 'line item')} and {plural(results, 'result')} would leave.")
+    elif change.schools:
+        _table(change.schools)
+        terminal.say(f"{plural(change.line_items, 'line item')} and {plural(change.results, 'result')} would leave.")
     else:
         terminal.say("No line item and no result would leave.")
 

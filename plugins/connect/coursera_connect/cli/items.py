@@ -10,18 +10,19 @@ import click
 
 from coursera_connect.cli import options, screen, terminal
 from coursera_connect.command_text import carried
-from coursera_connect.errors import UsageError
+from coursera_connect.setup import item_changes
 from coursera_connect.setup import items as gradebook
 from coursera_connect.setup import mapping as files
 from coursera_connect.setup.grade_sync import SELECTED, in_use
-from coursera_connect.text import found, plural
+from coursera_connect.setup.item_changes import Wanted
+from coursera_connect.text import plural
 from coursera_connect.warehouse import trial_build
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from coursera_connect.setup.items import Choice, Item
+    from coursera_connect.setup.item_changes import ItemChange
+    from coursera_connect.setup.items import Item
     from coursera_connect.warehouse.warehouse import Location
 
 _program = click.option("--program", default="", help="Id or name of a program; all when absent.")
@@ -76,7 +77,7 @@ def list_(  # noqa: PLR0913 - one value per option
     """  # noqa: D301 - the escape is what keeps the lines apart
     choices = gradebook.choices(files.sound(mapping, files.ITEMS))
     everything = gradebook.gradable(database, wait)
-    scope = _scope(everything, program, course)
+    scope = item_changes.scope(everything, program, course)
     shown = [
         (item, choice)
         for item in everything
@@ -125,18 +126,8 @@ def choose(  # noqa: PLR0913, PLR0917 - one value per option
                 4 chosen_items.csv cannot be written
                 7 chosen_items.csv was changed by somebody else meanwhile
     """  # noqa: D301 - the escape is what keeps the lines apart
-    content = files.sound(mapping, files.ITEMS)
-    choices, everything = gradebook.choices(content), gradebook.gradable(database, wait)
-    choice = _wanted(everything, pattern, program, course)
-    after = choices if choice.key in {one.key for one in choices} else [*choices, choice]
-    concerned = [item for item in everything if gradebook.chooses(choice, item)]
-    warnings = []
-    if not concerned:
-        warnings.append(
-            f"No item of the last load is {pattern}: connect items list shows what there is. The line counts as "
-            "soon as there is one."
-        )
-    _finish(content, after if after != choices else None, concerned, warnings, (database, wait), save, as_json)
+    change = item_changes.choose(mapping, database, wait, Wanted(pattern, program, course))
+    _finish(change, wait, save, as_json)
 
 
 @items.command(short_help="Take a choice back.")
@@ -159,84 +150,32 @@ def unchoose(  # noqa: PLR0913, PLR0917 - one value per option
     \b
     Exit codes: as of connect items choose
     """  # noqa: D301 - the escape is what keeps the lines apart
-    content = files.sound(mapping, files.ITEMS)
-    choices, everything = gradebook.choices(content), gradebook.gradable(database, wait)
-    choice = _wanted(everything, pattern, program, course)
-    after = [one for one in choices if one.key != choice.key]
-    if after == choices:
-        raise UsageError(_not_chosen(choice, choices, everything))
-    concerned = [
-        item for item in everything if gradebook.chooses(choice, item) and not gradebook.chosen_by(after, item)
-    ]
-    warnings = [] if after else ["Nothing is chosen any more: with granular_selected, no item would be synced."]
-    _finish(content, after, concerned, warnings, (database, wait), save, as_json)
+    change = item_changes.unchoose(mapping, database, wait, Wanted(pattern, program, course))
+    _finish(change, wait, save, as_json)
 
 
-def _scope(everything: Sequence[Item], program: str, course: str) -> Choice:
-    """All items of a program and a course."""
-    programs = {item.program_id: item.program_name for item in everything}
-    courses = {item.course_id: item.course_name for item in everything}
-    return gradebook.Choice(
-        found(program, programs, "program", "it has no gradable items") if program else "",
-        found(course, courses, "course", "it has no gradable items") if course else "",
-        "*",
-    )
-
-
-def _wanted(everything: Sequence[Item], pattern: str, program: str, course: str) -> Choice:
-    if not pattern.strip():
-        raise UsageError("The pattern is blank: give the id or name of an item, or * for all of them.")
-    scope = _scope(everything, program, course)
-    return gradebook.Choice(scope.program_id, scope.course_id, pattern.strip())
-
-
-def _not_chosen(choice: Choice, choices: Sequence[Choice], everything: Sequence[Item]) -> str:
-    lines = {
-        by.line: by.item
-        for item in everything
-        if gradebook.chooses(choice, item) and (by := gradebook.chosen_by(choices, item))
-    }
-    if lines:
-        named = ", ".join(f"{pattern} (line {line})" for line, pattern in sorted(lines.items()))
-        return (
-            f"No line of {files.ITEMS}.csv is {choice.item} there; what it means is chosen by {named}: name that one."
-        )
-    return f"No line of {files.ITEMS}.csv is {choice.item} there: connect items list --chosen shows what is chosen."
-
-
-def _finish(  # noqa: PLR0913, PLR0917 - what the two verbs have in common
-    content: files.Content,
-    after: Sequence[Choice] | None,
-    concerned: Sequence[Item],
-    warnings: Sequence[str],
-    where: tuple[Location, float],
-    save: bool,
-    as_json: bool,
-) -> None:
-    """Show which items a change is about, and write the file when it is to be saved; None is: it changes nothing."""
-    mode = in_use(*where)
-    saved = save and after is not None
+def _finish(change: ItemChange, wait: float, save: bool, as_json: bool) -> None:
+    """Show which items a change is about, and write the file when it is to be saved."""
     if not as_json:
-        if concerned:
+        if change.concerned:
             headings = ("program", "course", "module", "item", "name", "type", "weight", "graded")
-            terminal.table(headings, [_cells(item) for item in concerned])
+            terminal.table(headings, [_cells(item) for item in change.concerned])
             terminal.say()
-        terminal.say(f"{plural(len(concerned), 'item')}.")
-        for warning in warnings:
+        terminal.say(f"{plural(len(change.concerned), 'item')}.")
+        for warning in change.warnings:
             terminal.say(f"Warning: {warning}")
-    if saved and after is not None:
-        files.save(content, [(one.program_id, one.course_id, one.item) for one in after], where[1])
+    saved = save and change.save(wait)
+    file = change.content.path
     if as_json:
-        facts = {"file": str(content.path), "saved": saved, "changed": after is not None, "grade_sync": mode}
-        click.echo(json.dumps(facts | {"items": [asdict(item) for item in concerned], "warnings": list(warnings)}))
+        click.echo(json.dumps({"file": str(file), "saved": saved, **change.facts()}))
         return
     if saved:
-        terminal.say(f"Saved {screen.near(content.path)}. The next run brings it into effect.")
-    elif after is None:
+        terminal.say(f"Saved {screen.near(file)}. The next run brings it into effect.")
+    elif change.after is None:
         terminal.say("Chosen already: nothing to change.")
     else:
-        terminal.say(f"Nothing is written yet: run it again with --save to write {screen.near(content.path)}.")
-    _tell_mode(mode)
+        terminal.say(f"Nothing is written yet: run it again with --save to write {screen.near(file)}.")
+    _tell_mode(change.grade_sync)
 
 
 def _tell_mode(mode: str | None) -> None:

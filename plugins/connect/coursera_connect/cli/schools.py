@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import wraps
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from coursera_connect.cli import mapping as mapping_files
 from coursera_connect.cli import options, screen, terminal
 from coursera_connect.command_text import carried
 from coursera_connect.errors import UsageError
-from coursera_connect.setup import connection, lines_without_effect
 from coursera_connect.setup import mapping as files
-from coursera_connect.setup import programs as loaded_programs
+from coursera_connect.setup import school_changes
 from coursera_connect.setup import schools as mapped_schools
-from coursera_connect.setup.impact import leaving
+from coursera_connect.setup.school_changes import Place
 from coursera_connect.text import plural
-from coursera_connect.warehouse import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from coursera_connect.setup.impact import Counts, Leaving
+    from coursera_connect.setup.impact import Counts
+    from coursera_connect.setup.school_changes import SchoolChange
     from coursera_connect.setup.schools import Plan, School
     from coursera_connect.warehouse.warehouse import Location
 
@@ -63,32 +63,10 @@ class WithIds(click.Command):
         return super().parse_args(ctx, [*options, "--", *words])
 
 
-@dataclass(frozen=True)
-class Where:
-    """The options that all these commands share."""
-
-    database: Location
-    package: Path
-    mapping: Path
-    wait: float
-    loaded: bool
-    as_json: bool
-
-    def source(self) -> dict[str, str]:
-        """Programs by id, with their names, from Coursera or from the last load."""
-        return loaded_programs.loaded(self.database, self.wait) if self.loaded else connection.programs()
-
-    def content(self) -> files.Content:
-        """The mapping file, which has to be in order."""
-        return files.sound(self.mapping, files.SCHOOLS)
-
-
 def _shared(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
-    def called(  # noqa: PLR0913 - one value per option
-        *, database: Location, package: Path, mapping: Path, wait: float, loaded: bool, as_json: bool, **more: Any
-    ) -> None:
-        command(Where(database, package, mapping, wait, loaded, as_json), **more)
+    def called(*, database: Location, package: Path, mapping: Path, wait: float, loaded: bool, **more: Any) -> None:
+        command(Place(database, package, mapping, wait, loaded), **more)
 
     called.__doc__ = (command.__doc__ or "") + EXIT_CODES
     return options.together(
@@ -126,7 +104,7 @@ def schools() -> None:
 @schools.command("list", short_help="Show programs and the schools they are mapped to.")
 @click.option("--filter", "only", type=click.Choice(list(mapped_schools.STATES)), help="Show only these.")
 @_shared
-def list_(where: Where, only: str | None) -> None:
+def list_(place: Place, only: str | None, as_json: bool) -> None:
     """Show every program with its school and one of four states.
 
     \b
@@ -142,14 +120,10 @@ def list_(where: Where, only: str | None) -> None:
     Example:
       connect schools list --filter missing
     """  # noqa: D301 - the escape is what keeps the lines apart
-    connection.require(where.package)
-    mapped = mapped_schools.from_file(where.content())
-    source = where.source()
-    entries = mapped_schools.listed(source, mapped)
-    everything = not mapped_schools.chooses(mapped)
-    counts = {state: sum(entry.state == state for entry in entries) for state in mapped_schools.STATES}
-    shown = [entry for entry in entries if only in {None, entry.state}]
-    if where.as_json:
+    found = school_changes.listed(place)
+    counts, everything = found.counts, found.everything
+    shown = [entry for entry in found.entries if only in {None, entry.state}]
+    if as_json:
         click.echo(
             json.dumps({"programs": [asdict(entry) for entry in shown], "counts": counts, "all_programs": everything})
         )
@@ -181,7 +155,7 @@ def list_(where: Where, only: str | None) -> None:
 @schools.command(short_help="Map every missing program as a school of its own.")
 @_save
 @_shared
-def auto(where: Where, save: bool) -> None:
+def auto(place: Place, save: bool, as_json: bool) -> None:
     """Map every program that is Missing as a school of its own, called like the program.
 
     What is mapped, or left out on purpose, stays as it is.
@@ -191,7 +165,7 @@ def auto(where: Where, save: bool) -> None:
       connect schools auto          see what would be mapped
       connect schools auto --save   map it
     """  # noqa: D301 - the escape is what keeps the lines apart
-    _change(where, save, lambda plan: plan.auto())
+    _change(place, save, as_json, lambda plan: plan.auto())
 
 
 @schools.command("map", cls=WithIds, short_help="Map one program to a school.")
@@ -200,7 +174,9 @@ def auto(where: Where, save: bool) -> None:
 @click.option("--to", metavar="SCHOOL", help="Id or name of a school that is in the mapping already.")
 @_save
 @_shared
-def map_(where: Where, program: str, name: str | None, to: str | None, save: bool) -> None:
+def map_(  # noqa: PLR0913, PLR0917 - one value per option
+    place: Place, program: str, name: str | None, to: str | None, save: bool, as_json: bool
+) -> None:
     """Map one program, as a school of its own or to a school that exists. PROGRAM is its id or its name.
 
     A program that is mapped already and gets neither --as nor --to keeps its school.
@@ -212,7 +188,7 @@ def map_(where: Where, program: str, name: str | None, to: str | None, save: boo
       connect schools map Statistics --to "School of Data" --save
     """  # noqa: D301 - the escape is what keeps the lines apart
     called = _one_of(name, to)
-    _change(where, save, lambda plan: plan.map(program, called, to or ""))
+    _change(place, save, as_json, lambda plan: plan.map(program, called, to or ""))
 
 
 @schools.command(cls=WithIds, short_help="Make several programs one school.")
@@ -221,7 +197,9 @@ def map_(where: Where, program: str, name: str | None, to: str | None, save: boo
 @click.option("--to", metavar="SCHOOL", help="Id or name of a school that is in the mapping already.")
 @_save
 @_shared
-def merge(where: Where, programs: tuple[str, ...], name: str | None, to: str | None, save: bool) -> None:
+def merge(  # noqa: PLR0913, PLR0917 - one value per option
+    place: Place, programs: tuple[str, ...], name: str | None, to: str | None, save: bool, as_json: bool
+) -> None:
     """Make several programs one school. Each PROGRAM is an id or a name.
 
     With --as, the school of the first program takes in the others and gets the name; with --to, an existing school
@@ -235,7 +213,7 @@ def merge(where: Where, programs: tuple[str, ...], name: str | None, to: str | N
     called = _one_of(name, to)
     if not called and not to:
         raise UsageError("The school has no name yet: say with --as how to call it, or with --to which one it is.")
-    _change(where, save, lambda plan: plan.merge(programs, called, to or ""))
+    _change(place, save, as_json, lambda plan: plan.merge(programs, called, to or ""))
 
 
 @schools.command(cls=WithIds, short_help="Give a school another name.")
@@ -243,7 +221,7 @@ def merge(where: Where, programs: tuple[str, ...], name: str | None, to: str | N
 @click.argument("name")
 @_save
 @_shared
-def rename(where: Where, school: str, name: str, save: bool) -> None:
+def rename(place: Place, school: str, name: str, save: bool, as_json: bool) -> None:
     """Call a school otherwise. SCHOOL is its id or its name now; its id stays, so nothing of it leaves.
 
     \b
@@ -251,14 +229,14 @@ def rename(where: Where, school: str, name: str, save: bool) -> None:
       connect schools rename "Data Science" "School of Data" --save
     """  # noqa: D301 - the escape is what keeps the lines apart
     called = mapped_schools.typed_name(name)
-    _change(where, save, lambda plan: plan.rename(school, called), ask=False)
+    _change(place, save, as_json, lambda plan: plan.rename(school, called), ask=False)
 
 
 @schools.command("leave-out", cls=WithIds, short_help="Leave programs out of the sync, on purpose.")
 @click.argument("programs", metavar="PROGRAM...", nargs=-1, required=True)
 @_save
 @_shared
-def leave_out(where: Where, programs: tuple[str, ...], save: bool) -> None:
+def leave_out(place: Place, programs: tuple[str, ...], save: bool, as_json: bool) -> None:
     """Leave programs out of the sync on purpose. Each PROGRAM is an id or a name.
 
     They are no longer Missing, no list asks about them, and `connect schools auto` does not map them; `connect schools
@@ -270,14 +248,14 @@ def leave_out(where: Where, programs: tuple[str, ...], save: bool) -> None:
       connect schools leave-out "Staff training"          how much would leave
       connect schools leave-out "Staff training" --save   leave it out
     """  # noqa: D301 - the escape is what keeps the lines apart
-    _change(where, save, lambda plan: plan.leave_out(programs))
+    _change(place, save, as_json, lambda plan: plan.leave_out(programs))
 
 
 @schools.command(cls=WithIds, short_help="Take programs out of the mapping.")
 @click.argument("programs", metavar="PROGRAM...", nargs=-1, required=True)
 @_save
 @_shared
-def unmap(where: Where, programs: tuple[str, ...], save: bool) -> None:
+def unmap(place: Place, programs: tuple[str, ...], save: bool, as_json: bool) -> None:
     """Take programs out of the mapping, and so out of the sync, until something is decided about them.
 
     Each PROGRAM is an id or a name. One that stays out for good is better left out: `connect schools leave-out`.
@@ -289,7 +267,7 @@ def unmap(where: Where, programs: tuple[str, ...], save: bool) -> None:
       connect schools unmap "Staff training"          how much would leave
       connect schools unmap "Staff training" --save   let it go
     """  # noqa: D301 - the escape is what keeps the lines apart
-    _change(where, save, lambda plan: plan.unmap(programs))
+    _change(place, save, as_json, lambda plan: plan.unmap(programs))
 
 
 @schools.command(short_help="Check school_mapping.csv.")
@@ -308,57 +286,9 @@ def check(mapping: Path, as_json: bool) -> None:
                 2 there is no such folder, or the file cannot be read
     """  # noqa: D301 - the escape is what keeps the lines apart
     file = f"{files.SCHOOLS}.csv"
-    report_problems([problem for problem in files.problems(mapping) if problem.file == file], [], file, as_json)
-
-
-@click.group("mapping", short_help="Check the mapping files.")
-def mapping_files() -> None:
-    """Check the mapping files, which are CSV and may be edited by hand."""
-
-
-@mapping_files.command("check", short_help="Check all mapping files.")
-@options.together(options.mapping, options.database, options.wait, options.json_flag)
-def check_all(mapping: Path, database: Location, wait: float, as_json: bool) -> None:
-    """Check all mapping files: every mistake with its file and line. A publish is refused while there is one.
-
-    The files are school_mapping, chosen_items, facilitators, sections, excluded_people and terms (.csv). A line about a
-    program that is not mapped, and one that matches nobody and nothing in the data of the last build, is in order and
-    has no effect; it is shown as a warning, with what is nearest.
-
-    \b
-    Example:
-      connect mapping check
-      terms.csv, line 3: ends_before is not after starts_on: it is the first day that is no longer in the term.
-
-    \b
-    Exit codes: 0 in order
-                1 something is wrong
-                2 there is no such folder, or a file cannot be read
-    """  # noqa: D301 - the escape is what keeps the lines apart
-    doubts = files.doubts(mapping) + lines_without_effect.of(database, wait, mapping)
-    report_problems(
-        files.problems(mapping),
-        sorted(doubts, key=lambda one: (one.file, one.line)),
-        "The mapping files",
-        as_json,
+    mapping_files.report_problems(
+        [problem for problem in files.problems(mapping) if problem.file == file], [], file, as_json
     )
-
-
-def report_problems(problems: list[files.Problem], doubts: list[files.Problem], what: str, as_json: bool) -> None:
-    """Print what a check found, and end with exit code 1 when something is wrong."""
-    if as_json:
-        click.echo(
-            json.dumps({"problems": [asdict(one) for one in problems], "warnings": [asdict(one) for one in doubts]})
-        )
-    else:
-        for one in problems:
-            terminal.say(str(one))
-        for one in doubts:
-            terminal.say(f"Warning: {one}")
-        verb = "is" if what.endswith(".csv") else "are"
-        terminal.say(plural(len(problems), "problem") + "." if problems else f"{what} {verb} in order.")
-    if problems:
-        click.get_current_context().exit(1)
 
 
 def _one_of(name: str | None, to: str | None) -> str:
@@ -367,82 +297,35 @@ def _one_of(name: str | None, to: str | None) -> str:
     return "" if name is None else mapped_schools.typed_name(name)
 
 
-def _change(where: Where, save: bool, verb: Callable[[Plan], None], *, ask: bool = True) -> None:
-    """Say what a verb does to the mapping, and do it when it is to be saved; `ask` for what Coursera has today."""
-    connection.require(where.package)
-    content = where.content()
-    source = where.source() if ask else {}
-    plan = mapped_schools.Plan(source, mapped_schools.from_file(content))
-    verb(plan)
-    gone = leaving(where.database, where.wait, plan.lost) if plan.lost else None
-    saved = save and bool(plan.changes)
-    facts = {
-        "file": str(content.path),
-        "saved": saved,
-        "changes": [
-            {
-                "program_id": change.program_id,
-                "program_name": plan.name(change.program_id),
-                "before": asdict(change.before) if change.before else None,
-                "after": asdict(change.after) if change.after else None,
-            }
-            for change in plan.changes
-        ],
-        "leaving": _loss(plan, gone, left_out=True),
-        "moving": _loss(plan, gone, left_out=False),
-        "warnings": [*mapped_schools.warnings(plan), *_unknown(plan, gone)],
-    }
-    if not where.as_json:
-        _show(plan, facts)
-    if saved:
-        files.save(content, mapped_schools.rows(plan.after), where.wait, lambda: _agree(where, gone))
-    if where.as_json:
-        click.echo(json.dumps(facts))
+def _change(place: Place, save: bool, as_json: bool, verb: Callable[[Plan], None], *, ask: bool = True) -> None:
+    """Show what a verb does to the mapping, and save it when it is to be saved; `ask` as of `planned`."""
+    change = school_changes.planned(place, verb, ask=ask)
+    if not as_json:
+        _show(change)
+    saved = save and change.save()
+    file = change.content.path
+    if as_json:
+        click.echo(json.dumps({"file": str(file), "saved": saved, **change.facts()}))
     elif saved:
-        terminal.say(f"Saved {screen.near(content.path)}. The next run brings it into effect.")
-    elif plan.changes:
-        terminal.say(f"Nothing is written yet: run it again with --save to write {screen.near(content.path)}.")
+        terminal.say(f"Saved {screen.near(file)}. The next run brings it into effect.")
+    elif change.plan.changes:
+        terminal.say(f"Nothing is written yet: run it again with --save to write {screen.near(file)}.")
     else:
         terminal.say("Nothing to change.")
 
 
-def _unknown(plan: Plan, gone: Leaving | None) -> list[str]:
-    """Programs that vanished from Coursera before they were unmapped: the last run no longer tells their school."""
-    known = {program for detail in gone.schools.values() for program in detail["programs"]} if gone else set()
-    return [
-        f"{plan.name(one)} ({one}) was not in the last run any more, so there is no agreement for its school: if the "
-        "next publish is blocked because that school has gone, let it go with --allow-removals."
-        for one, school in plan.lost.items()
-        if gone and not school and one not in plan.source and one not in known
-    ]
-
-
-def _agree(where: Where, gone: Leaving | None) -> None:
-    for school, detail in (gone.schools if gone else {}).items():
-        ledger.agree(where.database, where.wait, "school", school, detail)
-
-
-def _loss(plan: Plan, gone: Leaving | None, *, left_out: bool) -> dict[str, Any]:
-    """Programs that are left out, or move, and what the last run made of them (None: not loaded yet)."""
-    programs = [one for one, school in plan.lost.items() if bool(school) != left_out]
-    counts = (gone.out if left_out else gone.moving) if gone else None
-    return {"programs": programs, "counts": asdict(counts) if counts and programs else None}
-
-
-def _show(plan: Plan, facts: dict[str, Any]) -> None:
+def _show(change: SchoolChange) -> None:
+    plan = change.plan
     if plan.changes:
         terminal.table(
             ("program", "program name", "before", "after"),
-            [
-                (change.program_id, plan.name(change.program_id), *_sides(plan, change.before, change.after))
-                for change in plan.changes
-            ],
+            [(one.program_id, plan.name(one.program_id), *_sides(plan, one.before, one.after)) for one in plan.changes],
         )
         terminal.say()
-    for key, verb in (("leaving", "would leave the sync"), ("moving", "would come to another school")):
-        if facts[key]["programs"]:
-            terminal.say(f"{plural(len(facts[key]['programs']), 'program')} {verb}: {_counted(facts[key]['counts'])}.")
-    for warning in facts["warnings"]:
+    for loss, verb in ((change.leaving, "would leave the sync"), (change.moving, "would come to another school")):
+        if loss.programs:
+            terminal.say(f"{plural(len(loss.programs), 'program')} {verb}: {_counted(loss.counts)}.")
+    for warning in change.warnings:
         terminal.say(f"Warning: {warning}")
 
 
@@ -457,12 +340,12 @@ def _sides(plan: Plan, before: School | None, after: School | None) -> tuple[str
     return left, right
 
 
-def _counted(counts: dict[str, int] | Counts | None) -> str:
-    if not isinstance(counts, dict):
+def _counted(counts: Counts | None) -> str:
+    if counts is None:
         return "not loaded yet, so nothing was published of it"
     parts = (
-        plural(counts["classes"], "class", "classes"),
-        plural(counts["learners"], "learner") + " who are in no other program",
-        plural(counts["results"], "result"),
+        plural(counts.classes, "class", "classes"),
+        plural(counts.learners, "learner") + " who are in no other program",
+        plural(counts.results, "result"),
     )
     return f"{parts[0]}, {parts[1]}, {parts[2]} as of the last run"

@@ -1,0 +1,121 @@
+"""A change of chosen_items.csv: which items it is about, what is worth knowing of it, and saving it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from coursera_connect.errors import UsageError
+from coursera_connect.setup import items, mapping
+from coursera_connect.setup.grade_sync import in_use
+from coursera_connect.text import found
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from coursera_connect.setup.items import Choice, Item
+    from coursera_connect.setup.mapping import Content
+    from coursera_connect.warehouse.warehouse import Location
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Items as an operator names them: a pattern for id or name, and a program and a course (blank: any)."""
+
+    pattern: str
+    program: str
+    course: str
+
+
+@dataclass(frozen=True)
+class ItemChange:
+    """A change of the choice that is planned; `after` is None where the file stays as it is."""
+
+    content: Content
+    after: Sequence[Choice] | None
+    concerned: Sequence[Item]
+    warnings: Sequence[str]
+    grade_sync: str | None
+
+    def save(self, wait: float) -> bool:
+        """Write the file; return whether there was anything to write."""
+        if self.after is None:
+            return False
+        mapping.save(self.content, [(one.program_id, one.course_id, one.item) for one in self.after], wait)
+        return True
+
+    def facts(self) -> dict[str, Any]:
+        """Return the change as `--json` has it."""
+        return {
+            "changed": self.after is not None,
+            "grade_sync": self.grade_sync,
+            "items": [asdict(item) for item in self.concerned],
+            "warnings": list(self.warnings),
+        }
+
+
+def choose(folder: Path, database: Location, wait: float, wanted: Wanted) -> ItemChange:
+    """Return what it does to choose items."""
+    content = mapping.sound(folder, mapping.ITEMS)
+    choices, everything = items.choices(content), items.gradable(database, wait)
+    choice = _choice(everything, wanted)
+    is_new = choice.key not in {one.key for one in choices}
+    concerned = [item for item in everything if items.chooses(choice, item)]
+    warnings = []
+    if not concerned:
+        warnings.append(
+            f"No item of the last load is {wanted.pattern}: connect items list shows what there is. The line counts as "
+            "soon as there is one."
+        )
+    return ItemChange(content, [*choices, choice] if is_new else None, concerned, warnings, in_use(database, wait))
+
+
+def unchoose(folder: Path, database: Location, wait: float, wanted: Wanted) -> ItemChange:
+    """Return what it does to take a choice back.
+
+    Raises:
+        UsageError: no line of the file is this choice.
+    """
+    content = mapping.sound(folder, mapping.ITEMS)
+    choices, everything = items.choices(content), items.gradable(database, wait)
+    choice = _choice(everything, wanted)
+    after = [one for one in choices if one.key != choice.key]
+    if after == choices:
+        raise UsageError(_not_chosen(choice, choices, everything))
+    concerned = [item for item in everything if items.chooses(choice, item) and not items.chosen_by(after, item)]
+    warnings = [] if after else ["Nothing is chosen any more: with granular_selected, no item would be synced."]
+    return ItemChange(content, after, concerned, warnings, in_use(database, wait))
+
+
+def scope(everything: Sequence[Item], program: str, course: str) -> Choice:
+    """Return the choice of all items of a program and a course, each named by its id or name, blank for any."""
+    programs = {item.program_id: item.program_name for item in everything}
+    courses = {item.course_id: item.course_name for item in everything}
+    return items.Choice(
+        found(program, programs, "program", "it has no gradable items") if program else "",
+        found(course, courses, "course", "it has no gradable items") if course else "",
+        "*",
+    )
+
+
+def _choice(everything: Sequence[Item], wanted: Wanted) -> Choice:
+    pattern = wanted.pattern.strip()
+    if not pattern:
+        raise UsageError("The pattern is blank: give the id or name of an item, or * for all of them.")
+    of = scope(everything, wanted.program, wanted.course)
+    return items.Choice(of.program_id, of.course_id, pattern)
+
+
+def _not_chosen(choice: Choice, choices: Sequence[Choice], everything: Sequence[Item]) -> str:
+    lines = {
+        by.line: by.item
+        for item in everything
+        if items.chooses(choice, item) and (by := items.chosen_by(choices, item))
+    }
+    if lines:
+        named = ", ".join(f"{pattern} (line {line})" for line, pattern in sorted(lines.items()))
+        return (
+            f"No line of {mapping.ITEMS}.csv is {choice.item} there; what it means is chosen by {named}: name that one."
+        )
+    return f"No line of {mapping.ITEMS}.csv is {choice.item} there: connect items list --chosen shows what is chosen."
