@@ -50,7 +50,7 @@ def texts() -> Iterator[str]:
                 if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute | ast.Name):
                     yield from filter(None, map(_text, inner.args))
         yield from (text for node in nodes if id(node) not in told and (text := _text(node)))
-    yield re.sub(r"\{\{ (?!connect )[^}]+ \}\}", "{}", (SOURCE / "page/page.html").read_text("utf-8"))
+    yield re.sub(r"\{\{ (?!connect )[^}]+ \}\}", "{}", (SOURCE / "report/templates/page.html").read_text("utf-8"))
 
 
 def _text(node: ast.AST) -> str:
