@@ -119,6 +119,7 @@ def test_parquet_batches_keep_decimals_and_instants_exact(loader: Loader, tmp_pa
         (b"secret", ("parquet", None), "it is not a readable parquet file"),
         (b"secret", ("csv", None), "BATCH files of format csv with compression None cannot be read"),
         (None, ("jsonl", None), r"Cannot read file 1 of a BATCH message \(No such file or directory\)"),
+        (None, ("parquet", None), r"Cannot read file 1 of a BATCH message \(No such file or directory\)"),
     ],
 )
 def test_a_batch_file_that_cannot_be_read_is_one_sentence_and_loads_nothing(
@@ -131,6 +132,36 @@ def test_a_batch_file_that_cannot_be_read_is_one_sentence_and_loads_nothing(
         loader(loader.schema("s", {"id": "integer"}, ["id"]), batch([str(file)], *encoding))
     assert "secret" not in str(caught.value)
     assert loader.rows("SELECT * FROM s") == []
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("zzz://secret", "its path or address is not valid"),
+        ("simplecache::zzz://secret", "its path or address is not valid"),
+        ("/tmp/secret\0", "its path or address is not valid"),
+        ("gs://secret/x", "Please install gcsfs to access Google Storage"),
+        ("memory://secret", "FileNotFoundError"),
+        ("/", "Is a directory"),
+    ],
+)
+def test_a_batch_file_at_an_odd_address_is_one_sentence(loader: Loader, url: str, reason: str, form: str) -> None:
+    with pytest.raises(LoadError) as caught:
+        loader(loader.schema("s", {"id": "integer"}, ["id"]), batch([url], form))
+    local = "(its path" in str(caught.value) or "(Is a directory)" in str(caught.value)
+    if form == "parquet" and not local:
+        reason = "parquet is read from local files only"
+    assert str(caught.value).startswith("Cannot read file 1 of a BATCH message")
+    assert reason in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_name_of_a_parquet_file_is_no_pattern(loader: Loader, tmp_path: Path) -> None:
+    for name in ("a.parquet", "[a].parquet"):
+        duckdb.sql(f"SELECT '{name}' AS id").write_parquet(str(tmp_path / name))
+    loader(loader.schema("s", {"id": "string"}), batch([str(tmp_path / "[a].parquet")], "parquet"))
+    assert loader.rows("SELECT id FROM s") == [("[a].parquet",)]
 
 
 def test_batch_files_are_removed_on_request_once_their_rows_are_committed(loader: Loader, tmp_path: Path) -> None:

@@ -252,6 +252,28 @@ def test_a_terminated_run_stops_at_once_and_cleans_up(loader: Loader) -> None:
     assert loader.rows("SELECT count(*) FROM s") == [(0,)]
 
 
+def test_a_second_signal_does_not_disturb_the_end(loader: Loader) -> None:
+    process = loader.start()
+    assert process.stdin is not None
+    process.stdin.write(loader.lines(loader.schema("s", {"id": "integer"}), *[loader.record("s", {"id": 1})] * 5000))
+    process.stdin.flush()
+    deadline = time.monotonic() + 30
+    while not list(loader.path.parent.glob("*loading*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for _ in range(200):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.001)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in loader.log.read_text()
+    assert [path.name for path in loader.path.parent.iterdir() if "loading" in path.name] == []
+
+
+def test_an_input_of_a_byte_order_mark_alone_is_empty(loader: Loader) -> None:
+    code, out, _ = loader.command(b"\xef\xbb\xbf")
+    assert (code, out) == (0, "")
+
+
 def test_the_settings_are_described() -> None:
     about = TargetDuckDB._get_about_info()
     assert about.name == "target-duckdb"

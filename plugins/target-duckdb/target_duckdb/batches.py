@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from upath import UPath
 
 from target_duckdb.errors import LoadError
 from target_duckdb.messages import decode_object
-from target_duckdb.sql import literal, quote
+from target_duckdb.sql import escape_glob, literal, quote
 from target_duckdb.texts import BOM
 
 if TYPE_CHECKING:
@@ -41,19 +41,15 @@ def batch_records(
     """
     for number, url in enumerate(manifest, start=1):
         where = f"file {number} of a BATCH message"
-        try:
-            if encoding.format == BatchFileFormat.JSONL and encoding.compression in {None, "none", "gzip"}:
-                yield from _jsonl(UPath(url), where, repair, take)
-            elif encoding.format == BatchFileFormat.PARQUET:
-                yield from map(repair, _parquet(UPath(url), where))
-            else:
-                raise LoadError(
-                    f"BATCH files of format {encoding.format} with compression {encoding.compression} cannot be read: "
-                    "set the tap's batch_config to jsonl (gzip or none) or parquet."
-                )
-        except (OSError, EOFError, zlib.error) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            raise LoadError(f"Cannot read {where} ({reason}): check the storage root of its batch_config.") from error
+        if encoding.format == BatchFileFormat.JSONL and encoding.compression in {None, "none", "gzip"}:
+            yield from _jsonl(url, where, repair, take)
+        elif encoding.format == BatchFileFormat.PARQUET:
+            yield from map(repair, _parquet(url, where))
+        else:
+            raise LoadError(
+                f"BATCH files of format {encoding.format} with compression {encoding.compression} cannot be read: "
+                "set the tap's batch_config to jsonl (gzip or none) or parquet."
+            )
 
 
 def local_files(manifest: Sequence[str]) -> list[Path]:
@@ -61,27 +57,55 @@ def local_files(manifest: Sequence[str]) -> list[Path]:
     return [Path(path.path) for path in map(UPath, manifest) if path.protocol in _LOCAL]
 
 
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Turn whatever opening or reading a file fails with into a LoadError.
+
+    Each file system that fsspec knows raises errors of its own classes. Their texts may hold an answer of a server.
+    """
+    try:
+        yield
+    except LoadError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        if isinstance(error, ImportError):
+            reason = str(error)  # it names the package to install
+        elif isinstance(error, ValueError):
+            reason = "its path or address is not valid"
+        raise LoadError(f"Cannot read {where} ({reason}): check the storage root of its batch_config.") from error
+
+
+def _lines(url: str, where: str) -> Iterator[bytes]:
+    with _readable(where):
+        path = UPath(url)
+        with path.fs.open(path.path, "rb") as file:
+            compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        # The SDK's own taps write gzip whatever the message says, so the file's first bytes decide.
+        with path.fs.open(path.path, "rb", compression="gzip" if compressed else None) as lines:
+            yield from lines
+
+
 def _jsonl(
-    path: UPath,
+    url: str,
     where: str,
     repair: Callable[[dict[str, Any]], dict[str, Any]],
     take: Callable[[bytes], bool] | None,
 ) -> Iterator[dict[str, Any]]:
-    with path.fs.open(path.path, "rb") as file:
-        compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-    # The SDK's own taps write gzip whatever the message says, so the file's first bytes decide.
-    with path.fs.open(path.path, "rb", compression="gzip" if compressed else None) as lines:
-        for number, line in enumerate(lines, start=1):
-            if number == 1:
-                line = line.removeprefix(BOM)  # noqa: PLW2901
-            if (take is None or not take(line)) and line.strip():
-                yield decode_object(line, f"Line {number} of {where}", repair)
+    for number, line in enumerate(_lines(url, where), start=1):
+        if number == 1:
+            line = line.removeprefix(BOM)  # noqa: PLW2901
+        if (take is None or not take(line)) and line.strip():
+            yield decode_object(line, f"Line {number} of {where}", repair)
 
 
-def _parquet(path: UPath, where: str) -> Iterator[dict[str, Any]]:
+def _parquet(url: str, where: str) -> Iterator[dict[str, Any]]:
+    with _readable(where):
+        path = UPath(url)
     if path.protocol not in _LOCAL:
         raise LoadError(f"Cannot read {where}: parquet is read from local files only, so use a file:// storage root.")
-    source = f"read_parquet({literal(path.path)})"
+    with _readable(where), Path(path.path).open("rb"):
+        source = f"read_parquet({literal(escape_glob(path.path))})"
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         try:

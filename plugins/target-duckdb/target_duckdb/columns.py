@@ -31,8 +31,10 @@ _EXACT = {
     DATE: "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]00:00(:00([.]0+)?)?(Z|[+]00:?00)?)?",
     TIME: "[0-9:.]+(Z|[+]00:?00)?",
 }
-# An offset of 24 hours or more, or of 60 minutes or more in its hour, with which DuckDB would go on reckoning.
-_NO_ZONE = ":[0-9.]+[+-](?:(?:2[4-9]|[3-9][0-9])(?::?[0-9]{2})?|[0-9]{2}:?[6-9][0-9])$"
+# DuckDB reads more than moments: the word epoch, and offsets of 24 hours, 60 minutes or 60 seconds and more.
+_MOMENT = (
+    r"\s*[0-9+-][^:]*(:[0-9.:]+([+-]([01][0-9]|2[0-3])(:?[0-5][0-9](:[0-5][0-9])?)?\s*|\s*[^+-]*|\s+[A-Za-z].*)?)?"
+)
 
 _encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 
@@ -68,8 +70,8 @@ class Column:
             return f"({cast} IS NULL OR {digits} OR contains(lower({raw}), 'e'))"
         if held_as == TIMESTAMPTZ:
             usual = f"ends_with({raw}, 'Z') OR ends_with({raw}, '+00:00')"  # to look for a pattern takes far longer
-            zone = f"NOT ({usual}) AND regexp_matches({raw}, '{_NO_ZONE}')"
-            return f"({cast} IS NULL OR NOT isfinite({cast}) OR ({zone}))"
+            odd = f"NOT ({usual}) AND NOT regexp_full_match({raw}, '{_MOMENT}')"
+            return f"({cast} IS NULL OR NOT isfinite({cast}) OR ({odd}))"
         if held_as == DOUBLE:
             return f"({cast} IS NULL OR NOT isfinite({cast}))"
         pattern = _EXACT.get(held_as)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from target_duckdb.lane import Lane
 
 _HALVES = "target_duckdb.halves"
+_LONGEST_INT = 300  # digits; the limit of Python cannot be set to less than 640
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -72,7 +73,13 @@ def _decode_or_keep_odd(line: bytes) -> tuple[Any, bool]:
         return _decode(line), may_be_odd(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # Python's own json takes NaN, and half a character from whoever decoded the bytes.
-        return json.loads(line.decode("utf-8", _HALVES), parse_float=Decimal, parse_constant=float), True
+        text = line.decode("utf-8", _HALVES)
+        return json.loads(text, parse_float=Decimal, parse_int=_integer, parse_constant=float), True
+
+
+def _integer(digits: str) -> int | Decimal:
+    """Return a whole number exactly; Python turns no text of thousands of digits into an int."""
+    return int(digits) if len(digits) <= _LONGEST_INT else Decimal(digits)
 
 
 def _as_halves(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -146,7 +153,7 @@ class MessageReader(GenericSingerReader[bytes]):
             self._line += 1
             if self._line == 1:
                 line = line.removeprefix(BOM)
-            if line.isspace():
+            if not line.strip():
                 continue
             if lane is not None:
                 if lane.take(line):

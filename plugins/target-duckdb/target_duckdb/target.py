@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import signal
 import sys
 from functools import cached_property, partial
 from pathlib import Path
@@ -328,6 +329,9 @@ class TargetDuckDB(Target):
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        # A second signal would interrupt what is done at the end, such as removing the folder.
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_IGN)
         # The SDK would start loading inside whatever the signal interrupted. Stopping is safe at any point: what was
         # not committed was not promised by a state either.
         if "database" in self.__dict__:
