@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import random
 import warnings
 import zipfile
@@ -56,6 +58,11 @@ def manifest(change: Callable[[list[list[str]]], object]) -> Change:
 
 def zipped(change: Callable[[zipfile.ZipFile], object]) -> Change:
     return lambda package: package.after.append(change)
+
+
+def widen(package: Package) -> None:
+    names = package.headers["categories"]
+    names += [f"metadata.c{number}" for number in range(validate.MOST_COLUMNS + 1 - len(names))]
 
 
 def instead(file: str, name: str) -> Change:
@@ -122,6 +129,7 @@ ALONE: list[tuple[str, str, str, int | None, Change]] = [
     ("header-absent", "categories", "row", None, head(lambda h: h.__setitem__(slice(None), ["Ada", "Zed"]))),
     ("header-absent", "categories", "row", None, lambda p: p.patches.update(categories=lambda _: b"")),
     ("file-empty", "categories", "row", None, lambda p: p.delete("categories", "cat")),
+    ("header-width", "categories", "row", None, widen),
     ("header-missing", "categories", "status", None, head(lambda h: h.pop(1))),
     ("header-extra", "categories", "shoeSize", None, head(lambda h: h.append("shoeSize"))),
     ("header-extra", "categories", "column 5", None, head(lambda h: h.insert(4, "ada@example.org"))),
@@ -422,6 +430,51 @@ def test_findings_are_bounded_but_counted_in_full(tmp_path: Path) -> None:
     outcome = validate.package(package.write(tmp_path / "p.zip"))
     assert outcome.counts == {("csv-cells", "categories", "row"): 3000}
     assert len(outcome.findings) == checks.FINDINGS_PER_CHECK
+
+
+@pytest.mark.parametrize("file", ["categories", "manifest"])
+@pytest.mark.parametrize("line", [b"\n", b"\xff\n"], ids=["blank", "no UTF-8"])
+def test_a_file_of_broken_rows_is_not_read_to_its_end(
+    file: str, line: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validate, "MOST_BROKEN_ROWS", 1000)
+    package = only(Package("1.1"), "categories")
+    package.patches[file] = lambda data: data + line * 100_000
+    outcome = validate.package(package.write(tmp_path / "p.zip"))
+    assert 1000 <= sum(outcome.counts.values()) < 50_000
+    assert outcome.refused
+
+
+def test_a_zip_of_very_many_files_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "MOST_ENTRIES", 2)
+    path = only(Package("1.1"), "categories", "orgs").write(tmp_path / "p.zip")
+    with pytest.raises(PackageError, match="holds more than 2 files"):
+        validate.package(path)
+
+
+def test_where_there_is_no_room_for_the_rows_this_is_what_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = only(Package("1.1"), "categories").write(tmp_path / "p.zip")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checks, "check_header", full)
+    with pytest.raises(PackageError, match=r"could not be unpacked \(No space left on device\): make room in"):
+        validate.package(path)
+    monkeypatch.setattr(checks, "check_header", lambda *_: None)
+    monkeypatch.setattr(checks, "check", lambda base, *_, **__: base.row("select error('Ada')"))
+    with pytest.raises(PackageError, match=r"could not be checked \(InvalidInputException\): report this") as refused:
+        validate.package(path)
+    assert "Ada" not in str(refused.value)
+
+
+def test_the_name_of_a_package_may_be_no_utf_8(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(only(Package("1.1"), "categories").write(tmp_path / "p.zip")) + b"\xff")
+    (tmp_path / "p.zip").rename(path)
+    done = CliRunner().invoke(main, ["check", path])
+    assert (done.exit_code, done.output.endswith("p.zip\\udcff is valid OneRoster 1.1: categories 1.\n")) == (0, True)
 
 
 def test_what_cannot_be_read_is_a_sentence_and_never_a_traceback(

@@ -233,12 +233,14 @@ MISTAKES: list[tuple[Any, str]] = [
     (LEAST | {"rows": {"results.scoreStatus": []}}, "rows.results.scoreStatus must be a list of texts"),
     (LEAST | {"cells": {}}, "cells must be a list"),
     (LEAST | {"cells": [CELL, CELL | {"columns": ["*.title"]}]}, "cells[1].columns has *.title, which is no attribute"),
-    (LEAST | {"cells": [CELL | {"longest": 0}]}, "cells[0].longest must be a whole number of at least 1"),
-    (LEAST | {"cells": [CELL | {"longest": True}]}, "cells[0].longest must be a whole number of at least 1"),
-    (LEAST | {"cells": [CELL | {"unique": True}]}, "cells[0].longest must be a whole number of at least 12"),
+    (LEAST | {"cells": [CELL | {"longest": 0}]}, "cells[0].longest must be a whole number from 1 to 1,000,000,000"),
+    (LEAST | {"cells": [CELL | {"longest": True}]}, "cells[0].longest must be a whole number from 1 to 1,000,000,000"),
+    (LEAST | {"cells": [CELL | {"longest": 10**30}]}, "cells[0].longest must be a whole number from 1 to"),
+    (LEAST | {"cells": [CELL | {"unique": True}]}, "cells[0].longest must be a whole number from 12 to 1,000,000,000"),
     (LEAST | {"cells": [CELL | {"matches": "x"}]}, "cells[0] has matches, which stands alone"),
     (LEAST | {"cells": [{"columns": ["users.email"]}]}, "cells[0] changes nothing"),
     (LEAST | {"cells": [CELL | {"allowed": "z-a"}]}, "cells[0].allowed is no regular expression"),
+    (LEAST | {"cells": [CELL | {"allowed": r"\Q"}]}, "cells[0].allowed is no regular expression of RE2"),
     (LEAST | {"cells": [CELL | {"copy": "users.name"}]}, "cells[0].copy has users.name, which is no attribute"),
     (LEAST | {"cells": [CELL | {"copy": "orgs.name"}]}, "cells[0].copy is of another file than the columns"),
     (LEAST | {"without": ["users.eMail"]}, "without has users.eMail, which is no attribute, did you mean users.email?"),
@@ -247,6 +249,13 @@ MISTAKES: list[tuple[Any, str]] = [
     (LEAST | {"rules": [RULE]}, "rules[0] needs one of matches, longest, filled, unique or most"),
     (LEAST | {"rules": [RULE | {"filled": True, "most": 2}]}, "rules[0] needs one of"),
     (LEAST | {"rules": [RULE | {"matches": "("}]}, "rules[0].matches is no regular expression"),
+    (LEAST | {"rules": [RULE | {"matches": "(?=a)a"}]}, "rules[0].matches is no regular expression of RE2"),
+    (LEAST | {"rules": [RULE | {"matches": r"(a)\1"}]}, "rules[0].matches is no regular expression of RE2"),
+    (LEAST | {"rules": [RULE | {"matches": "a{1001}"}]}, "rules[0].matches is no regular expression of RE2"),
+    (LEAST | {"rules": [RULE | {"matches": "\ud800"}]}, "rules[0].matches has a text with NUL or a lone surrogate"),
+    (LEAST | {"manifest": {"\udfff": "x"}}, "manifest has a name with NUL or a lone surrogate"),
+    (LEAST | {"rows": {"users.email": ["\0"]}}, "rows.users.email[0] has a text with NUL or a lone surrogate"),
+    (LEAST | {"without": [{}]}, "without must be a list of texts"),
     (LEAST | {"rules": [RULE | {"filled": True, "id": "x"}]}, "rules[0].id must begin with reader-"),
     (LEAST | {"rules": [RULE | {"filled": True, "remedy": ""}]}, "rules[0].remedy is missing or blank"),
 ]
@@ -259,6 +268,28 @@ def test_a_mistake_in_a_profile_is_named(data: Any, sentence: str) -> None:
     assert str(refused.value).startswith(f"The profile mine is wrong: {sentence}")
 
 
-def test_a_profile_that_is_no_json_is_named() -> None:
-    with pytest.raises(SettingError, match="The profile mine is no JSON"):
-        profiles.parse("mine", "{")
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "The profile mine is no JSON"),
+        ("[" * 200_000 + "]" * 200_000, "The profile mine is wrong: it is nested too deeply"),
+        ('{"about": ' + "[" * 900 + "]" * 900 + "}", "The profile mine is wrong: "),
+        (
+            json.dumps(LEAST | {"rules": [RULE | {"most": 1}]}).replace('"most": 1', '"most": ' + "9" * 5000),
+            "The profile mine is wrong: rules[0].most must be a whole number",
+        ),
+    ],
+    ids=["cut", "deep", "less deep", "huge"],
+)
+def test_a_profile_that_cannot_be_read_is_named(text: str, sentence: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        profiles.parse("mine", text)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_a_backslash_that_takes_the_place_of_other_characters_is_itself() -> None:
+    change = {"columns": ["users.email"], "allowed": "a-z", "instead": r"\1"}
+    chosen = profiles.parse("mine", json.dumps(LEAST | {"cells": [change]}))
+    with duckdb.connect() as opened:
+        cell = chosen.cells[0].apply("r.email")
+        assert opened.execute(f"select {cell} from (select 'a@b' as email) as r").fetchall() == [(r"a\1b",)]

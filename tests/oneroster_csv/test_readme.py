@@ -117,6 +117,11 @@ def test_packages_are_replayed() -> None:
     delta.put("enrollments", "e1", status="tobedeleted")
     delta.write(Path("tuesday.zip"))
     assert example("Replay") == "2\n"
+    for day in ("monday", "tuesday"):
+        users = core()
+        users.absent(*(file for file in CORE if file != "users"))
+        users.write(Path(f"{day}.zip"))
+    assert example("Replay") == "0\n"
 
 
 def test_every_rule_is_listed() -> None:

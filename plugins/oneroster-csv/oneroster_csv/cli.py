@@ -68,6 +68,7 @@ def check(package: Path, profile: str, empty: str | None, as_json: bool) -> None
     """  # noqa: D301 - the escape is what keeps the lines apart
     reader = profiles.load(profile)
     found = report.facts(package, validate.package(package, profile=reader, empty=empty or ""))
-    click.echo(json.dumps(found) if as_json else "\n".join(report.lines(found)))
+    text = json.dumps(found) if as_json else "\n".join(report.lines(found))
+    click.echo(text.encode("utf-8", "backslashreplace"))  # the name of a file may have bytes that are no UTF-8
     if not found["valid"]:
         sys.exit(_INVALID)

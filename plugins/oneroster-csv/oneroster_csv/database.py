@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from oneroster_csv.errors import PackageError
-from oneroster_csv.sql import literal, quoted
+from oneroster_csv.sql import literal, matches, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 ROWS_AT_ONCE = 10_000
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Database:
@@ -101,14 +103,35 @@ class Scratch(Database):
         self.view(name, f"select {cells}, rowid + 1 as {quoted(counter)} from {quoted(f'rows of {name}')}")
 
 
+def pattern_error(connection: duckdb.DuckDBPyConnection, pattern: str) -> str:
+    """Return why DuckDB cannot use a regular expression (its syntax is that of RE2), blank where it can."""
+    try:
+        connection.execute("select " + matches("''", pattern))
+    except duckdb.Error as error:
+        return str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+    return ""
+
+
 @contextmanager
 def scratch(spill: Path, *, small: bool) -> Iterator[Scratch]:
     """Open an empty database whose memory is bounded; what does not fit spills into a folder."""
     connection = duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": "256MB"})
     try:
         yield Scratch(connection, small=small)
-    except duckdb.Error as error:
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         reason = type(error).__name__
         raise PackageError(f"The rows could not be checked ({reason}): make room in {spill.parent}.") from error
+    except duckdb.Error as error:
+        # The error itself may quote a cell.
+        reason = type(error).__name__
+        raise PackageError(
+            f"The rows could not be checked ({reason}): report this as a mistake of oneroster-csv."
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise PackageError(
+            f"The rows could not be unpacked ({error.strerror}): make room in {spill.parent}."
+        ) from error
     finally:
         connection.close()

@@ -169,5 +169,5 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except OSError as error:
         raise PackageError(f"{path} cannot be read ({error.strerror}).") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, UnicodeDecodeError, NotImplementedError) as error:
         raise PackageError(f"{path} is no zip file, or a damaged one: transfer it again.") from error

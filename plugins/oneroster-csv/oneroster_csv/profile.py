@@ -25,6 +25,9 @@ An attribute is `file.column`. A change has `columns` and one or more of
 - `blank`: what is written when nothing else would be left of a value;
 - `matches`: a regular expression; a text that it does not match as a whole is left out.
 
+Regular expressions are those of RE2 (github.com/google/re2/wiki/Syntax), as in DuckDB, without lookahead or references
+to groups.
+
 A rule has `id`, `columns` (`*` stands for all files), `sentence`, `remedy`, `refuses` (true by default), and one of
 `matches` (the whole text, where not blank), `longest`, `filled`, `unique` (upper and lower case aside) or `most` (so
 many rows with the same value, at most).
@@ -37,11 +40,15 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import duckdb
+
 from oneroster_csv import binding as bindings
+from oneroster_csv.database import pattern_error
 from oneroster_csv.errors import SettingError
 from oneroster_csv.sql import digest, literal, matches, once, quoted, replaced
 
@@ -53,6 +60,9 @@ GENERIC = "generic"
 
 _SUFFIX = ".json"
 _LONGEST = 255
+_LARGEST = 1_000_000_000
+_LONGEST_INTEGER = 300  # digits; more than 308 would be infinity, and more than 4,300 are refused by Python
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 _TAIL_DIGITS = 10
 _TAIL = 1 + _TAIL_DIGITS
 _TAILED = f".*-[0-9a-fA-F]{{{_TAIL_DIGITS}}}"
@@ -207,7 +217,7 @@ def load(name: str) -> Profile:
 def _own(path: Path) -> Profile:
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingError(
             f"The profile {path} cannot be read ({reason}): name a JSON file, or one of {_listed()}."
@@ -222,10 +232,16 @@ def _listed() -> str:
 def parse(name: str, text: str) -> Profile:
     """Return a profile from its JSON; a SettingError says which word of it is wrong, and why."""
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        return _Reading(name).profile(json.loads(text, parse_int=_integer))
+    except json.JSONDecodeError as error:
         raise SettingError(f"The profile {name} is no JSON ({error}).") from error
-    return _Reading(name).profile(data)
+    except RecursionError as error:
+        raise SettingError(f"The profile {name} is wrong: it is nested too deeply to be read.") from error
+
+
+def _integer(digits: str) -> int | float:
+    """Return a number of JSON; one that has so many digits that no word can have it need not be exact."""
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
 def suggestion(word: str, words: tuple[str, ...]) -> str:
@@ -246,7 +262,12 @@ class _Reading:
         self._name = name
         self._files: dict[str, tuple[bindings.Column, ...]] = {}
 
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect()
+
     def profile(self, data: Any) -> Profile:
+        self._texts(data, "")
         data = self._object(data, Profile, "")
         for word in ("about", "versions", "modes"):
             self._must(word in data, word, "is missing")
@@ -274,6 +295,18 @@ class _Reading:
     def _must(self, right: bool, where: str, what: str) -> None:
         if not right:
             raise SettingError(f"The profile {self._name} is wrong: {where or 'it'} {what}.")
+
+    def _texts(self, data: Any, where: str) -> None:
+        """Refuse texts that neither SQL nor a file can hold, wherever they are."""
+        if isinstance(data, str):
+            self._must(not _UNWRITABLE.search(data), where, "has a text with NUL or a lone surrogate")
+        elif isinstance(data, dict):
+            for word, value in data.items():
+                self._must(not _UNWRITABLE.search(word), where, "has a name with NUL or a lone surrogate")
+                self._texts(value, f"{where}.{word}".lstrip("."))
+        elif isinstance(data, list):
+            for place, value in enumerate(data):
+                self._texts(value, f"{where}[{place}]")
 
     def _object(self, data: Any, kind: type[Profile | Change | Demand], where: str) -> dict[str, Any]:
         self._must(isinstance(data, dict), where, "must be an object")
@@ -303,18 +336,16 @@ class _Reading:
         if word not in data:
             return 0
         value = data[word]
-        right = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        self._must(right, f"{where}.{word}", f"must be a whole number of at least {least}")
+        right = isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST
+        self._must(right, f"{where}.{word}", f"must be a whole number from {least} to {_LARGEST:,}")
         return int(value)
 
     def _pattern(self, data: dict[str, Any], word: str, where: str, around: str = "{}") -> str:
         if word not in data:
             return ""
         value = self._text(data, word, where)
-        try:  # what DuckDB's RE2 calls \p{L}, Python does not know
-            re.compile(around.replace("{}", re.sub(r"\\p\{\w+\}", "a", value)))
-        except re.error as error:
-            self._must(right=False, where=f"{where}.{word}", what=f"is no regular expression ({error})")
+        error = pattern_error(self._connection, around.replace("{}", value))
+        self._must(not error, f"{where}.{word}", f"is no regular expression of RE2 ({error})")
         return value
 
     def _choice(self, data: dict[str, Any], word: str, values: tuple[str, ...]) -> str:
@@ -337,8 +368,8 @@ class _Reading:
         if all_files:
             known |= {f"*.{name.partition('.')[2]}" for name in known}
         for value in values or ():
-            right = isinstance(value, str) and value in known
-            self._must(right, place, f"has {value}, which is no attribute{suggestion(str(value), tuple(known))}")
+            self._must(isinstance(value, str), place, "must be a list of texts")
+            self._must(value in known, place, f"has {value}, which is no attribute{suggestion(value, tuple(known))}")
         return tuple(values or ())
 
     def _manifest(self, data: Any) -> tuple[tuple[str, str], ...]:

@@ -85,6 +85,7 @@ _OF_A_FILE = (
 )
 
 _OF_A_HEADER = (
+    Rule("header-width", "A file has more than 200 columns, and its rows are not read.", "Leave extensions out."),
     Rule("header-missing", "A column of the binding is missing.", AT_SOURCE),
     Rule(
         "header-extra",

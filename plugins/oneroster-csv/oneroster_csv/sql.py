@@ -55,7 +55,8 @@ def number(expression: str) -> str:
 
 def replaced(expression: str, pattern: str, by: str) -> str:
     """Return a text with every match of a regular expression replaced; `by` is taken as it is, without groups."""
-    return f"regexp_replace({expression}, {literal(pattern)}, {literal(by)}, 'g')"
+    escaped = by.replace("\\", "\\\\")
+    return f"regexp_replace({expression}, {literal(pattern)}, {literal(escaped)}, 'g')"
 
 
 def extracted(expression: str, pattern: str) -> str:

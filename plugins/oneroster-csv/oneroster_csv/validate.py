@@ -36,6 +36,15 @@ if TYPE_CHECKING:
 MOST_BYTES = 16 << 30
 """What a package may unpack to. The rows of the largest organisation are a tenth of it; a zip bomb is far above."""
 
+MOST_ENTRIES = 10_000
+"""Entries that a package may have. The standard knows two dozen names."""
+
+MOST_COLUMNS = 200
+"""Columns that a file may have, extensions included. The checks need memory for each of them."""
+
+MOST_BROKEN_ROWS = 100_000
+"""Rows that cannot be read in one file, after about which the file is not read on."""
+
 _FEW_BYTES = 1 << 20
 _COUNTER = "row number"  # of the loaded rows; no column of a file can have the name (extensions begin with metadata.)
 _ENCRYPTED = 0x1
@@ -44,6 +53,7 @@ _FOLDED = {name.lower(): name for name in _NAMES}
 _PLAIN = {name.lower().removesuffix(".csv"): name for name in _NAMES}
 _PLAIN |= {re.sub("ies$", "y", re.sub("(?<=ss)es$|(?<!ie)s$", "", plain)): name for plain, name in _PLAIN.items()}
 _ALIKE = 0.85  # line_item and lineItems, enrolments and enrollments; not role and rules
+_LONGEST_ALIKE = max(map(len, _PLAIN)) * (2 / _ALIKE - 1)  # letters; a longer name is like none
 
 
 @dataclass
@@ -130,6 +140,8 @@ def tables(
 def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The files of the package by name. A name is only looked at, never used as a path."""
     found: dict[str, zipfile.ZipInfo] = {}
+    if len(archive.infolist()) > MOST_ENTRIES:
+        raise PackageError(f"{archive.filename} holds more than {MOST_ENTRIES:,} files, and is not read.")
     names = {name for entry in archive.infolist() for name in entry.filename.replace("\\", "/").split("/")[-1:]}
     for place, entry in enumerate(archive.infolist(), 1):
         *folders, name = entry.filename.replace("\\", "/").split("/")
@@ -165,7 +177,7 @@ def _wrong_entry(folders: list[str], name: str, names: set[str]) -> tuple[str, s
 def _nearest(name: str) -> str:
     """Return the name of the standard that a file was to have, blank for none: singular, hyphens, another suffix."""
     plain = re.sub("[^a-z]", "", re.sub(r"\.[a-z]{1,4}$", "", name.lower()))
-    near = difflib.get_close_matches(plain, _PLAIN, n=1, cutoff=_ALIKE)
+    near = difflib.get_close_matches(plain, _PLAIN, n=1, cutoff=_ALIKE) if len(plain) <= _LONGEST_ALIKE else []
     return _PLAIN[near[0]] if near else ""
 
 
@@ -247,10 +259,16 @@ def _wrong_mode(mode: str | None, *, there: bool) -> str:
 
 
 def _rows(outcome: Outcome, file: str, reader: Reader) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a file with their numbers, 0 for the header, and record where it is no CSV."""
-    row = 0
+    """Yield the rows of a file with their numbers, 0 for the header, and record where it is no CSV.
+
+    No row follows when the rows before have given so many findings, those of the caller included, that the file will be
+    refused whatever else it has.
+    """
+    row, before = 0, outcome.refused_counts()
     try:
         for block in reader.blocks():
+            if outcome.refused_counts() - before >= MOST_BROKEN_ROWS:
+                break
             for cells in block:
                 yield row, cells
                 row += 1
@@ -282,6 +300,10 @@ class _Loading:
         before = self.outcome.refused_counts()
         rows = _rows(self.outcome, file, Reader(raw))
         header = next(rows, (0, []))[1]
+        if len(header) > MOST_COLUMNS:
+            self.outcome.add("header-width", file, "row")
+            self.faithful = False
+            return
         standard = [column.name for column in self.binding.files[file]]
         if not {name.lower() for name in standard} & {name.lower() for name in header}:
             if self.outcome.refused_counts() == before:
@@ -304,7 +326,8 @@ class _Loading:
         self.outcome.rows[file] = count
         if self.outcome.refused_counts() != before:
             self.faithful = False
-        elif not count and self.empty == "absent":
+            return
+        if not count and self.empty == "absent":
             self.outcome.add("file-empty", file, "row")
         self.columns[file] = header
         self.base.load(f"publish {file}", header, self.spool, _COUNTER)
