@@ -70,6 +70,7 @@ def test_the_second_day(project: Project, first: subprocess.CompletedProcess[str
     assert not sandbox_answers(project)
 
 
+@pytest.mark.slow
 def test_a_day_that_fails_says_why_and_keeps_the_package(
     project: Project, first: subprocess.CompletedProcess[str]
 ) -> None:

@@ -95,6 +95,7 @@ def resolved(project: Project) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_no_setting_of_any_part_in_the_env_file_of_prod_reaches_the_sandbox(
     project: Project, tmp_path: Path, told: tuple[str, list[str]]
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_run_of_the_sandbox_is_the_same_with_and_without_everything_in_the_env
     (project.root / ".env").unlink()
 
 
+@pytest.mark.slow
 def test_the_shell_chooses_port_and_size_of_the_sandbox(project: Project) -> None:
     chosen = {"COURSERA_SANDBOX_PORT": "9123", "COURSERA_SANDBOX_LEARNERS": "7"}
     told = json.loads(
