@@ -1,7 +1,7 @@
-"""The steps by which an administrator says that a change is meant: agreements, and settings that were changed.
+"""The ways in which an administrator confirms a change: agreements, and changed settings.
 
-The grade sync and the scale of the scores need an agreement whatever they move. Of the other settings, what they are
-known to change counts for no guard, or their names stand in the reason of what is blocked.
+Another grade sync or score scale needs an agreement, whatever it changes. For other settings, guards ignore the changes
+that a setting is known to cause, or name the setting in the reason why a publish is blocked.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from coursera_connect.warehouse.warehouse import Warehouse
 
 SCHOOL, GRADE_SYNC, SCORE_SCALE = "school", "grade_sync", "score_scale"
-"""Kinds of agreements: a school may leave; another mode or scale of the grades."""
+"""The kinds of agreements: a school may leave; another grade sync mode; another score scale."""
 
 RULES = "rules"
-"""The column of `connect.settings_used` that is a release's own and no setting; earlier releases do not have it."""
+"""The column of `connect.settings_used` with the version of the rules, which is no setting and was added later."""
 
 _NAMED = {
     GRADE_SYNC: ("grade sync", ("lineItems", "results", "categories"), "connect grades change {} --save"),
     SCORE_SCALE: ("score scale", ("lineItems", "results"), "connect grades scale {} --save"),
 }
 _REMAKES: dict[str, tuple[str, ...]] = {"identity": (), "id_style": (), "calendar": ("academicSessions",)}
-"""Settings that give rows other ids, and the files with such rows (none: all files): no row may leave unasked."""
+"""The settings that give rows other ids, with the files of these rows (none: all files)."""
 
 _SHORT = 80
-"""Longer values of settings are not told."""
+"""Values of settings with more characters are not shown."""
 
 _COLUMNS = {
     "name_placeholder": ("users.givenName", "users.familyName"),
@@ -46,10 +46,10 @@ _COLUMNS = {
 
 
 class MadeOf(NamedTuple):
-    """What the tables were made of.
+    """The settings and data of a build.
 
-    `settings` are those that shaped them, `data_as_of` is the age of the reports and `read_at` when the newest list was
-    read, both blank when nobody knows.
+    `settings` are the settings that it followed, `data_as_of` is when the reports were refreshed, and `read_at` when
+    the newest list was read; both are blank if unknown.
     """
 
     settings: dict[str, str]
@@ -60,7 +60,7 @@ class MadeOf(NamedTuple):
 
 @dataclass(frozen=True)
 class Named:
-    """A setting that was changed and has a step of its own."""
+    """A changed setting that has a confirmation of its own."""
 
     name: str
     after: str
@@ -71,7 +71,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Steps:
-    """What was changed since the last publish, and what was agreed to.
+    """The changes since the last publish, and the agreements.
 
     `changed` has the settings with what they were and are, `are_new_settings` is also true where a release has settings
     that the one before had not. `are_new_rules` says that another release made the rows, `is_new_profile` and
@@ -88,7 +88,7 @@ class Steps:
     is_new_version: bool = False
 
     def holding(self, last: Mapping[str, Any] | None, made_of: MadeOf, now: str, settings: Settings) -> Holding:
-        """Return what a run of now may hold: with other settings ids or line items change on purpose."""
+        """Return what a run may hold, since with other settings ids or line items change on purpose."""
         return Holding(
             made_of.data_as_of,
             made_of.read_at or now,
@@ -102,7 +102,7 @@ class Steps:
 
     @property
     def other_settings(self) -> str:
-        """What else was changed, as the end of a sentence on what would leave; blank for nothing."""
+        """Return other changed settings as the end of a sentence on what would leave; blank if there are none."""
         told = [
             f"{name} was changed from {before} to {after}" if len(before + after) <= _SHORT else f"{name} was changed"
             for name, (before, after) in sorted(self.changed.items())
@@ -111,23 +111,23 @@ class Steps:
         return "".join(f"; {one}" for one in told)
 
     def remakes(self, file: str) -> bool:
-        """Whether a changed setting gives the rows of a file other ids."""
+        """Return whether a changed setting gives the rows of a file other ids."""
         return any(name in self.changed and file in (files or (file,)) for name, files in _REMAKES.items())
 
     def columns(self, file: str) -> set[str]:
-        """Return the columns of a file that have other cells by a changed setting."""
+        """Return the columns of a file whose cells a changed setting changes."""
         attributes = {one for name, of in _COLUMNS.items() if name in self.changed for one in of}
         before, after = (_mapping(text) for text in self.changed.get("attributes", ("", "")))
         attributes |= {one for one in {*before, *after} if before.get(one) != after.get(one)}
         return {column for of, _, column in (one.partition(".") for one in attributes) if of == file}
 
     def covers_file(self, file: str) -> str:
-        """Why all that moves in a file is meant; blank where it is not."""
+        """Return why all changes in a file are intended; blank if they are not."""
         agreed = [one for one in self.named if one.name == GRADE_SYNC and one.is_agreed and file in one.files]
         return "the change of the grade sync was agreed to" if agreed else ""
 
     def covering(self, drop: Drop, used: set[tuple[str, str]]) -> str:
-        """Why a drop is meant; blank where it is not. An agreement that is needed is added to `used`."""
+        """Return why a drop is intended; blank if it is not. A needed agreement is added to `used`."""
         if drop.school in self.schools:
             used.add((SCHOOL, drop.school))
             return "it was agreed that the school leaves"
@@ -135,7 +135,7 @@ class Steps:
 
 
 def made_of(database: Warehouse, now: str) -> MadeOf:
-    """Return what the tables were made of. An age of the data that is impossible is not believed."""
+    """Return the settings and data of the tables. An impossible time of the data is ignored."""
     tables = database.columns("connect")
     names = tables.get("settings_used", [])
     row = next(database.rows("select * from connect.settings_used"), None) if names else None
@@ -159,7 +159,7 @@ def since(
     settings: Settings,
     files: Collection[str],
 ) -> Steps:
-    """Return the steps since the publish `last`; `used_now` are the settings that shaped the tables of now."""
+    """Return the changes since the publish `last`; `used_now` are the settings that the present tables follow."""
     schools = frozenset(ledger.agreed(database, SCHOOL))
     if last is None:
         return Steps({}, schools, (), tuple(files))

@@ -1,4 +1,4 @@
-"""The days on which nothing may leave: those of a black-out, and all after the consent to share has ended."""
+"""The days on which nothing is published: those of a black-out, and all after the consent to share has ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def within_consent(until: str, lms_time_zone: str) -> None:
-    """Raise RefusedError after the last day on which data may be shared; blank is no end."""
+    """Raise RefusedError after the last day on which data may be shared; blank means no end."""
     try:
         ends = until and datetime.strptime(until, "%Y-%m-%d").date()  # noqa: DTZ007
     except ValueError as error:
@@ -23,7 +23,7 @@ def within_consent(until: str, lms_time_zone: str) -> None:
 
 
 def black_out(days: str, lms_time_zone: str) -> str:
-    """Return why nothing is published today; blank where something is."""
+    """Return why nothing is published today; blank if nothing prevents it."""
     today = _today(lms_time_zone)
     found = blackout.active(blackout.parse(days), today)
     return f"{today} lies in the black-out {found}" if found else ""

@@ -1,4 +1,4 @@
-"""What the transforms found wrong with their own rows (`connect.quality`), as a publish tells it."""
+"""Reports the findings of dbt about its own rows (`connect.quality`) in a publish."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from oneroster_csv.checks import Outcome
 
 TRANSFORMS = "transforms"
-"""Stands for a file where the transforms say that all files are wrong."""
+"""The name in place of a file for a finding that makes all files wrong."""
 
 
 def stopped(database: Warehouse, outcome: Outcome) -> str:
-    """Record what the transforms found that makes the files as a whole wrong (`connect.quality`, severity stop).
+    """Record findings that make all files wrong (`connect.quality`, severity stop).
 
-    Return it in words, blank for nothing: other rules may be broken because of it.
+    Return them in words, blank if there are none: other rules may be broken because of them.
     """
     if "quality" not in database.columns("connect"):
         return ""

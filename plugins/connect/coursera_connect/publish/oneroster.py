@@ -1,4 +1,4 @@
-"""The OneRoster library as connect uses it: its errors as ours, its remedies in the words of this project."""
+"""Adapts the OneRoster library: its errors become those of connect, its remedies name commands of this project."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _BY_RULE = {
     "reader-needs": "Load all streams first.",
 }
 REMEDIES = {rule.id: _BY_REMEDY[rule.remedy] for rule in rules.RULES.values() if rule.remedy in _BY_REMEDY} | _BY_RULE
-"""What to do about a broken rule where the package is made by the transforms."""
+"""The remedy for a broken rule in a package that this project makes."""
 
 _EARLIER = Path(__file__).parents[1] / "profiles"
-"""Where an organisation's own profiles lay in earlier releases."""
+"""The folder of an organisation's own profiles in earlier releases."""
 
 
 @contextmanager
 def as_ours() -> Iterator[None]:
-    """Raise what the library cannot do as an error of connect."""
+    """Raise errors of the library as errors of connect."""
     try:
         yield
     except errors.KeyMissingError as error:
@@ -49,7 +49,11 @@ def as_ours() -> Iterator[None]:
 
 
 def load(name: str) -> Profile:
-    """Return a profile by its name or file; a UsageError says which there are, or what is wrong with it."""
+    """Return a profile by its name or file.
+
+    Raises:
+        UsageError: There is no such profile, or it is wrong.
+    """
     earlier = _EARLIER / f"{name}.json"
     with as_ours():
         return profiles.load(str(earlier) if name not in profiles.names() and earlier.is_file() else name)
@@ -66,10 +70,10 @@ def output(  # noqa: PLR0913, PLR0917 - one value per setting
     mode: str = "bulk",
     identity: str = "coursera_id",
 ) -> Output:
-    """Return how rows are written; `identity` is what the models made the sourcedIds of users from.
+    """Return how rows are written; `identity` is the setting from which the models made the sourcedIds of users.
 
     Raises:
-        UsageError: a setting does not go, or not with another one.
+        UsageError: A setting is wrong, or cannot be combined with another one.
     """
     if masking.hides_emails(privacy_level) and identity != "coursera_id":
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What a command is about to write, looked at before it begins: no output takes the place of what is not its own."""
+"""Checks the paths of outputs before a command begins, so that no output replaces a file of another kind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check(database: Location, package: Path, page: Path | None, *, writes_packag
 
 
 def _others(database: Location, package: Path) -> Iterator[tuple[Path, str]]:
-    """What else is read or written, perhaps for the first time, and what to call it."""
+    """Return the other files that are read or written, and their names in a sentence."""
     if isinstance(database, Path):
         yield database, "the warehouse"
         yield database.with_name(f"{database.name}.wal"), "the log of the warehouse"
@@ -67,7 +67,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def is_page(path: Path) -> bool:
-    """Whether a file is a page as connect writes it."""
+    """Return whether a file is a report page of connect."""
     try:
         with path.open("rb") as handle:
             beginning = handle.read(_BEGINNING)

@@ -1,4 +1,4 @@
-"""Places a package: a reader sees the old file or the new one, never a part."""
+"""Replaces a package in one step: a reader sees either the old file or the complete new one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def locked(package: Path, wait: float) -> Iterator[None]:
-    """Hold the only right to write a package (file lock beside it), and clear what a killed publish left behind."""
+    """Hold the lock for writing a package (a file beside it), and remove what a killed publish left behind."""
     lock = package.with_name(f".{package.name}.lock")
     try:
         package.parent.mkdir(parents=True, exist_ok=True)
@@ -40,9 +40,9 @@ def locked(package: Path, wait: float) -> Iterator[None]:
 
 @contextmanager
 def replacing(target: Path, package: Path, *, keep_same: bool = False) -> Iterator[IO[bytes]]:
-    """Give a temporary file beside the package that takes the target's place, once complete and on disk.
+    """Yield a temporary file beside the package that replaces the target once it is complete and on disk.
 
-    With `keep_same`, a target that already has the same bytes is left untouched.
+    With `keep_same`, a target with the same bytes is not touched.
     """
     partial = package.with_name(f".{package.name}.{secrets.token_hex(8)}.connect-partial")
     try:

@@ -1,4 +1,4 @@
-"""What was published before this run: as the ledger remembers it, and as the report beside the package does.
+"""Finds out what was published before this run, from the ledger and from the report beside the package.
 
 `placed` in the report beside the package names the newest run that the reader may have seen, by ledger, number and
 seal, and the data it was made of. A ledger that does not know the seal is not the one that wrote the package: the
@@ -41,35 +41,35 @@ class Predecessor:
     since: list[dict[str, Any]]
     missing: list[str]
     latest_stamp: str
-    """The latest time that rows of an earlier run bear; blank where there is none."""
+    """The latest `dateLastModified` of an earlier run; blank if there is none."""
     number: int
-    """The number of this run."""
+    """The number of the present run."""
 
     @property
     def seen(self) -> dict[str, Any]:
-        """What the report says that the reader may have seen."""
+        """The part of the report that says what the reader may have seen."""
         found = self.beside.get("placed")
         return found if isinstance(found, dict) else {}
 
     @property
     def is_ours(self) -> bool:
-        """Whether this ledger wrote the package that the reader may have seen. It may have lost what it is called."""
+        """Whether this ledger wrote the package that the reader may have seen, even if the ledger has lost its id."""
         known = {run.get("seal") for run in self.since}
         return self.ledger_id in {"", self.seen.get("ledger")} and bool(self.seen) and self.seen.get("seal") in known
 
     @property
     def known_as(self) -> str:
-        """What this ledger was called, where only that was lost; blank otherwise."""
+        """The id of this ledger, if only the id was lost; blank otherwise."""
         return str(self.seen["ledger"]) if self.is_ours and not self.ledger_id else ""
 
     def healed(self, run_at: str) -> list[str]:
-        """Return what an earlier run believed of the age of its data, in words; nothing where that was possible."""
+        """Return in words the impossible data age that an earlier run recorded; nothing if it was possible."""
         if self.last and self.last["data_as_of"] and not timestamps.is_possible(self.last["data_as_of"], run_at):
             return [f"the data of run {self.last['run']} was dated {self.last['data_as_of']}"]
         return []
 
     def stranger(self) -> str:
-        """Return why the package is not known to be this ledger's."""
+        """Return why this ledger may not have written the package."""
         if not self.beside:
             return "publish-report.json beside the package is gone, which tells what the reader has seen"
         if not self.seen:
@@ -85,7 +85,7 @@ class Predecessor:
         )
 
     def warnings(self, mode: str) -> list[str]:
-        """Return what is to be said of it in a run that publishes by `mode`."""
+        """Return the warnings about the last publish for a run with `mode`."""
         found = []
         if self.missing and mode == "bulk":
             found.append(f"The ledger is not whole ({'; '.join(self.missing)}): it begins anew with this run's rows.")
@@ -95,7 +95,7 @@ class Predecessor:
         return found
 
     def no_delta(self, fingerprint: str, target: str) -> str:
-        """Return why a delta cannot be published; blank where it can."""
+        """Return why a delta cannot be published; blank if it can."""
         if self.placed is None:
             if self.missing:
                 return "the ledger has lost its runs"
@@ -109,9 +109,9 @@ class Predecessor:
         return "" if self.placed["delivered_to"] == target else "the last package went to another place"
 
     def newer(self, data_as_of: str, read_at: str, now: str) -> str:
-        """Return that the package here was made of newer data than the warehouse has; blank where it was not.
+        """Return a sentence if the package was made of newer data than the warehouse has; blank otherwise.
 
-        Data of the ledger's own package may become older, when a program leaves; that of another one was restored.
+        Data of this ledger's own package may become older when a program leaves; otherwise the warehouse was restored.
         """
         if not self.seen or self.is_ours:
             return ""
@@ -142,11 +142,11 @@ class Predecessor:
         return ""
 
     def stamp(self, now: str) -> str:
-        """Return the time that the rows of this run bear: now, and never before that of an earlier run."""
+        """Return the `dateLastModified` for rows of this run: now, but never earlier than in an earlier run."""
         return max(now, str(self.seen.get("stamp") or ""), self.latest_stamp)
 
     def clock(self, now: str) -> list[str]:
-        """Return a warning where this machine's clock is behind that of an earlier run."""
+        """Return a warning if this machine's clock is behind that of an earlier run."""
         earlier = self.stamp("")
         if not earlier or earlier <= now:
             return []
@@ -178,7 +178,7 @@ def look_back(database: Warehouse, beside: dict[str, Any]) -> Predecessor:
 
 
 def report_beside(place: Path) -> dict[str, Any]:
-    """Return the report that lies at a place, empty where there is none that can be read."""
+    """Return the report at a path; empty if it cannot be read."""
     try:
         found = json.loads(place.read_text("utf-8"))
     except (OSError, ValueError):

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""What would be published, and whether it may be: the tables are read, compared with the last publish, and checked."""
+"""Prepares a publish: reads the tables, compares them with the last publish, and checks them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from oneroster_csv.output import Output
 
 _OWN_SCHEMA = {"1.1": "", "1.2": "_1_2"}
-"""What follows the schema's name where the files stand that only this version has, or has with other columns."""
+"""The suffix of the schema with the files that only this version has, or has with other columns."""
 
 
 class Result(NamedTuple):
@@ -40,7 +40,7 @@ class Result(NamedTuple):
 
 
 WRONG_COLUMNS = Result("refused", "a rule is broken")
-"""A table has not the columns of its file, so nothing can be compared."""
+"""The result if a table lacks columns of its file, so that nothing can be compared."""
 
 
 class Tables(NamedTuple):
@@ -57,7 +57,7 @@ class Tables(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What the reader is to get (`output`, and the header of each file), and what the guards found in the changes."""
+    """The rows for the reader (`output`, and the header of each file), and the findings of the guards."""
 
     output: Output
     headers: dict[str, list[str]]
@@ -65,12 +65,12 @@ class Comparison(NamedTuple):
     warnings: list[str]
 
     def fingerprint(self, binding: Binding) -> str:
-        """Return the digest of all settings and headers that make the same rows look different to the reader."""
+        """Return the digest of all settings and headers that change how rows are written."""
         headers = {file: self.headers[file] for file in self.output.files(binding) if file in self.headers}
         return hashlib.sha256(json.dumps([self.output.fingerprint, headers], sort_keys=True).encode()).hexdigest()
 
     def define_package(self, database: Warehouse, binding: Binding, stage: str) -> None:
-        """Define the files as the reader is to see them, from the rows of a stage."""
+        """Define the files as they are written for the reader, from the rows of a stage."""
         rows = {file: stages.at(stage, file) for file in self.headers}
         self.output.define(database, binding, self.headers, rows, stamped=stage == "delta")
 
@@ -87,10 +87,9 @@ class Candidate:
 
 
 def prepare(database: Warehouse, run: Run, beside: dict[str, Any], *, is_shown: bool = False) -> Candidate | None:
-    """Return what would be published; None where a table has not its columns. The report tells what is known.
+    """Return what would be published; None if a table lacks columns. The run's report is completed.
 
-    `beside` is the report of the last run, as it lay beside the package. Tables that are only to be shown may be
-    outdated.
+    `beside` is the report of the last run from beside the package. With `is_shown` the tables may be outdated.
     """
     settings, report = run.settings, run.report
     tables = _tables(database, run, is_shown=is_shown)
@@ -123,7 +122,7 @@ def prepare(database: Warehouse, run: Run, beside: dict[str, Any], *, is_shown: 
 
 
 def _tables(database: Warehouse, run: Run, *, is_shown: bool) -> Tables:
-    """Read which tables there are, and of which build; they are those of one moment."""
+    """Read which tables exist and which build made them, all at one moment."""
     settings, report = run.settings, run.report
     schemas = list(dict.fromkeys([settings.schema + _OWN_SCHEMA[settings.oneroster_version], settings.schema]))
     with database.steady(*schemas, builds.SCHEMA, outdated.SCHEMA):
@@ -155,7 +154,7 @@ def _tables(database: Warehouse, run: Run, *, is_shown: bool) -> Tables:
 
 
 def _wrong_columns(tables: Tables, binding: Binding) -> Outcome:
-    """Return which tables have not the columns of their file."""
+    """Return the tables that lack columns of their file."""
     outcome = checks.Outcome(remedies=oneroster.REMEDIES)
     for file, names in tables.present.items():
         checks.check_header(outcome, file, [column.name for column in binding.files[file]], names)
@@ -163,7 +162,7 @@ def _wrong_columns(tables: Tables, binding: Binding) -> Outcome:
 
 
 def _compare(database: Warehouse, run: Run, tables: Tables, past: Predecessor) -> Comparison:
-    """Define the stages of all rows (see stages.py): hold what has to be held, and let the guards look at the rest."""
+    """Define the stages of all rows (see stages.py): hold rows, and let the guards judge the others."""
     settings, columns, made_of, now = run.settings, tables.columns, tables.made_of, run.report.started_at
     output = _output(database, settings, made_of)
     output.unlock(database)
@@ -208,7 +207,7 @@ def _output(database: Warehouse, settings: Settings, made_of: MadeOf) -> Output:
 
 
 def _target(settings: Settings) -> str:
-    """Return where the package is brought to, as the ledger remembers it; blank when it stays in its place."""
+    """Return the target of the delivery as the ledger stores it; blank without a delivery."""
     try:
         return (
             settings.delivery
@@ -219,7 +218,7 @@ def _target(settings: Settings) -> str:
 
 
 def _check(database: Warehouse, run: Run, comparison: Comparison) -> Outcome:
-    """Check all rows, as the reader is to see them, against OneRoster and what the reader needs."""
+    """Check all rows as they are written, against OneRoster and the reader's profile."""
     comparison.define_package(database, run.binding, "now")
     profile = comparison.output.profile
     outcome = checks.check(
@@ -238,7 +237,7 @@ def _check(database: Warehouse, run: Run, comparison: Comparison) -> Outcome:
 
 
 def _stop(outcome: Outcome, broken: str, found: guards.Findings) -> Result | None:
-    """Return why the package must not be published; `broken` is what the models say of it as a whole."""
+    """Return why the package must not be published; `broken` has the findings of the models about all files."""
     if outcome.refused:
         return Result("refused", broken.removesuffix(".") or WRONG_COLUMNS.why)
     if found.drops:
@@ -249,7 +248,7 @@ def _stop(outcome: Outcome, broken: str, found: guards.Findings) -> Result | Non
 def _describe(  # noqa: PLR0913, PLR0917 - what the parts of the report are made from
     database: Warehouse, run: Run, tables: Tables, comparison: Comparison, outcome: Outcome, mode: str
 ) -> None:
-    """Tell in the report what the checks, the guards and the comparison found."""
+    """Add the findings of the checks, the guards and the comparison to the report."""
     report, found, columns = run.report, comparison.found, tables.columns
     names = dict(
         database.rows(
@@ -279,7 +278,7 @@ def _describe(  # noqa: PLR0913, PLR0917 - what the parts of the report are made
 
 
 def _errors_by_school(database: Warehouse, outcome: Outcome) -> dict[tuple[str, str], int]:
-    """Return (file, school) → listed findings that refuse the package; what has no school is the district's."""
+    """Return (file, school) → findings that refuse the package; rows without a school belong to the district."""
     found: dict[tuple[str, str], int] = {}
     wrong = [finding for finding in outcome.findings if outcome.rules[finding.rule].refuses]
     for file in {finding.file for finding in wrong}:

@@ -1,14 +1,14 @@
-"""One publish: hold, compare, guard and check, then write, replace atomically and deliver; the ledger keeps it all.
+"""Publishes in steps, and records each publish in the ledger.
 
-    prepare     which tables there are, what changed since the last publish, and what guards and checks say of it
-    write       the package, and in the same moment the ledger's record of the rows that it holds
-    deliver     to its receiver, while the warehouse is free for others
-    end         the report, in the ledger, as files and to those who are told
+    prepare     read the tables, compare them with the last publish, hold rows, and apply guards and checks
+    write       write the package, and record its rows in the ledger in the same transaction
+    deliver     bring the package to its receiver, while others can use the warehouse
+    end         write the report into the ledger and files, and send notices
 
-When the process dies before the commit, nothing happened. After the commit, the run is in the ledger and nobody knows
-whether its package reached the reader, so the next delta begins at the last run of which that is known, and has
-tombstones also for what only the doubtful packages brought. `placed` in the report beside the package names the newest
-run that the reader may have seen (see predecessor.py).
+If the process dies before the commit, nothing has changed. If it dies after the commit, the run is in the ledger, but
+nobody knows whether its package reached the reader. The next delta then begins at the last run whose package is known
+to have arrived, and has tombstones also for rows that only the doubtful packages had. `placed` in the report beside the
+package names the newest run that the reader may have seen (see predecessor.py).
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
     """Publish the package and return the report, whose `outcome` tells what happened.
 
     `published` or `unchanged` (same bytes as before), `refused` by the checks, `blocked` by a guard, or `skipped` in a
-    black-out.
-    `step` is told a sentence and a number of rows while the work goes on.
+    black-out. `step` is called with a sentence and a number of rows while the publish runs.
     """
     run = Run.begin(settings, step)
     run.note(ending.BEGAN)
@@ -72,7 +71,7 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
 
 
 def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, Any]:
-    """Do everything but the delivery: the package goes into the folder `preview` beside the real one, and is forgotten.
+    """Do everything but the delivery: write the package into the folder `preview`, and record nothing in the ledger.
 
     The report has the keys of :func:`publish`, and in `changes` the ids of the rows added, changed and removed.
     """
@@ -104,7 +103,7 @@ def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
 
 
 def _refuse_unusable(settings: Settings) -> None:
-    """Raise where nothing may be published: the consent to share has ended, or a mapping file is wrong."""
+    """Raise an error if nothing may be published: the consent to share has ended, or a mapping file is wrong."""
     allowed_days.within_consent(settings.consent_until, settings.lms_time_zone)
     if settings.mapping is not None:
         problems = mapping.problems(settings.mapping)
@@ -114,14 +113,14 @@ def _refuse_unusable(settings: Settings) -> None:
 
 
 def _look_back(run: Run) -> dict[str, Any]:
-    """Return the report that the last run left beside the package. Called once nobody else can write there."""
+    """Return the report of the last run from beside the package; the caller holds the package's lock."""
     beside = predecessor.report_beside(run.settings.package.with_name(REPORT))
     run.report.placed = beside.get("placed")
     return beside
 
 
 def _write(database: Warehouse, run: Run, candidate: Candidate, beside: dict[str, Any]) -> None:
-    """Write the package, and into the ledger what it holds, so that both or neither remain."""
+    """Write the package, and record its rows in the ledger, so that both or neither remain."""
 
     def commit(written: Written) -> None:
         run.report.outcome = "unchanged" if written.unchanged else "published"
@@ -138,7 +137,7 @@ def _write(database: Warehouse, run: Run, candidate: Candidate, beside: dict[str
 
 
 def _deliver(run: Run) -> None:
-    """Bring the package to its receiver; the warehouse is free for others meanwhile."""
+    """Bring the package to its receiver; others can use the warehouse meanwhile."""
     settings = run.settings
     run.write_report()  # what is in place here is known, should the delivery not end
     with run.timed("deliver"):
@@ -159,7 +158,7 @@ def _fail(run: Run, error: ConnectError) -> None:
 
 
 def end(run: Run, stop: Result, database: Warehouse | None = None) -> dict[str, Any]:
-    """Complete the report, in the ledger, as files and to those who are told of a run; return it."""
+    """Complete the report in the ledger and in files, send notices, and return the report."""
     settings, report = run.settings, run.report
     report.outcome, report.why = stop
     report.finished_at = ledger.now()

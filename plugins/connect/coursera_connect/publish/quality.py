@@ -1,8 +1,8 @@
 # ruff: noqa: S608 - every name in a statement is a constant or quoted
-"""What is wrong with the data: the findings of the transforms, and those of the last publish, in one list.
+"""Lists what is wrong with the data: the findings of dbt, and those of the last publish.
 
 A finding's severity says what happens to its rows: `flag` publishes them, `repair` publishes them with another value or
-none, `skip` leaves them out, `stop` refuses the package. Nothing here names a person: records are told by their ids.
+none, `skip` leaves them out, `stop` refuses the package. No finding names a person: records are identified by id.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 STOP = "stop"
 SEVERITIES = (STOP, "skip", "repair", "flag")
-"""From what stops a package to what only deserves a look."""
+"""The severities, the most serious first."""
 
 OF_ONEROSTER = {"error": STOP, "warning": "flag"}
 COLUMNS = {"rule", "severity", "sentence", "entity", "program_id", "record_id", "how_many"}
 _CONTENT = {"content-without-class": "contents", "content-without-gradebook": "enrollments"}
-"""The rules of the transforms that name a type of content as their record, and what they count of it."""
+"""The rules whose record is a type of content, and what they count."""
 _CELL = ("field", "reported")
 _NOT_MADE = (
     "The transforms have not made connect.quality yet: this is only what the tap says of its rows. "
@@ -44,10 +44,10 @@ _SHARED = ("email", "external_id", "username")
 def quality(
     database: Location, package: Path, wait: float, rule: str | None = None, lms: Path | None = None
 ) -> dict[str, Any]:
-    """Return what is wrong, and with `rule` the records of that rule, and with `lms` how our people match that file.
+    """Return the findings, with `rule` the records of that rule, and with `lms` how people match that file.
 
-    `published` is when the last publish ended, or None where there was none; `match` is None before the transforms
-    know it. `caution` says what is missing where the transforms have not run yet, and is blank else.
+    `published` is when the last publish ended, None if there was none; `match` is None before the first build.
+    `caution` says what is missing before the first build, and is blank otherwise.
     """
     there = people_match.read(lms) if lms else None
     report = _report(package)
@@ -82,12 +82,12 @@ def quality(
 
 
 def order(found: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what a finding is sorted by: what stops the package first, then by count."""
+    """Return the sort key of a finding: severity first, then count."""
     return SEVERITIES.index(found["severity"]), -found["count"], found["rule"], found["entity"]
 
 
 def _report(package: Path) -> dict[str, Any] | None:
-    """Return the parts of the last publish's report that matter here, or None without one that can be read."""
+    """Return the needed parts of the last publish's report; None if it cannot be read."""
     try:
         report = json.loads(package.with_name(REPORT).read_text("utf-8"))
         return {name: report[name] for name in ("finished_at", "problems", "findings")}
@@ -96,7 +96,7 @@ def _report(package: Path) -> dict[str, Any] | None:
 
 
 def of_transforms(database: Warehouse) -> list[dict[str, Any]]:
-    """Return the rules of `connect.quality` that are broken, each with its sum."""
+    """Return the broken rules of `connect.quality`, each with its count."""
     query = (
         "select rule, severity, sentence, entity, sum(how_many) from connect.quality "
         "group by rule, severity, sentence, entity having sum(how_many) > 0"
@@ -115,7 +115,7 @@ def of_transforms(database: Warehouse) -> list[dict[str, Any]]:
 
 
 def _of_loader(database: Warehouse, raw: dict[str, list[str]]) -> list[dict[str, Any]]:
-    """Return what the tap says of the rows of each stream, which is there before the transforms are."""
+    """Return the tap's findings on the rows of each stream, which are known before the first build."""
     if not {"stream", "rows_repaired", "rows_left_out"} <= set(raw.get("stream_reads", ())):
         return []
     query = "select stream, sum(rows_left_out), sum(rows_repaired) from coursera.stream_reads group by 1 order by 1"
@@ -174,9 +174,9 @@ def _records(
 
 
 def _duplicates(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, list[list[str]]]:
-    """Return, per attribute that ought to be one's own, the groups of people (sourcedIds) that share a value of it.
+    """Return the groups of people (sourcedIds) that share a value, per attribute that should be unique.
 
-    Upper and lower case are the same.
+    Letter case is ignored.
     """
     known = tables.get("people", [])
     found: dict[str, list[list[str]]] = {}
@@ -193,7 +193,7 @@ def _duplicates(database: Warehouse, tables: dict[str, list[str]]) -> dict[str, 
 
 
 def _usernames_replaced(database: Warehouse, tables: dict[str, list[str]]) -> list[str]:
-    """Return who has the sourcedId as username, since several people would have had the same one."""
+    """Return the people whose username is the sourcedId, since several people would have had the same username."""
     if not {"is_username_shared", "user_sourced_id"} <= set(tables.get("people", ())):
         return []
     query = "select user_sourced_id from connect.people where is_username_shared order by 1"
@@ -201,7 +201,7 @@ def _usernames_replaced(database: Warehouse, tables: dict[str, list[str]]) -> li
 
 
 def _match(database: Warehouse, tables: dict[str, list[str]], called: dict[str, str]) -> dict[str, Any] | None:
-    """Return per program and in total how many members matched an account of Coursera, and by what."""
+    """Return per program and in total how many members matched a Coursera account, and by which value."""
     columns = tables.get("match", [])
     if not {"program_id", "members", "matched"} <= set(columns):
         return None
@@ -223,7 +223,7 @@ def _share(members: int, matched: int) -> dict[str, Any]:
 
 
 def _content_types(database: Warehouse) -> list[dict[str, Any]]:
-    """Return the types of content that make no class, with how many contents of programs and enrollments there are."""
+    """Return the content types that make no class, with the numbers of contents and enrollments."""
     query = (
         "select record_id, rule, sum(how_many) from connect.quality "
         "where record_id is not null group by record_id, rule order by record_id, rule"

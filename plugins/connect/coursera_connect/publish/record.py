@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is ours
-"""What the ledger keeps of a run: one that published, one that was stopped, and one that failed."""
+"""Records a publish in the ledger, whether it published, was stopped, or failed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FROM_REPORT = (
 
 
 def commit(database: Warehouse, run: Run, candidate: Candidate) -> None:
-    """Record a run together with the rows that it publishes: both or neither."""
+    """Record a run together with the rows that it publishes, in one transaction."""
     number = candidate.past.number
     with database.transaction():
         ledger.prepare(database, candidate.past.known_as)
@@ -37,7 +37,7 @@ def commit(database: Warehouse, run: Run, candidate: Candidate) -> None:
 
 
 def settle(database: Warehouse, run: Run, delivered_to: str) -> None:
-    """Record that the package is where its reader finds it: the next delta begins here."""
+    """Record that the reader can find the package, so that the next delta begins at this run."""
     with database.transaction():
         database.store(
             f"update {ledger.table('runs')} set placed = true, delivered_to = ?, finished_at = ?, seconds = ? "
@@ -48,7 +48,7 @@ def settle(database: Warehouse, run: Run, delivered_to: str) -> None:
 
 
 def end(run: Run, database: Warehouse | None) -> None:
-    """Record a run that published nothing, unless that was done; `database` is None where the warehouse is not open."""
+    """Record a run that published nothing, unless it is recorded; `database` is None if the warehouse is not open."""
     if run.recorded:
         return
     if database is not None:
@@ -62,7 +62,7 @@ def end(run: Run, database: Warehouse | None) -> None:
 
 
 def fail(run: Run, why: str) -> None:
-    """Record why a run failed that is in the ledger already."""
+    """Record why a run failed whose entry is in the ledger already."""
     if run.recorded:
         with suppress(ConnectError), warehouse.opened(run.settings.database, 0, write=True) as database:
             database.store(f"update {ledger.table('runs')} set why = ? where run = ?", [why, run.report.run])
@@ -75,7 +75,7 @@ def _record_alone(database: Warehouse, run: Run) -> None:
 
 
 def record(database: Warehouse, run: Run) -> None:
-    """Write the rows of the ledger that tell of a run, within a transaction."""
+    """Write the ledger's rows about a run, within a transaction."""
     report = run.report
     row = {
         **{name: getattr(report, name) for name in _FROM_REPORT},
@@ -105,7 +105,7 @@ def record(database: Warehouse, run: Run) -> None:
 
 
 def _use_agreements(database: Warehouse, number: int, used: Collection[tuple[str, str]]) -> None:
-    """Note which agreements a publish has used, which are good for one."""
+    """Record which agreements a publish has used; each is valid for one publish."""
     for kind, subject in used:
         database.store(
             f"update {ledger.table('agreements')} set used_by_run = ? "

@@ -1,4 +1,4 @@
-"""One run of a publish: its settings, its identity, and the report, which is written and never read by a step."""
+"""One run of a publish: its settings, its id, and its report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Report:
-    """What a publish tells of itself, in the order of `publish-report.json`. Times are UTC, as text."""
+    """The report of a publish, in the order of `publish-report.json`. Times are UTC, as text."""
 
     outcome: str = "failed"
     why: str = ""
@@ -71,12 +71,12 @@ class Report:
     changes: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def add_problems(self, outcome: Outcome) -> None:
-        """Tell what the checks found."""
+        """Add the findings of the checks to the report."""
         described = outcome.described()
         self.problems, self.findings = described["problems"], described["findings"]
 
     def told(self) -> dict[str, Any]:
-        """Return the report without the ids that are addresses: those may be a person's."""
+        """Return the report without ids that are e-mail addresses."""
         return {
             **vars(self),
             **{
@@ -93,7 +93,7 @@ class Report:
 
 @dataclass
 class Run:
-    """A run of a publish. `recorded` says whether the ledger has it, `fingerprint` what shapes the rows it writes."""
+    """A run of a publish. `recorded` is whether the ledger has it; `fingerprint` says how rows are written."""
 
     settings: Settings
     step: Callable[[str, int], None]
@@ -108,7 +108,7 @@ class Run:
 
     @classmethod
     def begin(cls, settings: Settings, step: Callable[[str, int], None]) -> Run:
-        """Return a run that begins now; `step` is told a sentence and a number of rows while the work goes on."""
+        """Return a run that begins now; `step` is called with a sentence and a number of rows."""
         report = Report(
             environment=meltano.environment_of_now() or "",
             package=str(settings.package),
@@ -125,17 +125,17 @@ class Run:
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
-        """Note in the report how many seconds the block takes."""
+        """Record in the report how many seconds the block takes."""
         began = time.monotonic()
         yield
         self.report.seconds[what] = round(time.monotonic() - began, 2)
 
     def seconds(self) -> dict[str, float]:
-        """Return the seconds of each part of the work so far, and of the whole as `all`."""
+        """Return the seconds of each part so far, and the total as `all`."""
         return {**self.report.seconds, "all": round(time.monotonic() - self.began, 2)}
 
     def placed(self, ledger_id: str) -> dict[str, Any]:
-        """Return what says, beside the package, that the reader may have seen this run; see predecessor.py."""
+        """Return the mark beside the package that the reader may have seen this run; see predecessor.py."""
         report = self.report
         return {
             "ledger": ledger_id,
@@ -147,7 +147,7 @@ class Run:
         }
 
     def note(self, outcome: str, why: str = "") -> None:
-        """Note in the journal how far the publish is, where it is a step of a job."""
+        """Record in the journal how far the publish is, if it is a step of a job."""
         if self.entry is not None:
             with suppress(sqlite3.Error, OSError):
                 told = {"published": outcome, "sentence": why, "ledger_run": self.report.run}
@@ -162,7 +162,7 @@ class Run:
         self.write_beside(notices.markdown(told), str(Path(REPORT).with_suffix(".md")))
 
     def write_beside(self, text: str, name: str) -> None:
-        """Write a text file beside the package; whoever reads there sees the old file or the new one."""
+        """Write a text file beside the package, in one step for readers."""
         place = self.settings.package.with_name(name)
         with package.replacing(place, self.settings.package) as handle:
             handle.write(f"{text.rstrip()}\n".encode())

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from coursera_connect.warehouse.warehouse import Location
 
 REPORT = "publish-report.json"
-"""Name of the report, beside the package; the same as Markdown has the suffix `.md`."""
+"""The name of the report beside the package; its Markdown has the suffix `.md`."""
 
 PREVIEW = "preview"
-"""Name of the folder of previews, beside the package."""
+"""The name of the folder of previews beside the package."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a publish needs to know; the options of `connect publish` describe each. `wait` is in seconds."""
+    """The settings of a publish, described by the options of `connect publish`. `wait` is in seconds."""
 
     database: Location
     package: Path

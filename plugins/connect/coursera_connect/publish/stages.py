@@ -1,13 +1,13 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""The stages of a file's rows between the transforms and the package; each is a relation of the connection.
+"""The stages of a file's rows between dbt and the package; each stage is a relation of the connection.
 
-    source    what the transforms made, all text, blank is the empty text
-    memory    what the last publish recorded ; no row where nothing was ever published
-    apart     the ids of the rows that source and memory do not have alike: all that follows looks at these alone
-    now       the source, and in place of its rows those that are held from memory (see `holds.py`)
-    changes   sourcedId and what happened to it between memory and now: added, changed, removed
-    delta     now and what left since a run, with status and the moment of each row's own change
-    publish   now, or the delta, as the reader is to see it
+    source    the rows that dbt made, all columns text, null as the empty text
+    memory    the rows that the last publish recorded; none if nothing was ever published
+    apart     the ids of rows that differ between source and memory; all later stages look only at these
+    now       the source, with held rows from memory in place of its own (see `holds.py`)
+    changes   sourcedId, and what happened between memory and now: added, changed, removed
+    delta     now and the rows that left since a run, with status and the time of each row's own change
+    publish   now or the delta, as it is written for the reader
 
 The schools that a row belongs to are the relations `schools of <stage>`.
 """
@@ -42,13 +42,13 @@ CONNECTED = frozenset(
         "results",
     )
 )
-"""Files that others need to tell which school a row belongs to, also where they have no row."""
+"""The files that are needed to find the school of a row, even if they have no rows."""
 
 FILES = frozenset(file for version in bindings.VERSIONS for file in bindings.load(version).files)
-"""All files of all versions: what memory may have a table of."""
+"""All files of all versions, for which memory may have tables."""
 
 KEPT_CELLS = {"results": "scoreDate", "classes": "termSourcedIds"}
-"""The column of a file of which a cell may stay as it was in a row that is otherwise the source's."""
+"""The column of a file whose cell may be kept from memory in a row of the source."""
 
 
 def at(stage: str, file: str) -> str:
@@ -64,7 +64,7 @@ def cells(columns: list[str]) -> list[str]:
 def sources(database: Warehouse, binding: Binding, schemas: list[str]) -> dict[str, list[str]]:
     """Define the source of every file of the binding, from the first of the schemas that has its table.
 
-    Returns file → columns in order, of those files that have a table; the source of the others has no row.
+    Return file → columns in order, for files that have a table; the sources of other files are empty.
     """
     tables = {schema: database.columns(schema) for schema in schemas}
     present: dict[str, list[str]] = {}
@@ -79,9 +79,9 @@ def sources(database: Warehouse, binding: Binding, schemas: list[str]) -> dict[s
 
 
 def memory(database: Warehouse, columns: dict[str, list[str]]) -> None:
-    """Define what the last publish recorded, with the columns of the source, and every earlier version of it.
+    """Define the rows that the last publish recorded, with the columns of the source, and all their earlier versions.
 
-    The versions have `from_run`, the run that brought them, and `until_run`, the run that ended them (null: none).
+    A version has `from_run`, the run that added it, and `until_run`, the run that ended it (null: none).
     """
     tables = database.columns(ledger.SCHEMA)
     for file, names in columns.items():
@@ -97,9 +97,9 @@ def memory(database: Warehouse, columns: dict[str, list[str]]) -> None:
 
 
 def apart(database: Warehouse, columns: dict[str, list[str]]) -> None:
-    """Compare source and memory, row by row, and define what of both is not alike: `source apart`, `memory apart`.
+    """Compare source and memory row by row, and define the rows that differ: `source apart`, `memory apart`.
 
-    It is the only comparison of everything with everything; on a usual day hardly a row comes out of it.
+    This is the only comparison of all rows; on a usual day few rows differ.
     """
     for file, names in columns.items():
         _compare(database, f"apart {file}", at("source", file), at("memory", file), cells(names))
@@ -121,10 +121,10 @@ def _compare(database: Warehouse, name: str, new: str, old: str, compared: list[
 
 
 def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
-    """Define the rows to be published: the source, but for the rows of the table `held`, which come from memory.
+    """Define the rows to publish: those of the source, except rows of the table `held`, which come from memory.
 
-    Rows of the table `left out` wait. A row of the source has one cell from the table `kept cells`, if it is there.
-    `conditions` has for a file the condition on a row `r` under which the reader takes it.
+    Rows of the table `left out` are not published yet. A row of the source gets its cell from the table `kept cells`,
+    if there is one. `conditions` holds, by file, the SQL condition on a row `r` under which the reader accepts it.
     """
     for file, names in columns.items():
         listed = ", ".join(f"r.{quoted(name)}" for name in cells(names))
@@ -146,9 +146,9 @@ def now(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str
 
 
 def changes(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
-    """Compare memory with now: rows that are apart, of which a cell is kept, or that the reader does not take.
+    """Compare memory with now, for rows that differ, that keep a cell, or that the reader does not accept.
 
-    All others are the source's and as they were; what is held is always apart. `conditions` are those of `now`.
+    All other rows are unchanged; held rows always differ. `conditions` are those of `now`.
     """
     for file, names in columns.items():
         database.table(
@@ -164,7 +164,7 @@ def changes(database: Warehouse, columns: dict[str, list[str]], conditions: dict
 
 
 def users_of(database: Warehouse, version: str) -> str:
-    """Return the query for (sourcedId, school) of the users in memory, which hold their schools as `version` does."""
+    """Return the query for (sourcedId, school) of the users in memory, in the columns of `version`."""
     file, person, school = "users", "sourcedId", items("coalesce(\"orgSourcedIds\", '')")
     if version != "1.1":
         file, person, school = "roles", "userSourcedId", '"orgSourcedId"'
@@ -178,10 +178,10 @@ def users_of(database: Warehouse, version: str) -> str:
 def schools(
     database: Warehouse, stage: str, columns: dict[str, list[str]], users: str = "", files: Iterable[str] = ()
 ) -> None:
-    """Keep which schools each row of a stage belongs to: (sourcedId, school), blank for the district's own.
+    """Store the schools of each row of a stage as (sourcedId, school); blank means the district.
 
-    `users` is a query for the schools of users, where the stage itself does not tell; `files` are those to ask about,
-    by default all.
+    `users` is a query for the schools of users that the stage does not contain; `files` are the files to include, by
+    default all.
     """
     of_class = f'select "sourcedId", "schoolSourcedId" as school from {at(stage, "classes")}'
     of_user = f'select "sourcedId", {items(quoted("orgSourcedIds"))} as school from {at(stage, "users")}'
@@ -217,8 +217,8 @@ def schools(
 def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment: str) -> None:
     """Define what changed after the run `since`, the last whose package reached the reader; `moment` is this run's.
 
-    A row that came and went in between has a tombstone, too: a package of that time may have reached the reader, and
-    nobody could note it. A tombstone has the last cells.
+    A row that came and left in between has a tombstone, too: a package of that time may have reached the reader without
+    a record of it. A tombstone has the last cells of its row.
     """
     runs = f"(select run, {_milliseconds('stamp')} as at from ({ledger.stamps(database)}) as s)"
     this = _milliseconds(literal(moment))
@@ -251,14 +251,14 @@ def delta(database: Warehouse, columns: dict[str, list[str]], since: int, moment
 
 
 def _milliseconds(moment: str) -> str:
-    """A moment of the ledger as strict readers want it."""
+    """Return a time of the ledger in milliseconds, as strict readers need it."""
     return f"replace({moment}, 'Z', '.000Z')"
 
 
 def remember(database: Warehouse, columns: dict[str, list[str]], run: int) -> None:
-    """Write what changed into memory: end the versions that are no more, begin the new ones. Within a transaction.
+    """Write the changes into memory within a transaction: end old versions of rows, and add new ones.
 
-    Files that this version of OneRoster does not have end as a whole.
+    All rows of files that this version of OneRoster does not have are ended.
     """
     known = database.columns(ledger.SCHEMA)
     for file in (FILES & known.keys()) - columns.keys():

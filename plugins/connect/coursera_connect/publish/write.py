@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""Writes the package: complete, beside its place, and only then into its place."""
+"""Writes the package beside its target, and replaces the target once the package is complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROWS_LISTED = 1000
 
 
 class Written(NamedTuple):
-    """A package that was written; `unchanged` says that the one in place has the same bytes."""
+    """A written package; `unchanged` is whether the target already has the same bytes."""
 
     bytes: int
     sha256: str
@@ -36,7 +36,7 @@ def write(
     target: Path,
     commit: Callable[[Written], None] = lambda _written: None,
 ) -> Written:
-    """Write the package beside its place, commit, and only then let it take its place."""
+    """Write the package beside its target, commit, and then replace the target."""
     binding, comparison, past = run.binding, candidate.comparison, candidate.past
     if candidate.mode == "delta":
         assert past.placed is not None  # noqa: S101 - else there is no delta
@@ -69,7 +69,7 @@ def write(
 
 
 def _properties(settings: Settings, output: Output) -> dict[str, str]:
-    """Return what the manifest says beside versions and modes."""
+    """Return the properties in the manifest besides versions and modes."""
     named = {"source.systemName": settings.system_name, "source.systemCode": settings.system_code}
     return dict(output.profile.manifest) | {name: value for name, value in named.items() if value}
 

@@ -1,4 +1,4 @@
-"""Another grade sync or score scale: what leaves or changes with it, and the agreement to that."""
+"""Plans a change of grade sync or score scale, with what leaves or changes, and records the agreement."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GradeChange:
-    """A change of the setting `kind` that is planned.
+    """A planned change of the setting `kind`.
 
-    `before` is None where nothing was loaded yet. `schools` are those that lose line items or results, or of which they
-    change; None where nothing is loaded yet. `is_open` says that the next publish needs an agreement to it.
+    `before` is None if nothing was loaded yet. `schools` are those whose line items or results leave or change; None if
+    nothing is loaded yet. `is_open` is whether the next publish needs an agreement.
     """
 
     database: Location
@@ -51,7 +51,7 @@ class GradeChange:
         return meltano.printed(f"connect settings set {self.kind} {self.after}")
 
     def agree(self) -> bool:
-        """Agree to the change, for the next publish; return whether there was anything to agree to."""
+        """Record the agreement for the next publish, and return whether one was needed."""
         if not self.is_open:
             return False
         detail = {"from": self.before, "line_items": self.line_items, "results": self.results}
@@ -59,19 +59,19 @@ class GradeChange:
         return True
 
     def facts(self) -> dict[str, Any]:
-        """Return the change as `--json` has it."""
+        """Return the change for `--json`."""
         return {"from": self.before, "to": self.after, "line_items": self.line_items, "results": self.results}
 
     def schools_told(self) -> list[dict[str, Any]] | None:
-        """Return the schools as `--json` has them."""
+        """Return the schools for `--json`."""
         return None if self.schools is None else [asdict(one) for one in self.schools]
 
 
 def to_mode(database: Location, wait: float, folder: Path, transform: Path | None, mode: str) -> GradeChange:
-    """Return what another grade sync does.
+    """Return the change to another grade sync mode.
 
     Raises:
-        UsageError: there is no such mode, or chosen_items.csv is wrong.
+        UsageError: There is no such mode, or chosen_items.csv is wrong.
     """
     if mode not in grade_sync.MODES:
         near = suggestion(mode, grade_sync.MODES)
@@ -90,10 +90,10 @@ def to_mode(database: Location, wait: float, folder: Path, transform: Path | Non
 
 
 def to_scale(database: Location, wait: float, scale: str) -> GradeChange:
-    """Return what another scale of the scores does.
+    """Return the change to another score scale.
 
     Raises:
-        UsageError: there is no such scale.
+        UsageError: There is no such scale.
     """
     if scale not in grade_sync.SCALES:
         raise UsageError(f"There is no score scale {scale}; the scales are {' and '.join(grade_sync.SCALES)}.")
@@ -105,7 +105,7 @@ def to_scale(database: Location, wait: float, scale: str) -> GradeChange:
 def _leaving(
     database: Location, wait: float, before: str | None, mode: str, choices: list[items.Choice]
 ) -> list[School] | None:
-    """Return what would leave; None when nothing is loaded yet."""
+    """Return what would leave; None if nothing is loaded yet."""
     if not grade_sync.is_there(database, wait):
         return None
     if grade_sync.in_use(database, wait) == mode != before:

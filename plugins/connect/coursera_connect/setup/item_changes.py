@@ -1,4 +1,4 @@
-"""A change of chosen_items.csv: which items it is about, what is worth knowing of it, and saving it."""
+"""Plans and saves a change of chosen_items.csv."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ItemChange:
-    """A change of the choice that is planned; `after` is None where the file stays as it is."""
+    """A planned change of the choice; `after` is None if the file does not change."""
 
     content: Content
     after: Sequence[Choice] | None
@@ -39,14 +39,14 @@ class ItemChange:
     grade_sync: str | None
 
     def save(self, wait: float) -> bool:
-        """Write the file; return whether there was anything to write."""
+        """Write the file, and return whether anything changed."""
         if self.after is None:
             return False
         mapping.save(self.content, [(one.program_id, one.course_id, one.item) for one in self.after], wait)
         return True
 
     def facts(self) -> dict[str, Any]:
-        """Return the change as `--json` has it."""
+        """Return the change for `--json`."""
         return {
             "changed": self.after is not None,
             "grade_sync": self.grade_sync,
@@ -56,7 +56,7 @@ class ItemChange:
 
 
 def choose(folder: Path, database: Location, wait: float, wanted: Wanted) -> ItemChange:
-    """Return what it does to choose items."""
+    """Return the change that chooses items."""
     content = mapping.sound(folder, mapping.ITEMS)
     choices, everything = items.choices(content), items.gradable(database, wait)
     choice = _choice(everything, wanted)
@@ -72,10 +72,10 @@ def choose(folder: Path, database: Location, wait: float, wanted: Wanted) -> Ite
 
 
 def unchoose(folder: Path, database: Location, wait: float, wanted: Wanted) -> ItemChange:
-    """Return what it does to take a choice back.
+    """Return the change that removes a choice.
 
     Raises:
-        UsageError: no line of the file is this choice.
+        UsageError: No line of the file is this choice.
     """
     content = mapping.sound(folder, mapping.ITEMS)
     choices, everything = items.choices(content), items.gradable(database, wait)

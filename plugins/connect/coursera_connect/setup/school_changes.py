@@ -1,4 +1,4 @@
-"""A change of the school mapping: what it does, what leaves with it, and saving it."""
+"""Plans and saves a change of the school mapping, with what would leave."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the mapping and what it is about are; `loaded` takes the programs from the last load, not from Coursera."""
+    """The paths of the mapping and the warehouse; with `loaded` programs are from the last load, not from Coursera."""
 
     database: Location
     package: Path
@@ -30,7 +30,7 @@ class Place:
     loaded: bool = False
 
     def content(self) -> Content:
-        """Return the mapping file, which has to be in order."""
+        """Return the content of the mapping file, which must be valid."""
         return mapping.sound(self.mapping, mapping.SCHOOLS)
 
     def programs(self) -> dict[str, str]:
@@ -40,20 +40,20 @@ class Place:
 
 @dataclass(frozen=True)
 class ProgramList:
-    """All programs with their schools; `everything` says that no program is mapped, so that all are synced."""
+    """All programs with their schools; `everything` is whether no program is mapped, so that all are synced."""
 
     entries: list[Listed]
     everything: bool
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many programs are in each state."""
+        """The number of programs in each state."""
         return {state: sum(entry.state == state for entry in self.entries) for state in schools.STATES}
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Programs that lose their school, and what the last run made of them (None: not loaded yet, or no program)."""
+    """The programs that lose their school, and their rows in the last build (None: nothing loaded, or no program)."""
 
     programs: list[str]
     counts: Counts | None
@@ -61,22 +61,22 @@ class Loss:
 
 @dataclass(frozen=True)
 class SchoolChange:
-    """A change of the mapping that is planned: what it does, and what it takes away."""
+    """A planned change of the mapping, and what it removes."""
 
     place: Place
     content: Content
     plan: Plan
     impact: Leaving | None
-    """None where no program leaves its school, or nothing is loaded yet."""
+    """The rows that leave; None if no program leaves its school, or nothing is loaded yet."""
 
     @property
     def leaving(self) -> Loss:
-        """What leaves the sync."""
+        """The programs that leave the sync."""
         return self._loss(left_out=True)
 
     @property
     def moving(self) -> Loss:
-        """What comes to another school."""
+        """The programs that move to another school."""
         return self._loss(left_out=False)
 
     def _loss(self, *, left_out: bool) -> Loss:
@@ -86,11 +86,11 @@ class SchoolChange:
 
     @property
     def warnings(self) -> list[str]:
-        """What is worth knowing before the change is saved."""
+        """Warnings about the change."""
         return [*schools.warnings(self.plan), *self._unknown()]
 
     def _unknown(self) -> list[str]:
-        """Name programs that vanished from Coursera before they were unmapped: the last run has not their school."""
+        """Return programs that left Coursera before they were unmapped; the last build lacks their school."""
         if not self.impact:
             return []
         known = {program for detail in self.impact.schools.values() for program in detail["programs"]}
@@ -102,7 +102,7 @@ class SchoolChange:
         ]
 
     def save(self) -> bool:
-        """Write the mapping file, and agree that the schools leave; return whether there was anything to write."""
+        """Write the mapping file, record the agreement that the schools leave, and return whether anything changed."""
         if not self.plan.changes:
             return False
         mapping.save(self.content, schools.rows(self.plan.after), self.place.wait, self._agree)
@@ -113,7 +113,7 @@ class SchoolChange:
             ledger.agree(self.place.database, self.place.wait, "school", school, detail)
 
     def facts(self) -> dict[str, Any]:
-        """Return the change as `--json` has it."""
+        """Return the change for `--json`."""
         return {
             "changes": [
                 {
@@ -138,7 +138,7 @@ def listed(place: Place) -> ProgramList:
 
 
 def planned(place: Place, verb: Callable[[Plan], None], *, ask: bool = True) -> SchoolChange:
-    """Return what a verb does to the mapping; `ask` for the programs of today where the verb needs them."""
+    """Return the change by a verb; `ask` is whether the verb needs the present programs of Coursera."""
     connection.require(place.package)
     content = place.content()
     return of_plan(place, content, schools.Plan(place.programs() if ask else {}, schools.from_file(content)), verb)
@@ -147,7 +147,7 @@ def planned(place: Place, verb: Callable[[Plan], None], *, ask: bool = True) -> 
 def of_plan(
     place: Place, content: Content, plan: Plan, verb: Callable[[Plan], None] = lambda _plan: None
 ) -> SchoolChange:
-    """Return the change that a plan is, after a verb."""
+    """Return the change for a plan."""
     verb(plan)
     impact = leaving(place.database, place.wait, plan.lost) if plan.lost else None
     return SchoolChange(place, content, plan, impact)
