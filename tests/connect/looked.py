@@ -47,8 +47,8 @@ _TABLES = (
     # All of school a have completed, the grades are 60, 61 ... 79; of school b only four.
     ("insert into connect.enrollments select 'p' || \"schoolSourcedId\", \"classSourcedId\", \"userSourcedId\", done, case when done then (60 + i) / 100 end, date '2025-09-01' + i, case when done then date '2025-12-20' + i end, \"sourcedId\" "
     "from (select *, cast(split_part(\"sourcedId\", '.', 3) as int) as i, \"schoolSourcedId\" = 'a' or cast(split_part(\"sourcedId\", '.', 3) as int) < 4 as done from oneroster.enrollments)"),
-    "create table connect.people (person_key text, user_sourced_id text)",
-    "insert into connect.people select 'external~' || \"sourcedId\", \"sourcedId\" from oneroster.users where \"sourcedId\" = 'a1' union all select 'acc-' || \"sourcedId\", \"sourcedId\" from oneroster.users where \"sourcedId\" <> 'a1'",
+    "create table connect.people (person_id text, user_sourced_id text)",
+    "insert into connect.people select \"sourcedId\", \"sourcedId\" from oneroster.users where \"sourcedId\" = 'a1' union all select 'acc-' || \"sourcedId\", \"sourcedId\" from oneroster.users where \"sourcedId\" <> 'a1'",
     "create table connect.quality (rule text, severity text, sentence text, entity text, program_id text, record_id text, how_many bigint)",
     ("insert into connect.quality values ('completed-without-grade', 'flag', 'It has no grade.', 'enrollment', 'pa', 'e.ka1.3', 1), "
     "('shared-email', 'flag', 'They share it.', 'user', null, 'acc-a2', 1), ('shared-email', 'flag', 'They share it.', 'user', null, 'a1', 1), "

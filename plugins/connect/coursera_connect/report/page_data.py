@@ -396,11 +396,10 @@ def _rows(tables: _Tables, rule: dict[str, Any], people: str, shield: Shield) ->
     """
     person = learner = title = "cast(null as varchar)"
     joins = ""
-    if tables.has("connect", "people", ("person_key", "user_sourced_id")):
+    if tables.has("connect", "people", ("person_id", "user_sourced_id")):
         person = "p.user_sourced_id"
         joins += (
-            " left join connect.people as p on q.entity = 'user' and "
-            "(p.user_sourced_id = q.record_id or regexp_replace(p.person_key, '^external[0-9]*~', '') = q.record_id)"
+            " left join connect.people as p on q.entity = 'user' and q.record_id in (p.user_sourced_id, p.person_id)"
         )
     if tables.has("connect", "enrollments", ("enrollment_sourced_id", *_CONNECTED["enrollments"])):
         learner = "e.user_sourced_id"

@@ -140,6 +140,7 @@ named as (
 
 select
     person_key,
+    {{ id_of_key("person_key") }} as person_id,
     identity_key,
     user_sourced_id,
     coursera_user_id,

@@ -22,6 +22,6 @@ named as (
     inner join {{ ref("identities") }} as identities on listed.external_id = identities.external_id
 )
 
-select distinct lower({{ trimmed("name") }}) as name, person_key
+select distinct lower({{ trimmed("name") }}) as name, person_key, {{ id_of_key("person_key") }} as person_id
 from named
 where {{ trimmed("name") }} <> ''

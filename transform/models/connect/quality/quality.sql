@@ -1,4 +1,3 @@
-{%- set account = id_of_key("person_key") -%}
 {#-
   For each stream: its key, how a row is named (its id, or parts of it; {person} is the learner), and whether it has a learner, impossible moments
   or a score.
@@ -57,21 +56,20 @@ listed_accounts as (
 ),
 
 reported_people as (
-    select reported.program_id, reported.content_id, memberships.person_key, count(distinct reported.external_id) as names
+    select reported.program_id, reported.content_id, identities.person_id, count(distinct reported.external_id) as names
     from {{ ref("stg_coursera__enrollments") }} as reported
     inner join {{ ref("identities") }} as identities on reported.external_id = identities.external_id
     inner join {{ ref("memberships") }} as memberships
         on reported.program_id = memberships.program_id and identities.person_key = memberships.person_key
-    group by reported.program_id, reported.content_id, memberships.person_key
+    group by reported.program_id, reported.content_id, identities.person_key, identities.person_id
 ),
 
 -- The rows of each stream with a problem in the row itself, and their names.
 {%- for stream, of in streams.items() %}
-{%- set person = id_of_key("identities.person_key") %}
 odd_{{ stream }} as (
     select
         {{ "listed.program_id" if "program_id" in of.key or of.learner else "cast(null as text)" }} as program_id,
-        {{ of.row | replace("{person}", person) }} as record_id,
+        {{ of.row | replace("{person}", "identities.person_id") }} as record_id,
         {{ "listed.impossible_moments" if of.moments else "cast(null as text)" }} as impossible_moments,
         listed.row_problems,
         {%- if of.score %}
@@ -239,9 +237,10 @@ findings as (
     union all
     select 'learner-without-account', 'flag',
         'A member whose Coursera account was never seen: known by the external id alone.',
-        'user', program_id, {{ account }}
-    from {{ ref("memberships") }}
-    where is_member and person_key in (select person_key from {{ ref("people") }} where coursera_user_id is null)
+        'user', memberships.program_id, people.person_id
+    from {{ ref("memberships") }} as memberships
+    inner join {{ ref("people") }} as people on memberships.person_key = people.person_key
+    where memberships.is_member and people.coursera_user_id is null
     union all
     select 'shared-email', 'flag',
         'Several accounts have the e-mail address, upper and lower case aside: they stay several people.',
@@ -263,7 +262,7 @@ findings as (
     union all
     select 'several-external-ids', 'flag',
         'A learner is reported under several external ids: the newest row counts.',
-        'user', program_id, {{ account }}
+        'user', program_id, person_id
     from reported_people
     where names > 1
     union all
@@ -371,7 +370,7 @@ findings as (
     union all
     select 'excluded-person', 'skip',
         'A person of excluded_people.csv is in no file.',
-        'user', null, {{ account }}
+        'user', null, person_id
     from {{ ref("excluded") }}
     union all
     select 'grade-not-shown-yet', 'skip',
