@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from coursera_connect.cli import terminal
 from coursera_connect.cli.main import main
 from coursera_connect.jobs import journal
-from coursera_connect.setup import environments
+from coursera_connect.setup import attributes, environments
 from coursera_sandbox.testing import RunningSandbox
 from tests.connect.desk import Desk
 from tests.connect.looked import Looked
@@ -34,7 +34,7 @@ LONG = "Introduction to Discrete Mathematics for Teachers of Primary Schools and
 PROGRAM, SCHOOL = "ZW8J5w6U0OnKZ3DmXVeZ4g", "school.ZW8J5w6U0OnKZ3DmXVeZ4g"
 RUNS = """
 import json, sys
-from coursera_connect.cli import main
+from coursera_connect.cli.main import main
 for words in json.load(open(sys.argv[1])):
     print("\\n@@@", json.dumps(words)[:60], flush=True)
     try:
@@ -167,8 +167,9 @@ def test_the_lists_of_what_is_decided_fit(tmp_path: Path, sandbox: RunningSandbo
 
 def test_settings_schedules_and_attributes_fit(tmp_path: Path) -> None:
     (tmp_path / "meltano.yml").write_bytes((ROOT / "meltano.yml").read_bytes())
-    (tmp_path / "transform").mkdir()
-    (tmp_path / "transform/dbt_project.yml").write_bytes((ROOT / "transform/dbt_project.yml").read_bytes())
+    (tmp_path / "transform/models/oneroster").mkdir(parents=True)
+    for file in ("dbt_project.yml", attributes.MAPPING):
+        (tmp_path / "transform" / file).write_bytes((ROOT / "transform" / file).read_bytes())
     environments.add(tmp_path, "north-campus")
     where = {
         "MELTANO_PROJECT_ROOT": str(tmp_path),
