@@ -248,10 +248,15 @@ def problems(config: Mapping[str, Any]) -> list[str]:
     if unset:
         variables = ", ".join(map(_variable, unset))
         found.append(f"{', '.join(unset)} not set: put what is missing into the configuration, or into {variables}.")
-    for name, spec in _OWN.items():
+    for name in _OWN:
         if name in config and name not in unset:
-            found += _misfits(name, spec, config[name]) or _checked(name, config[name])
+            found += problems_of(name, config[name])
     return found
+
+
+def problems_of(name: str, value: object) -> list[str]:
+    """One sentence for each thing that is wrong with the value of one of the tap's own settings."""
+    return _misfits(name, _OWN[name], value) or _checked(name, value)
 
 
 def unreadable_numbers(environment: Mapping[str, str]) -> list[str]:

@@ -105,6 +105,15 @@ def test_a_choice_is_written_with_its_comments_kept_and_taken_back_without_a_tra
         ("tap-coursera.max_parallel_requests", "99", "99"),
         ("lms_sync_time", "late", "a time"),
         ("name_placeholder", "{{ 1 }}", "plain"),
+        ("system_name", "Universit\udce4t", "UTF-8"),  # from a terminal that is not in UTF-8
+        ("system_name", "two\nlines", "one line"),
+        ("webhook", "\x1b[31m", "control characters"),
+        ("delivery_password", "two\nlines", "one line"),
+        ("tap-coursera.start_date", "2026-02-30", "not a time"),
+        ("tap-coursera.org_id", "my college", "an ID and not a name"),
+        ("tap-coursera.api_url", "http://api.example.org", "unencrypted"),
+        ("consent_until", "2026-W01-1", "as 2027-06-30"),
+        ("profile", "moodel", "docs/profiles.md"),
         ("grade_synk", "final", "grade_sync"),
     ],
 )
@@ -288,9 +297,16 @@ def test_json_has_every_setting_and_no_secret(project: Path) -> None:
     assert project.exists()
 
 
-def test_a_blank_line_of_the_env_file_is_filled_since_it_would_outrank_the_folder(project: Path) -> None:
+def test_a_setting_with_a_line_in_the_env_file_is_set_there_since_the_line_outranks_the_folder(project: Path) -> None:
     file = project / "environments/north/secrets.env"
+
+    def now() -> str:
+        return settings.find(settings.listed(project, "north"), "tap-coursera.org_id").value
+
     assert "TAP_COURSERA_ORG_ID=\n" in file.read_text()
-    assert settings.set_("north", "tap-coursera.org_id", "SandboxOrg-AAAAAAAAA_A", project) == file
-    assert meltano.env_values(file)["TAP_COURSERA_ORG_ID"] == "SandboxOrg-AAAAAAAAA_A"
+    for value in ("SandboxOrg-AAAAAAAAA_B", "SandboxOrg-AAAAAAAAA_A"):
+        assert settings.set_("north", "tap-coursera.org_id", value, project) == file
+        assert now() == value
+    settings.set_("north", "tap-coursera.org_id", "", project)
+    assert now() == ""
     assert settings.set_("north", "time_zone", "Europe/Berlin", project) == file.with_name("settings.yml")

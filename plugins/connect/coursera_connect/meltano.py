@@ -147,11 +147,11 @@ def env_values(file: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(file).items() if value}
 
 
-def blanks(file: Path) -> set[str]:
-    """Return the variables that an env file names without a value; Meltano treats them as set."""
+def lines(file: Path) -> set[str]:
+    """Return the variables that an env file has a line for, also without a value: Meltano takes them for set."""
     from dotenv import dotenv_values  # noqa: PLC0415 - as above
 
-    return {name for name, value in dotenv_values(file).items() if not value}
+    return set(dotenv_values(file))
 
 
 def refuse_alone() -> None:

@@ -91,9 +91,8 @@ def set_setting(name: str, value: str | None) -> None:
     file = chosen.set_(environment, name, told, project)
     shown = chosen.HIDDEN if one.secret else told or "its default"
     terminal.say(f"{one.name} of {environment} is now {shown}, in {file.relative_to(project)}.")
-    outranking = one.origin == "shell" or (one.origin.endswith("env") and not one.secret)
-    if outranking:
-        terminal.say(f"Warning: {one.variable} of {one.origin} outranks it.", err=True)
+    if one.origin == "shell":
+        terminal.say(f"Warning: {one.variable} of the shell outranks it.", err=True)
     if one.plugin == "dbt":
         terminal.say(f"To bring that into effect: {meltano.printed('connect run publish')}")
     if one.key in _OF_INSTALLED:

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from datetime import date
 
 
-def within_consent(until: str, lms_time_zone: str) -> None:
-    """Raise RefusedError after the last day on which data may be shared; blank means no end."""
+def consent_end(until: str) -> date:
+    """Return the last day on which data may be shared, or raise UsageError where a text is no day."""
     try:
-        ends = until and datetime.strptime(until, "%Y-%m-%d").date()  # noqa: DTZ007
+        return datetime.strptime(until, "%Y-%m-%d").date()  # noqa: DTZ007
     except ValueError as error:
         raise UsageError(f"CONNECT_CONSENT_UNTIL is {until!r}: write a day as 2027-06-30.") from error
+
+
+def within_consent(until: str, lms_time_zone: str) -> None:
+    """Raise RefusedError after the last day on which data may be shared; blank means no end."""
+    ends = consent_end(until) if until else None
     if ends and _today(lms_time_zone) > ends:
         raise RefusedError(f"The consent to share this data ended on {ends}: renew it and set CONNECT_CONSENT_UNTIL.")
 

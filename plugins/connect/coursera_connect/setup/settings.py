@@ -28,6 +28,7 @@ _PLAIN = ("dbt", "connect")
 """The plugins whose settings have no prefix."""
 _OF_THE_SANDBOX = "coursera-sandbox"
 HIDDEN = "(hidden)"
+_ONE_LINE = "it has to be one line of text without control characters, and in UTF-8."
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,10 @@ def set_(environment: str, name: str, value: str, project: Path | None = None) -
     if one.secret:
         return set_secret(environment, one.variable, value, project)
     checked = _checked(one, value) if value else None
-    if value and one.variable in meltano.blanks(meltano.env_file(project, environment)):
-        return set_secret(environment, one.variable, value, project)  # a blank line there would outrank the folder
+    if one.variable in meltano.lines(meltano.env_file(project, environment)):  # which outranks the folder
+        written = set_secret(environment, one.variable, value, project)
+        if value:
+            return written
     file = meltano.folder(project, environment) / meltano.SETTINGS
     if not file.exists():
         environments.private(file.parent)
@@ -104,8 +107,8 @@ def set_(environment: str, name: str, value: str, project: Path | None = None) -
 def set_secret(environment: str, variable: str, value: str, project: Path | None = None) -> Path:
     """Write a secret into the env file of an environment by its environment variable, and return the file."""
     project = project or _project()
-    if "\n" in value or "\0" in value:
-        raise UsageError(f"{variable} cannot be more than one line.")
+    if not value.isprintable():
+        raise UsageError(f"{variable} cannot be that: {_ONE_LINE}")
     file = meltano.env_file(project, environment)
     env_file.write(file, {variable: value})
     file.chmod(0o600)
@@ -170,32 +173,29 @@ def _checked(one: Setting, text: str) -> Any:
         value = setting_types.value(one.definition, text)
     except ValueError:
         raise UsageError(f"{wrong}: it has to be {setting_types.words(one.definition)}.") from None
+    if problem := _problem(one, text, value):
+        raise UsageError(f"{wrong}: {problem}")
+    return value
+
+
+def _problem(one: Setting, text: str, value: Any) -> str:
+    """Return what is wrong with a value of the right kind, by the rules of the part; blank where nothing is."""
+    if isinstance(value, str) and not value.isprintable():
+        return _ONE_LINE
     if one.plugin == "connect" and (option := _options().get(one.variable)):
         try:
             option.type.convert(text, option, None)
         except click.BadParameter as error:
-            raise UsageError(f"{wrong}: {error.message}") from None
+            return error.message
     if one.plugin == "tap-coursera":
-        _check_by_schema(one, value, wrong)
-    if one.key in _RULES:
-        allowed_by, words = _RULES[one.key]
-        try:
-            good = allowed_by(text)
-        except (ConnectError, ValueError):
-            good = False
-        if not good:
-            raise UsageError(f"{wrong}: it has to be {words}.")
-    return value
+        from tap_coursera import settings as of_the_tap  # noqa: PLC0415 - takes long
 
-
-def _check_by_schema(one: Setting, value: Any, wrong: str) -> None:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - takes long
-
-    from tap_coursera import settings as of_the_tap  # noqa: PLC0415 - takes long
-
-    schema = of_the_tap.PROPERTIES.to_dict()["properties"][one.key]
-    for error in Draft202012Validator(schema).iter_errors(value):
-        raise UsageError(f"{wrong}: {error.message}")
+        return " ".join(of_the_tap.problems_of(one.key, value))
+    allowed_by, words = _RULES.get(one.key, (bool, ""))
+    try:
+        return "" if not words or allowed_by(text) else f"it has to be {words}."
+    except (ConnectError, ValueError):
+        return f"it has to be {words}."
 
 
 def _is_zone(text: str) -> bool:
@@ -231,9 +231,15 @@ def _is_year_start(text: str) -> bool:
 
 
 def _is_day(text: str) -> bool:
-    from datetime import date  # noqa: PLC0415 - only here
+    from coursera_connect.publish import allowed_days  # noqa: PLC0415 - only here
 
-    return bool(date.fromisoformat(text))
+    return bool(allowed_days.consent_end(text))
+
+
+def _is_profile(text: str) -> bool:
+    from coursera_connect.publish import oneroster  # noqa: PLC0415 - only here
+
+    return bool(oneroster.load(text))
 
 
 _ZONE = (_is_zone, "the name of an IANA time zone, as Europe/Amsterdam")
@@ -243,10 +249,11 @@ _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
     **dict.fromkeys(("line_item_title_length", "category_title_length"), _LENGTH),
     "first_school_year": (lambda text: bool(re.fullmatch("(19|20|21)[0-9]{2}", text)), "a year from 1900 to 2199"),
     "school_year_start": (_is_year_start, "a month and a day of every year, as 08-01"),
-    "name_placeholder": (lambda text: text == text.strip() and text.isprintable(), "a text on one line"),
+    "name_placeholder": (lambda text: text == text.strip(), "a text without spaces around it"),
     "blackout": (_is_blackout, "days, as 2026-08-01..2026-08-20, 2026-12-24"),
     "consent_until": (_is_day, "a day, as 2027-06-30"),
     "lms_sync_time": (_is_sync_time, "a time, as 05:00, several, or a cron expression"),
+    "profile": (_is_profile, "a profile that docs/profiles.md names, or a file"),
     "delivery": (_is_target, "a folder, sftp://user@host/path/ or an object store"),
 }
 
