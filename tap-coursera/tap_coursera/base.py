@@ -11,6 +11,7 @@ The SDK offers no hook for some of what happens here, so these of its internals 
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -172,12 +173,27 @@ class CourseraStream(Stream):
 
     def read(self, listings: Iterable[Listing], context: Context | None) -> Iterator[Raw]:
         """The vendor's rows of these lists that belong to the program, each once."""
-        seen = Seen()
+        seen, foreign = Seen(), Counter[str]()
         for raw in read(listings, seen):
-            # A server that ignores the filter shows rows of other programs, too.
             if not context or belongs(raw, context["program_id"], self.program_field):
                 yield raw
+            else:
+                foreign[raw[self.program_field]] += 1
         self.brought.outranked += len(seen.rivals)
+        self.leave_out(foreign, is_filtered="{program_id}" not in self.path)
+
+    def leave_out(self, foreign: Counter[str], *, is_filtered: bool) -> None:
+        """Count the rows that name another program than the one that was asked for, as rows whose program is wrong.
+
+        Args:
+            foreign: how many rows name which other program.
+            is_filtered: the program is a parameter. A server that ignores it shows rows of other programs as well,
+                which are read with their own program.
+        """
+        if foreign and not (is_filtered and foreign.keys() & self._coursera.listed_programs):
+            self.brought.left_out += foreign.total()
+            self.brought.lacking.add("program_id")
+            self.is_unsure = True
 
     @property
     def page_size(self) -> int | None:
@@ -306,8 +322,8 @@ class CourseraStream(Stream):
             )
         if brought.left_out:
             self.logger.warning(
-                "%d rows of %s came without %s and are left out, since they cannot be told from others: report it to "
-                "Coursera if it stays.",
+                "%d rows of %s came without a usable %s and are left out, since they cannot be told from others: "
+                "report it to Coursera if it stays.",
                 brought.left_out,
                 self.name,
                 ", ".join(sorted(brought.lacking)),

@@ -156,6 +156,7 @@ class CourseGrades(GradebookStream):
                 take(raw, self.moved)
                 yield raw
             items.as_of, items.newest = self.as_of, self.newest
+            items.is_unsure |= self.is_unsure
             items.covering = self.covering
 
     @override

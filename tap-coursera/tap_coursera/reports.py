@@ -5,6 +5,7 @@ Coursera filters by activity, by enrollment and by completion; none of the three
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,8 @@ class EnrollmentReport:
     """The newest one."""
     rivals: int = field(default=0, init=False)
     """Ids so far of which there were several rows, so that the newer one counts."""
+    foreign: Counter[str] = field(default_factory=Counter, init=False)
+    """Of rows so far that name another program than the one that was asked for, how many name which."""
     _since: int | None = field(default=None, init=False)
     _organisation_dates: tuple[int | None, int | None] = field(default=(None, None), init=False)
     _by_program: dict[str, list[Raw]] | None = field(default=None, init=False)
@@ -117,9 +120,10 @@ class EnrollmentReport:
     def rows(self, program: str, since: int | None = None) -> Iterator[Raw]:
         """All rows of a program, or those touched at or after a time (epoch milliseconds); each once."""
         for raw in self._dated(self.listings(program, since)):
-            # A server that ignores the filter shows rows of other programs, too.
             if belongs(raw, program):
                 yield raw
+            else:
+                self.foreign[raw["programId"]] += 1
 
     def touched(self, program: str, since: int) -> Iterator[Raw]:
         """The rows of a program that were touched at or after this time (epoch milliseconds), each once.
@@ -279,6 +283,8 @@ class Enrollments(ProgramReportStream):
         names = shown.names or elsewhere.names or listed
         self._program_name = names.pop() if len(names) == 1 else None
         self.brought.outranked, self._report.rivals = self._report.rivals, 0
+        self.leave_out(self._report.foreign, is_filtered=True)
+        self._report.foreign.clear()
 
     def courses(self, program: str) -> set[str] | None:
         """Ids of the courses with enrollments, if this run has just read the program whole; else None."""

@@ -94,6 +94,7 @@ class Programs(CourseraStream):
             before = None
         listed = self._one_of_each(list(super().raw_rows(context)))
         shown = set(map(_id, listed))
+        self._coursera.listed_programs.update(shown)
         missing = [program for program in sorted(wanted or set(before or ())) if program not in shown]
         new = {_id(raw) for raw in listed} - {*(before or ()), *wanted, ""} if missing and before is not None else set()
         impossible = {"", *(program for program in new if program not in map(_id, self._asked_for(program)))}

@@ -82,6 +82,11 @@ class TapCoursera(Tap):
         """What each stream has brought in each program that was read to the end in this run."""
         return []
 
+    @cached_property
+    def listed_programs(self) -> set[str]:
+        """Ids of all programs that this run was shown, whichever of them it reads."""
+        return set()
+
     def forget_other_programs(self, ids: Collection[str]) -> None:
         """Drop the bookmarks of programs that are not read any more: one that comes back is read from its beginning."""
         for name, bookmark in self.state.get("bookmarks", {}).items():

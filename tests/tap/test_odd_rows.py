@@ -225,7 +225,45 @@ def test_a_row_without_what_makes_it_unique_is_left_out_and_counted(
     assert len(have) + left_out == len(rows(plain, stream))
     told = [one.getMessage() for one in caplog.records if "are left out" in one.getMessage()]
     assert len(told) == 1
-    assert told[0].startswith(f"{left_out} rows of {stream} came without {column}")
+    assert told[0].startswith(f"{left_out} rows of {stream} came without a usable {column}")
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["incremental", "full"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "program_memberships /memberships none",
+        "program_memberships /memberships another",
+        "program_invitations /invitations none",
+        "enrollments enrollmentReports?q= none",
+        "course_grades courseGradebookReports none",
+    ],
+)
+def test_a_row_that_names_another_program_is_left_out_and_counted_and_nothing_counts_as_gone(
+    read_tap: ReadTap, between: Callable[..., Altered], place: str, full: bool
+) -> None:
+    stream, path, named = place.split()
+    programs: set[str] = set()
+
+    def lie(found: list[Json]) -> None:
+        for row in found[:1]:
+            row["programId"] = min(programs - {row["programId"]}) if named == "another" else "of no program"
+
+    server = between(lambda _, body: body)
+    config = server.tap_config | {"max_parallel_requests": 1, "emit_activate_version_messages": True}
+    select = {stream, "stream_reads"} | ({"item_grades"} if stream == "course_grades" else set())
+    plain = read_tap(config, select=select, full=full)
+    programs |= {row["program_id"] for row in rows(plain, "stream_reads")}
+    server.alter = rows_of(path, lie)
+    lied = read_tap(config, select=select, full=full)
+    left_out = [row for row in rows(lied, "stream_reads") if row["rows_left_out"]]
+    assert {(row["stream"], row["left_out_for"]) for row in left_out} == {(stream, "program_id")}
+    missing = len(rows(plain, stream)) - len(rows(lied, stream))
+    assert sum(row["rows_left_out"] for row in left_out) == missing > 0
+    assert not lied.activated()
+    server.alter = lambda _, body: body
+    healed = read_tap(config, select=select, full=full, state=lied.state)
+    assert healed.activated() == plain.activated()
 
 
 def test_rows_of_something_else_are_still_not_the_api(read_tap: ReadTap, between: Callable[..., Altered]) -> None:
