@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SECRET = "pa55"
 REFUSED = {
-    "": "There is no target",
+    "": "There is no target: name a folder, sftp://user@host/path/ or s3://bucket/ with --to",
     "  ": "There is no target",
     "sftp:/bob:pa55@host/in/": "begins with sftp: without two slashes: write sftp://",
     "sftp:bob:pa55@host/in/": "begins with sftp: without two slashes: write sftp://",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROJECT = """
 jobs:
   - {name: grade-sync, tasks: ["connect:lock tap-coursera target-warehouse dbt:build connect:publish"]}
-  - {name: demo, tasks: ["connect:lock"]}
+  - {name: demo, tasks: ["connect:lock coursera-sandbox:start dbt:build coursera-sandbox:stop"]}
 """
 REFUSED = "Coursera refused the credentials (HTTP 401): check client_secret."
 
@@ -164,6 +164,13 @@ def test_a_failed_run_has_meltanos_exit_code_and_says_step_cause_and_what_to_typ
     assert told == commands
     assert sentence.rstrip(".") in done.output
     assert "Ada" not in done.output
+
+
+@pytest.mark.parametrize(("code", "last"), [(0, "run demo"), (1, "invoke coursera-sandbox:stop")])
+def test_a_demo_that_does_not_reach_its_end_leaves_no_server_running(desk: Desk, code: int, last: str) -> None:
+    desk.meltano([end(0)], code)
+    assert desk.run("demo", environment="sandbox").exit_code == code
+    assert (desk.folder / "told").read_text().endswith(f" {last}\n")
 
 
 def test_what_cannot_be_run_is_one_sentence(desk: Desk) -> None:

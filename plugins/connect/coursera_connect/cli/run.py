@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
 import sys
 import uuid
 from contextlib import closing, suppress
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 DEMO = "demo"
 """The job that is about a made-up college."""
+
+_SANDBOX_STOP = "coursera-sandbox:stop"
 
 
 def refuse_demo(job: str, environment: str) -> None:
@@ -84,8 +87,22 @@ def run(*, job: str, full_refresh: bool, as_json: bool, logs: Path, **chosen: An
     ended_run, shown = followed(
         project, environment, [*more, job], words=words, package=chosen["package"], log=log, quiet=as_json
     )
+    if ended_run.outcome != journal.DONE and _SANDBOX_STOP in words:
+        _stop_sandbox(project, environment)
     _show(ended_run, shown, log, chosen, as_json=as_json)
     sys.exit(ended_run.exit_code)
+
+
+def _stop_sandbox(project: Path, environment: str) -> None:
+    """Stop the server that the job would have stopped at its end."""
+    subprocess.run(  # noqa: S603 - the project's own
+        meltano.arguments(project, environment, "--log-level=disabled", "invoke", _SANDBOX_STOP),
+        cwd=project,
+        env=meltano.variables(project, environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
 
 
 def followed(  # noqa: PLR0913 - what is run, and where it is noted

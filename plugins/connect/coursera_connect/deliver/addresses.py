@@ -59,7 +59,8 @@ def parse(target: str) -> Address:
     """
     if not target.strip():
         raise DeliveryError(
-            "There is no target: set CONNECT_DELIVERY to a folder, sftp://user@host/path/ or s3://bucket/."
+            "There is no target: name a folder, sftp://user@host/path/ or s3://bucket/ with --to, or (not in the "
+            "sandbox) in CONNECT_DELIVERY."
         )
     if target != target.strip() or re.search(r"[\x00-\x1f\x7f]", target):
         _refuse("begins or ends with a blank, or holds a line break or tab", "take it out")
