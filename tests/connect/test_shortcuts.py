@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from coursera_connect.publish import guards, stages
+from coursera_connect.publish import counts, stages
 from oneroster_csv.sql import csv_row, quoted
 from tests.connect.college import College
 
@@ -73,7 +73,7 @@ def test_only_rows_that_are_apart_are_compared_and_counted_and_none_is_missed(
     college = College(tmp_path)
     seen: set[Any] = set()
     make: Callable[..., None] = stages.changes
-    count = guards.counts
+    count = counts.per_school
 
     def compared(database: Warehouse, columns: dict[str, list[str]], conditions: dict[str, str]) -> None:
         make(database, columns, conditions)
@@ -89,7 +89,7 @@ def test_only_rows_that_are_apart_are_compared_and_counted_and_none_is_missed(
         return found
 
     monkeypatch.setattr(stages, "changes", compared)
-    monkeypatch.setattr(guards, "counts", counted)
+    monkeypatch.setattr(counts, "per_school", counted)
     college.publish()
     college.publish()
     # Vanished with its learner's class, fallen to nothing, a new score, a new name, another school, all in one day.

@@ -33,6 +33,7 @@ from coursera_connect.cli import (
 from coursera_connect.command_text import carried
 from coursera_connect.errors import ConnectError
 from coursera_connect.setup import environments
+from coursera_connect.setup import settings as chosen
 
 _INTERRUPTED = 130  # as shells tell it
 _WORDS = "coursera_connect.cli.main.words"
@@ -148,3 +149,4 @@ def _with_help(command: click.Command) -> None:
 
 
 _with_help(main)
+chosen.of_command(main)

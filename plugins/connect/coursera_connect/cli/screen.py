@@ -13,7 +13,7 @@ from coursera_connect import meltano
 from coursera_connect.cli import terminal
 from coursera_connect.command_text import carried
 from coursera_connect.jobs import journal
-from coursera_connect.publish import guards
+from coursera_connect.publish import blocked
 from oneroster_csv.report import problems, warnings
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def published(report: dict[str, Any]) -> str:
 def refused(report: dict[str, Any], where: Path) -> str:
     """Return the lines that say why a package was refused or blocked: counts, and the first rows of each."""
     lines = problems(report, "error")
-    lines += [f"{guards.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
-    commands = guards.commands(report["blocked"])
+    lines += [f"{blocked.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
+    commands = blocked.commands(report["blocked"])
     if commands:
         lines.append(f"If that is right, once: {', '.join(map(meltano.printed, commands))}")
     lines += _held(report) + warnings(report)
@@ -85,7 +85,7 @@ def preview(report: dict[str, Any]) -> None:
     if not any(row[name] for row in report["counts"] for name in ("added", "changed", "removed")):
         terminal.say("Nothing would change.")
     lines = report["not_excluded"] + problems(report, "error") + warnings(report) + _held(report) + report["warnings"]
-    lines += [f"Would be blocked: {guards.sentence(drop)}." for drop in report["blocked"]]
+    lines += [f"Would be blocked: {blocked.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
     lines += [told or f"It would be published. The package to look at: {near(report['package'])}"]
     terminal.say(carried("\n".join(lines)))
@@ -202,7 +202,7 @@ def _not_published(package: dict[str, Any], there: str) -> list[str]:
     lines = [f"{when} {_ENDED.get(outcome, outcome)}; {kept}"]
     if outcome in {"skipped", "failed"}:
         return [*lines, f"Why: {package['why']}"]
-    blocked = [f"{guards.sentence(drop)}." for drop in (package["blocked"] or [])[:_PROBLEMS_SHOWN]]
+    blocked = [f"{blocked.sentence(drop)}." for drop in (package["blocked"] or [])[:_PROBLEMS_SHOWN]]
     return [*lines, *problems(package, "error"), *blocked, f"All findings: {near(package['report'])}"]
 
 
@@ -282,7 +282,7 @@ def run(found: dict[str, Any]) -> None:
     ]
     details += [f"{row['severity']}: {row['entity']}: {row['rule']} ({row['how_many']:,})" for row in found["odd_rows"]]
     details += [f"held: {row['file']} {row['sourced_id']}: {row['reason']}" for row in found["held"]]
-    details += [f"{what}: {guards.sentence(row)}" for what in ("blocked", "allowed") for row in found[what]]
+    details += [f"{what}: {blocked.sentence(row)}" for what in ("blocked", "allowed") for row in found[what]]
     if details:
         terminal.say(carried("\n".join(details)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -15,22 +14,23 @@ from click.core import ParameterSource
 from coursera_connect import meltano
 from coursera_connect.cli import options, schedule_install, screen, terminal
 from coursera_connect.cli import run as running
+from coursera_connect.cli.questions import Questions, choice
 from coursera_connect.deliver import addresses, delivery
 from coursera_connect.errors import ConnectError, RefusedError, UsageError
 from coursera_connect.jobs import health
 from coursera_connect.publish import oneroster
 from coursera_connect.schedule import lms_sync as schedules
 from coursera_connect.schedule import meltano_schedules, time_zones
-from coursera_connect.setup import connection, next_steps, settings
+from coursera_connect.setup import connection, next_steps
 from coursera_connect.setup import mapping as files
 from coursera_connect.setup import schools as mapped_schools
-from coursera_connect.setup.impact import leaving
-from coursera_connect.text import one_line, plural
-from coursera_connect.warehouse import ledger
+from coursera_connect.setup.answers import Answers
+from coursera_connect.setup.school_changes import Place
+from coursera_connect.text import plural
 from oneroster_csv import profile as profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from coursera_connect.warehouse.warehouse import Location
@@ -39,7 +39,6 @@ _OF_THE_TAP = "TAP_COURSERA_"
 _PROFILE, _DELIVERY = "CONNECT_PROFILE", "CONNECT_DELIVERY"
 _KEY_FILE, _PASSWORD = "CONNECT_DELIVERY_KEY_FILE", "CONNECT_DELIVERY_PASSWORD"
 _HIDDEN = {f"{_OF_THE_TAP}CLIENT_SECRET", _DELIVERY, _PASSWORD}
-_NUMBERS = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 _LOAD = ["connect:lock", "tap-coursera", "target-warehouse", "dbt:build"]
 
 
@@ -54,22 +53,14 @@ class _Walk:
     mapping: Path
     wait: float
     logs: Path
-    given: Mapping[str, Any]
-    """Options that were typed."""
-    asks: bool
-    values: dict[str, str] = field(default_factory=dict)
-    """Answers to be written, by environment variable."""
-    credentials: dict[str, str] = field(default_factory=dict)
-    """Answers that have passed, by their names in the tap."""
-    plan: mapped_schools.Plan | None = None
-    programs: int | None = None
-    """Programs that the connection test found, when it has passed."""
+    questions: Questions
+    answers: Answers = field(default_factory=Answers)
 
     def set_(self, **values: str) -> None:
         """Take answers; blank is none."""
         for name, value in values.items():
             if value != os.environ.get(name, ""):
-                self.values[name] = value
+                self.answers.values[name] = value
             os.environ[name] = value
 
     # The steps
@@ -80,27 +71,31 @@ class _Walk:
         found: dict[str, str] = {}
 
         def token() -> None:
-            found["client_id"] = self._answer("client_id", "Client ID", found.get("client_id") or now["client_id"])
-            found["client_secret"] = self._secret("client_secret_file", "Secret Key", now["client_secret"])
+            found["client_id"] = self.questions.answer(
+                "client_id", "Client ID", found.get("client_id") or now["client_id"]
+            )
+            found["client_secret"] = self.questions.secret("client_secret_file", "Secret Key", now["client_secret"])
             terminal.say(f"OK: {connection.credentials(found)}")
 
         def organisation() -> None:
-            found["org_id"] = self._answer("org_id", "Organisation ID", now["org_id"])
+            found["org_id"] = self.questions.answer("org_id", "Organisation ID", now["org_id"])
             outcome, programs = connection.tried(terminal.say, found)
             if not outcome["passed"]:
                 raise ConnectError("The connection test did not pass: correct what it says.")
-            self.programs = programs
+            self.answers.programs = programs
 
-        self._repeated(token)
-        self._repeated(organisation)
-        self.credentials = found
-        self.values |= {f"{_OF_THE_TAP}{name.upper()}": value for name, value in found.items() if value != now[name]}
+        self.questions.repeated(token)
+        self.questions.repeated(organisation)
+        self.answers.credentials = found
+        self.answers.values |= {
+            f"{_OF_THE_TAP}{name.upper()}": value for name, value in found.items() if value != now[name]
+        }
 
     def schools(self) -> None:
         """Show the programs, and take which of them are synced; the others are left out on purpose."""
         content = files.sound(self.mapping, files.SCHOOLS)
         mapped = mapped_schools.from_file(content)
-        source = connection.programs(self.credentials)
+        source = connection.programs(self.answers.credentials)
         plan = mapped_schools.Plan(source, mapped)
         listed = [entry for entry in mapped_schools.listed(source, mapped) if entry.program_id in source]
         states = mapped_schools.STATES if mapped_schools.chooses(mapped) else {**mapped_schools.STATES, "missing": ""}
@@ -109,21 +104,21 @@ class _Walk:
             for number, entry in enumerate(listed, 1)
         ]
         terminal.table(("", "program", "program name", "school", "state"), rows)
-        if self.given.get("all_programs"):
+        if self.questions.given.get("all_programs"):
             plan.choose(source)
-        elif self.given.get("programs"):
-            plan.choose(plan.program(text) for text in self.given["programs"])
+        elif self.questions.given.get("programs"):
+            plan.choose(plan.program(text) for text in self.questions.given["programs"])
         else:
             numbers = [entry.program_id for entry in listed]
             synced = [str(number) for number, one in enumerate(numbers, 1) if mapped_schools.school_of(one, mapped)]
             now = "all" if len(synced) in {0, len(numbers)} else ",".join(synced)
-            plan.choose(self._asked("Which are synced: all, or numbers such as 1,3-5", now, _choice(numbers)))
+            plan.choose(self.questions.asked("Which are synced: all, or numbers such as 1,3-5", now, choice(numbers)))
         for change in plan.changes:
             after = change.after.school_name if change.after else ""
             terminal.say(f"  {plan.name(change.program_id)}: {after or 'left out'}")
         for warning in mapped_schools.warnings(plan):
             terminal.say(f"Warning: {warning}")
-        self.plan, self._content = plan, content
+        self.answers.plan, self.answers.content = plan, content
 
     def lms(self) -> None:
         """Take when and where the LMS syncs, and find times for the jobs that suit it."""
@@ -137,8 +132,8 @@ class _Walk:
         def zone(text: str) -> str:
             return time_zones.zone(text, schedules.LMS_ZONE).key
 
-        at = self._answer("lms_sync_time", "When the LMS syncs (05:00, or several: 05:00,13:30)", now, time)
-        where = self._answer("lms_time_zone", "Time zone of the LMS", known, zone)
+        at = self.questions.answer("lms_sync_time", "When the LMS syncs (05:00, or several: 05:00,13:30)", now, time)
+        where = self.questions.answer("lms_time_zone", "Time zone of the LMS", known, zone)
         self.set_(**{schedules.SYNC_TIME: at, schedules.LMS_ZONE: where})
         self.set_(**next_steps.times(self.project, at, where))
         for one in meltano_schedules.read(self.project):
@@ -155,7 +150,9 @@ class _Walk:
             first, _, _ = profiles.load(name).about.partition(". ")
             terminal.say(f"  {name}: {first.removesuffix('.')}.")
         terminal.say("  More of each: docs/profiles.md")
-        self.set_(**{_PROFILE: self._answer("profile", "Profile", os.environ.get(_PROFILE) or "generic", known)})
+        self.set_(
+            **{_PROFILE: self.questions.answer("profile", "Profile", os.environ.get(_PROFILE) or "generic", known)}
+        )
 
     def delivery(self) -> None:
         """Take where packages are delivered, and try it if that is wanted."""
@@ -166,15 +163,15 @@ class _Walk:
             return text
 
         asked = "Folder, sftp://user@host/path/, s3://bucket/path/, or none"
-        target = self._answer("target", asked, os.environ.get(_DELIVERY) or "none", address)
+        target = self.questions.answer("target", asked, os.environ.get(_DELIVERY) or "none", address)
         target = "" if target == "none" else target
         self.set_(**{_DELIVERY: target})
-        if not target or not self.asks:
+        if not target or not self.questions.asks:
             return
         driver: dict[str, Any] = {}
         if addresses.parse(target).scheme in addresses.SFTP:
             key = click.prompt("Key file (blank for a password)", os.environ.get(_KEY_FILE, ""), show_default=True)
-            password = "" if key else self._secret("", "Password", os.environ.get(_PASSWORD, ""))
+            password = "" if key else self.questions.secret("", "Password", os.environ.get(_PASSWORD, ""))
             self.set_(**{_KEY_FILE: key, _PASSWORD: password})
             driver = {"key_file": key, "password": password}
         if click.confirm("Try it now? That writes a tiny file there and removes it", default=True):
@@ -185,21 +182,9 @@ class _Walk:
 
     def write(self) -> None:
         """Write all that was answered."""
-        chosen = {settings.set_(self.environment, name, value, self.project) for name, value in self.values.items()}
-        for place in sorted(chosen):
-            terminal.say(f"Wrote {place}.")
-        if self.programs is not None:
-            connection.remember(self.package, self.programs, self.credentials)
-        if self.plan is not None and self.plan.changes:
-            gone = leaving(self.database, self.wait, self.plan.lost) if self.plan.lost else None
-            schools = dict(gone.schools) if gone else {}
-
-            def agree() -> None:
-                for school, detail in schools.items():
-                    ledger.agree(self.database, self.wait, "school", school, detail)
-
-            files.save(self._content, mapped_schools.rows(self.plan.after), self.wait, agree)
-            terminal.say(f"Wrote {self._content.path}.")
+        place = Place(self.database, self.package, self.mapping, self.wait)
+        for file in self.answers.save(self.project, self.environment, place):
+            terminal.say(f"Wrote {file}.")
 
     def preview(self) -> None:
         """Load once, and show what a publish would make of it.
@@ -225,66 +210,6 @@ class _Walk:
         )
         if done.returncode:
             raise ConnectError(f"The preview did not end well: correct what it says, then {again}")
-
-    # Questions
-
-    def _answer(self, option: str, question: str, now: str, check: Callable[[str], str] = str) -> str:
-        """Return what was typed as an option, or is answered, as `check` has it."""
-        if self.given.get(option):
-            return check(one_line(self.given[option]))
-        return self._asked(question, now, check) if self.asks else now
-
-    def _asked(self, question: str, now: str, check: Callable[[str], Any]) -> Any:
-        def value(text: str) -> Any:
-            try:
-                return check(one_line(text))
-            except ConnectError as error:
-                raise click.UsageError(str(error)) from error
-
-        return click.prompt(question, default=now or None, value_proc=value)
-
-    def _secret(self, option: str, question: str, now: str) -> str:
-        if file := self.given.get(option):
-            return one_line(file.read())
-        if not self.asks:
-            return now
-        keep = " (blank keeps the one there is)" if now else ""
-        return one_line(click.prompt(question + keep, default=now, hide_input=True, show_default=False))
-
-    def _repeated(self, step: Callable[[], None]) -> None:
-        """Do a step until it works, or somebody gives up."""
-        again = True
-        while again:
-            again = self._failed(step)
-
-    def _failed(self, step: Callable[[], None]) -> bool:
-        """Do a step; return whether it failed and is to be done again."""
-        try:
-            step()
-        except ConnectError as error:
-            if not self.asks:
-                raise
-            terminal.say(f"FAILED: {error}")
-            if not click.confirm("Try again?", default=True):
-                raise
-            return True
-        return False
-
-
-def _choice(programs: list[str]) -> Callable[[str], list[str]]:
-    def chosen(text: str) -> list[str]:
-        if text.strip().lower() == "all":
-            return programs
-        found: dict[str, None] = {}
-        for part in text.split(","):
-            span = _NUMBERS.fullmatch(part.strip())
-            first, last = (int(span[1]), int(span[2] or span[1])) if span else (0, 0)
-            if not 1 <= first <= last <= len(programs):
-                raise UsageError(f"{part.strip()} is none of the numbers 1 to {len(programs)}.")
-            found |= dict.fromkeys(programs[first - 1 : last])
-        return list(found)
-
-    return chosen
 
 
 _STEPS: tuple[tuple[str, str, Callable[[_Walk], None], tuple[str, ...]], ...] = (
@@ -356,7 +281,9 @@ def setup(*, only: tuple[str, ...], no_input: bool, save: bool, **chosen: Any) -
     walk = _begun(chosen, asks=not no_input)
     try:
         for number, (name, title, step, about) in enumerate(_STEPS, 1):
-            if (only and name not in only) or (no_input and not any(walk.given.get(option) for option in about)):
+            if (only and name not in only) or (
+                no_input and not any(walk.questions.given.get(option) for option in about)
+            ):
                 continue
             _step(walk, number, title, step)
         save = save if no_input else _agreed(walk)
@@ -416,35 +343,34 @@ def _begun(chosen: dict[str, Any], *, asks: bool) -> _Walk:
         )
     click.termui.visible_prompt_func = _typed
     where = {name: chosen[name] for name in ("database", "package", "mapping", "wait", "logs")}
-    return _Walk(project=owner.project, environment=owner.environment, given=given, asks=asks, **where)
+    return _Walk(project=owner.project, environment=owner.environment, questions=Questions(given, asks), **where)
 
 
 def _step(walk: _Walk, number: int, title: str, step: Callable[[_Walk], None], *, again: bool = False) -> None:
     terminal.say(f"\nStep {number} of {len(_STEPS)}: {title}")
-    if walk.asks and not again and not click.confirm("Do this step?", default=True):
+    if walk.questions.asks and not again and not click.confirm("Do this step?", default=True):
         return
     try:
         step(walk)
     except ConnectError as error:
-        if not walk.asks:
+        if not walk.questions.asks:
             raise
         terminal.say(f"This step is left out: {error}")
 
 
 def _show(walk: _Walk) -> None:
     terminal.say(f"\nFor {walk.environment}:")
-    for name, value in walk.values.items():
+    for name, value in walk.answers.values.items():
         terminal.say(f"  {name} = {('(hidden)' if name in _HIDDEN else value) if value else '(as shipped)'}")
-    if walk.plan is not None and walk.plan.changes:
-        out = sum(1 for change in walk.plan.changes if not (change.after and change.after.school_id))
-        mapped = len(walk.plan.changes) - out
-        terminal.say(f"  {plural(mapped, 'program')} mapped, {plural(out, 'program')} left out")
-    if not walk.values and not (walk.plan is not None and walk.plan.changes):
+    changed, left_out = walk.answers.mapped, walk.answers.left_out
+    if changed or left_out:
+        terminal.say(f"  {plural(changed, 'program')} mapped, {plural(left_out, 'program')} left out")
+    elif not walk.answers.values:
         terminal.say("  nothing changes")
 
 
 def _finish(walk: _Walk) -> None:
-    missing = next_steps.missing(walk.project, walk.environment, walk.package, walk.mapping, walk.credentials)
+    missing = next_steps.missing(walk.project, walk.environment, walk.package, walk.mapping, walk.answers.credentials)
     if not missing:
         terminal.say("The set-up is finished: nothing is missing.")
         return

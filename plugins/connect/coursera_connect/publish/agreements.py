@@ -18,7 +18,7 @@ from coursera_connect.warehouse import ledger
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from coursera_connect.publish.guards import Drop
+    from coursera_connect.publish.blocked import Drop
     from coursera_connect.publish.settings import Settings
     from coursera_connect.warehouse.warehouse import Warehouse
 

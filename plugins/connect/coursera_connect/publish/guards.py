@@ -8,29 +8,22 @@ A step is how an administrator says that something is meant: an agreement in the
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from coursera_connect.publish.blocked import Drop, Findings, given
 from coursera_connect.publish.holds import IMPOSSIBLE, running_zero
 from coursera_connect.publish.stages import at
 from coursera_connect.text import plural
 from oneroster_csv.sql import items, literal, number, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from coursera_connect.publish.agreements import Steps
     from coursera_connect.publish.settings import Settings
     from coursera_connect.warehouse.warehouse import Warehouse
 
-HEALED = "An earlier release believed impossible moments, and this run puts right what came of it:"
-"""The begin of the warning that lists `healed`."""
-
-_COMMAND = re.compile("`(connect [^`]+)`")
-"""A command that a reason names."""
-
-_PUBLISH = "connect publish"
 _IDS_SHOWN = 1000
 _FALL = 5
 """By so many points of a hundred a score falls that counts."""
@@ -58,87 +51,6 @@ class Threshold:
     def passes(self, rows: int, of: int) -> bool:
         """Whether `rows` of `of` may."""
         return rows < self.rows or rows * 100 <= of * self.percent
-
-
-@dataclass(frozen=True)
-class Drop:
-    """Rows of a file that a guard stops, and their school (its sourcedId; blank: the district's, or of the whole run).
-
-    `removed` of `before` rows; `reason` is what is wrong, in words that name what lets it go, if it is not usual.
-    """
-
-    file: str
-    school: str
-    before: int
-    removed: int
-    reason: str
-    sourced_ids: tuple[str, ...] = ()
-    headline: str = ""
-    """What is wrong with the run, in words that are the same for all drops of a kind."""
-
-    def told(self, names: dict[str, str]) -> dict[str, Any]:
-        """Return the drop as a row of the report and the ledger; `names` are those of the schools."""
-        return {
-            "file": self.file,
-            "school": self.school,
-            "school_name": names.get(self.school, ""),
-            "before": self.before,
-            "removed": self.removed,
-            "reason": self.reason,
-            "sourced_ids": list(self.sourced_ids),
-        }
-
-
-@dataclass
-class Findings:
-    """What the guards found: what blocks, what a step or option allowed (why), used agreements, warnings."""
-
-    drops: list[Drop] = field(default_factory=list)
-    allowed: list[Drop] = field(default_factory=list)
-    used: set[tuple[str, str]] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
-    healed: list[str] = field(default_factory=list)
-
-    def decide(self, drop: Drop, option: str, step: str = "") -> None:
-        """Let a drop go by the option or step that allows it, if there is one."""
-        why = f"{option} was given" if option else step
-        if why:
-            self.allowed.append(replace(drop, reason=f"{drop.reason}; {why}"))
-        else:
-            self.drops.append(drop)
-
-    def of_the_run(self, reason: str, option: str) -> None:
-        """Stop the run for a reason that is not one of rows, unless an option was given."""
-        self.decide(Drop("", "", 0, 0, reason, (), reason), option)
-
-
-def given(option: str, is_given: bool) -> str:
-    """Return an option that was given, blank where it was not."""
-    return option if is_given else ""
-
-
-def sentence(row: Mapping[str, Any]) -> str:
-    """Return a row of `blocked` or `allowed` in words."""
-    if not row.get("file"):
-        return str(row.get("reason"))
-    return f"{row['file']} of {row.get('school_name') or row.get('school') or 'the district'}: {row.get('reason')}"
-
-
-def commands(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the commands that let go what is blocked: those of the steps, and one publish with all its options."""
-    named = [
-        command
-        for row in rows
-        for command in _COMMAND.findall(str(row.get("reason"))) or [f"{_PUBLISH} --allow-removals"]
-    ]
-    options = dict.fromkeys(one.removeprefix(_PUBLISH) for one in named if one.startswith(_PUBLISH))
-    steps = dict.fromkeys(one for one in named if not one.startswith(_PUBLISH))
-    return [*steps, *([f"{_PUBLISH}{''.join(options)}"] if options else [])]
-
-
-def headline(drops: Iterable[Drop]) -> str:
-    """Return in words what blocks a run."""
-    return "; ".join(dict.fromkeys(drop.headline for drop in drops))
 
 
 def guard(database: Warehouse, columns: dict[str, list[str]], settings: Settings, steps: Steps) -> Findings:
@@ -389,43 +301,3 @@ def _of_setting(database: Warehouse, files: list[str], reason: str) -> list[Drop
             for school, rows in _by_school(database, both)
         ]  # fmt: skip
     return drops or [Drop("", "", 0, 0, reason, (), reason)]
-
-
-def totals(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield per file: rows, and what was added, changed, removed and held; a row of several schools counts once."""
-    names = ("total", "added", "changed", "removed", "held")
-    for file in files:
-        moved = ", ".join(
-            f"(select count(*) from {at('changes', file)} where what = {literal(what)})" for what in names[1:4]
-        )
-        held = f"(select count(distinct sourced_id) from held where file = {literal(file)})"
-        row = database.row(f"select (select count(*) from {at('now', file)}), {moved}, {held}")
-        yield {"file": file, **dict(zip(names, map(int, row), strict=True))}
-
-
-def counts(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield per file and school: total, and what was added, changed, removed and held."""
-    for file in files:
-        before, after = at("schools of memory", file), at("schools of now", file)
-        held = f"(select distinct sourced_id from held where file = {literal(file)})"
-        moved = f'(select "sourcedId" from {at("changes", file)} union select sourced_id from {held} as h)'
-        # Which schools the few that moved are in, or were; of all others only how many there are.
-        whose = " union ".join(f'select * from {one} where "sourcedId" in {moved}' for one in (after, before))
-        query = (
-            f"select school, sum(total), sum(added), sum(changed), sum(removed), sum(held) from ("
-            f"select school, count(*) as total, 0 as added, 0 as changed, 0 as removed, 0 as held "
-            f"from {after} group by school "
-            f"union all select school, 0, 0, 0, 0, 0 from {before} group by school "
-            # An id that the source has twice counts as often as it changed; once it was counted above.
-            f'union all select s.school, count(a."sourcedId") - count(distinct a."sourcedId"), '
-            f"count(case when c.what = 'added' then 1 end), "
-            f"count(case when c.what = 'changed' then 1 end), count(case when c.what = 'removed' then 1 end), "
-            f"count(h.sourced_id) from ({whose}) as s "
-            f'left join {after} as a on a."sourcedId" = s."sourcedId" and a.school = s.school '
-            f'left join {at("changes", file)} as c on c."sourcedId" = s."sourcedId" '
-            f'left join {held} as h on h.sourced_id = s."sourcedId" group by s.school'
-            f") as counted group by school order by school"
-        )
-        for row in list(database.rows(query)):
-            names = ("school", "total", "added", "changed", "removed", "held")
-            yield {"file": file, **dict(zip(names, (row[0], *map(int, row[1:])), strict=True))}

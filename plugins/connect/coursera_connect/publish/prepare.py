@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coursera_connect import meltano
 from coursera_connect.deliver import delivery
 from coursera_connect.errors import DatabaseError, DeliveryError
-from coursera_connect.publish import agreements, guards, holds, model_findings, oneroster, predecessor, stages
+from coursera_connect.publish import (
+    agreements,
+    blocked,
+    counts,
+    guards,
+    holds,
+    model_findings,
+    oneroster,
+    predecessor,
+    stages,
+)
 from coursera_connect.setup import lines_without_effect, outdated
 from coursera_connect.warehouse import build as builds
 from coursera_connect.warehouse import ledger
@@ -61,7 +71,7 @@ class Comparison(NamedTuple):
 
     output: Output
     headers: dict[str, list[str]]
-    found: guards.Findings
+    found: blocked.Findings
     warnings: list[str]
 
     def fingerprint(self, binding: Binding) -> str:
@@ -182,11 +192,11 @@ def _compare(database: Warehouse, run: Run, tables: Tables, past: Predecessor) -
     found = guards.guard(database, columns, settings, since)
     newer = past.newer(made_of.data_as_of, made_of.read_at, now)
     if newer:
-        found.of_the_run(newer, guards.given("--allow-older-data", settings.allow_older_data))
+        found.of_the_run(newer, blocked.given("--allow-older-data", settings.allow_older_data))
     warnings = [*past.clock(now), *held.warnings, *found.warnings]
     healed = [*past.healed(holding.run_at), *held.healed, *found.healed]
     if healed:
-        warnings.append(f"{guards.HEALED} {'; '.join(healed)}.")
+        warnings.append(f"{blocked.HEALED} {'; '.join(healed)}.")
     return Comparison(output, {file: output.header(names) for file, names in columns.items()}, found, warnings)
 
 
@@ -236,12 +246,12 @@ def _check(database: Warehouse, run: Run, comparison: Comparison) -> Outcome:
     return outcome
 
 
-def _stop(outcome: Outcome, broken: str, found: guards.Findings) -> Result | None:
+def _stop(outcome: Outcome, broken: str, found: blocked.Findings) -> Result | None:
     """Return why the package must not be published; `broken` has the findings of the models about all files."""
     if outcome.refused:
         return Result("refused", broken.removesuffix(".") or WRONG_COLUMNS.why)
     if found.drops:
-        return Result("blocked", guards.headline(found.drops))
+        return Result("blocked", blocked.headline(found.drops))
     return None
 
 
@@ -260,10 +270,10 @@ def _describe(  # noqa: PLR0913, PLR0917 - what the parts of the report are made
     errors = _errors_by_school(database, outcome)
     report.counts = [
         {**row, "school_name": names.get(row["school"], ""), "errors": errors.get((row["file"], row["school"]), 0)}
-        for row in guards.counts(database, columns)
+        for row in counts.per_school(database, columns)
         if any(row[name] for name in ("total", "added", "changed", "removed", "held"))
     ]
-    report.totals = [row for row in guards.totals(database, columns) if any(list(row.values())[1:])]
+    report.totals = [row for row in counts.per_file(database, columns) if any(list(row.values())[1:])]
     report.blocked = [drop.told(names) for drop in found.drops]
     report.allowed = [drop.told(names) for drop in found.allowed]
     report.held = [

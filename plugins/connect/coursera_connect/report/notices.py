@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from coursera_connect import meltano
-from coursera_connect.publish import guards
+from coursera_connect.publish import blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,7 +80,7 @@ def _lines(report: Mapping[str, Any], words: Callable[[Any], str]) -> list[str]:
     if sums := _sums(report):
         lines.append(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS if sums[name] or name == "total") + " rows")
     lines += [f"- {_problem(problem, words)}" for problem in _of(report, "problems")[:_SHOWN]]
-    lines += [f"- blocked: {words(guards.sentence(block))}" for block in _of(report, "blocked")[:_SHOWN]]
+    lines += [f"- blocked: {words(blocked.sentence(block))}" for block in _of(report, "blocked")[:_SHOWN]]
     lines += [f"To do: {words(command)}" for command in report.get("to_do") or []]
     return lines
 
@@ -206,7 +206,7 @@ def _blocked(report: Mapping[str, Any]) -> list[str]:
     if not rows:
         return []
     environment = report.get("environment") or None
-    commands = guards.commands(_of(report, "blocked"))
+    commands = blocked.commands(_of(report, "blocked"))
     typed = ", then ".join(f"`{meltano.printed(one, environment)}`" for one in commands)
     remedy = (
         f"If that is right, agree to it and publish again: {typed}. If not, look in Coursera for what is wrong "

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect import meltano
-from coursera_connect.publish import guards, holds
+from coursera_connect.publish import blocked, holds
 from coursera_connect.report.page_data import age
 from coursera_connect.text import one_line, plural
 
@@ -136,7 +136,7 @@ def _of_the_run(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield _task("Load the data from Coursera and publish it.", "", f"connect run {_first_job(facts)}")
     elif outcome == "blocked":
         stands = "What was stopped stands below, under “Held and blocked”. If it is right, let it go once."
-        commands = guards.commands(facts["blocked"])
+        commands = blocked.commands(facts["blocked"])
         ending = [] if any(one.startswith("connect publish") for one in commands) else ["connect publish"]
         yield _task("Decide whether that is right.", stands, "connect preview", *commands, *ending)
     elif outcome == "refused":

@@ -30,6 +30,8 @@ _OF_THE_SANDBOX = "coursera-sandbox"
 HIDDEN = "(hidden)"
 _ONE_LINE = "it has to be one line of text without control characters, and in UTF-8."
 
+_commands: list[click.Command] = []
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -147,12 +149,15 @@ def _defaults(project: Path) -> dict[str, str]:
     )
 
 
+def of_command(command: click.Command) -> None:
+    """Take the defaults and types of the settings of connect from the options of its command, which registers here."""
+    _commands.append(command)
+
+
 def _options() -> dict[str, click.Option]:
     """Return the options of connect by environment variable."""
-    from coursera_connect.cli.main import main  # noqa: PLC0415 - which imports this
-
     found: dict[str, click.Option] = {}
-    commands: list[click.Command] = [main]
+    commands = [*_commands]
     while commands:
         command = commands.pop()
         commands += getattr(command, "commands", {}).values()
