@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from datetime import datetime, timezone
@@ -12,20 +11,15 @@ import click
 
 from coursera_connect.cli import options, terminal
 from coursera_connect.command_text import carried
-from coursera_connect.errors import RefusedError, UsageError
 from coursera_connect.jobs import health
 from coursera_connect.meltano import PROJECT
-from coursera_connect.schedule import crontab, entries, scheduled_run, systemd_timers, time_zones
+from coursera_connect.schedule import entries, installation, scheduled_run, time_zones
 from coursera_connect.schedule import lms_sync as schedules
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from coursera_connect.schedule.entries import Owner, Plan
-
-_KINDS: dict[str, Any] = {"cron": crontab, "systemd": systemd_timers}
-_UNMASKED = 0o777
-_OTHERS = 0o007
 
 project = options.setting(
     "--project",
@@ -72,23 +66,8 @@ def owner_of(chosen: dict[str, Any]) -> Owner:
 
 def _plan(chosen: dict[str, Any]) -> Plan:
     owner = owner_of(chosen)
-    if _umask(chosen["umask"]) & _OTHERS != _OTHERS:
-        raise UsageError(
-            f"CONNECT_SCHEDULE_UMASK: {chosen['umask']} would let every user of the machine read what a run writes: "
-            "027 lets those of a group."
-        )
     chosen["logs"] = chosen["logs"].absolute()
-    return entries.plan(owner, entries.Settings(**chosen), datetime.now(timezone.utc))
-
-
-def _umask(text: str) -> int:
-    try:
-        found = int(text, 8)
-    except ValueError:
-        found = -1
-    if not 0 <= found <= _UNMASKED:
-        raise UsageError(f"CONNECT_SCHEDULE_UMASK: {text} is no umask: write three octal digits, as 077 or 027.")
-    return found
+    return installation.planned(owner, entries.Settings(**chosen), datetime.now(timezone.utc))
 
 
 @click.command(short_help="Have cron or systemd run the schedules.")
@@ -97,7 +76,7 @@ def _umask(text: str) -> int:
     click.option(
         "--with",
         "kind",
-        type=click.Choice(list(_KINDS)),
+        type=click.Choice(list(installation.KINDS)),
         default="cron",
         show_default=True,
         help="What is to run them.",
@@ -129,21 +108,16 @@ def install(*, kind: str, dry_run: bool, **chosen: Any) -> None:
     """  # noqa: D301 - the escape is what keeps the lines apart
     plan = _plan(chosen)
     if dry_run:
-        click.echo(_KINDS[kind].text(plan), nl=False)
+        click.echo(installation.KINDS[kind].text(plan), nl=False)
         return
-    for other, it in _KINDS.items():
-        if other != kind and it.found(plan.owner):
-            raise RefusedError(
-                f"These schedules are installed with {other}, and would run twice: `connect schedule remove` first."
-            )
-    _KINDS[kind].install(plan)
+    installation.install(kind, plan)
     terminal.say(f"Installed with {kind} for {plan.owner.environment}, in {plan.zone.key}:")
     for one in plan.schedules:
         terminal.say(f"  {one.name}  {one.cron}")
     for name in plan.left_out:
         terminal.say(f"  {name}  by hand only")
     terminal.say(carried(f"Logs: {plan.settings.logs}. Next: connect schedule check"))
-    for sentence in _KINDS[kind].warnings(plan):
+    for sentence in installation.KINDS[kind].warnings(plan):
         terminal.say(carried(f"Warning: {sentence}"), err=True)
 
 
@@ -162,9 +136,9 @@ def remove(**chosen: Any) -> None:
                 8 this machine's cron or systemd cannot be used; the sentence says what to do
     """  # noqa: D301 - the escape is what keeps the lines apart
     owner = owner_of(chosen)
-    kinds = [kind for kind, it in _KINDS.items() if it.found(owner)]
+    kinds = installation.installed_with(owner)
     for kind in kinds:
-        _KINDS[kind].remove(owner)
+        installation.KINDS[kind].remove(owner)
         terminal.say(f"Removed what {kind} had for {owner.environment}.")
     if not kinds:
         terminal.say(f"Nothing is installed for {owner.environment} of {owner.project}.")
@@ -186,29 +160,21 @@ def status(*, as_json: bool, **chosen: Any) -> None:
                 8 this machine's cron cannot be used
     """  # noqa: D301 - the escape is what keeps the lines apart
     plan = _plan(chosen)
-    there = {kind: found for kind, it in _KINDS.items() if (found := it.found(plan.owner))}
-    differences = {kind: _difference(found, _KINDS[kind].text(plan)) for kind, found in there.items()}
-    warnings = [sentence for kind in there for sentence in _KINDS[kind].warnings(plan)]
-    current = len(there) == 1 and not any(differences.values())
+    found = installation.state(plan)
     if as_json:
-        told = {"installed_with": list(there), "current": current, "differences": differences, "warnings": warnings}
-        click.echo(json.dumps(told))
+        told = {"installed_with": found.installed_with, "current": found.current}
+        click.echo(json.dumps({**told, "differences": found.differences, "warnings": found.warnings}))
     else:
-        if not there:
+        if not found.installed_with:
             terminal.say(carried(f"Not installed for {plan.owner.environment}: `connect schedule install` does it."))
-        for kind, lines in differences.items():
+        for kind, lines in found.differences.items():
             state = "but not as meltano.yml and the settings are now:" if lines else "and up to date."
             terminal.say(f"Installed with {kind} for {plan.owner.environment}, {state}")
             click.echo("".join(f"{line}\n" for line in lines), nl=False)
-        for sentence in warnings:
+        for sentence in found.warnings:
             terminal.say(carried(f"Warning: {sentence}"), err=True)
-    if not current:
+    if not found.current:
         sys.exit(1)
-
-
-def _difference(found: str, wanted: str) -> list[str]:
-    lines = difflib.unified_diff(found.splitlines(), wanted.splitlines(), "installed", "wanted", n=0, lineterm="")
-    return list(lines)
 
 
 @click.command(short_help="Run a schedule now, as cron and systemd do.")
@@ -237,7 +203,7 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
     owner = owner_of(chosen)
     logs: Path = chosen["logs"].absolute()
     meltano = entries.meltano(owner, chosen["meltano"])
-    one = scheduled_run.Scheduled(name, owner.project, owner.environment, meltano, logs, _umask(umask))
+    one = scheduled_run.Scheduled(name, owner.project, owner.environment, meltano, logs, installation.umask(umask))
     if interval and not scheduled_run.due(
         one, interval, time_zones.zone(time_zone, "--time-zone"), datetime.now(timezone.utc)
     ):
