@@ -1,4 +1,4 @@
-"""What can go wrong on a normal day, each as one sentence: what, why, and what to do."""
+"""The expected errors. The message of each is one sentence: what went wrong, why, and what to do."""
 
 
 class OneRosterError(Exception):

@@ -1,4 +1,4 @@
-"""What stands between rows and files: Privacy Shield, excluded attributes, a reader's profile.
+"""Turns rows into the rows that one reader gets: Privacy Shield, excluded attributes, the profile of the reader.
 
 All cells are text, blank is the empty text. Expressions and conditions are over a row `r` of the file with all columns
 there are. In this order: a cell is blank when its attribute is excluded; else it is masked (`masking.py`), then
@@ -45,11 +45,11 @@ class Output:
     fingerprint: str
     """Hex; differs exactly when the same rows can be written differently, the key and the version included."""
     domain: str = ""
-    """Of masked e-mails."""
+    """The domain of masked e-mail addresses."""
     key: masking.Key | None = field(default=None, repr=False, compare=False)
 
     def unlock(self, database: Database) -> None:
-        """Let a connection mask: it remembers the key, which so stands in no statement and in no error."""
+        """Store the key in a connection, so that it occurs in no statement and in no error."""
         for name, pad in (self.key.pads if self.key else {}).items():
             database.remember(name, pad)
 

@@ -1,4 +1,4 @@
-"""Writes a package, so that the same rows give the same bytes, and opens one."""
+"""Writes packages (the same rows give the same bytes), and opens packages to read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from oneroster_csv.output import Output
 
 DATE = (1980, 1, 1, 0, 0, 0)
-"""Of every file in a package, since the same rows give the same bytes."""
+"""The date of every file in a package, because the same rows must give the same bytes."""
 
 _ZIP64_FROM_ROWS = 2_000_000  # a file above 2 GiB needs it announced; a row is far below 1 kB
 _BEGINNING = 1 << 16

@@ -1,7 +1,7 @@
-"""Replays packages: what a reader holds after a series of them.
+"""Replays packages: computes the rows that a reader holds after a series of packages.
 
-A bulk file is the whole truth: what it does not name is gone. A delta file adds, replaces and deletes by sourcedId. An
-absent file says nothing, in a package of bulk files as well, so its rows stay as they were. All rows are in memory.
+A bulk file replaces all rows of its file. A delta file adds, replaces and deletes rows by sourcedId. An absent file
+leaves the rows as they are, also in a package of bulk files. All rows are in memory.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ Table = dict[str, dict[str, str]]
 
 
 class Replay:
-    """`tables` holds the living rows: file, sourcedId, column, cell; without status and dateLastModified."""
+    """Holds the rows of a reader in `tables`: file, sourcedId, column, cell; without status and dateLastModified."""
 
     def __init__(self) -> None:
         self.tables: dict[str, Table] = {}
 
     def apply(self, path: Path) -> None:
-        """Take over a package. A PackageError says why it cannot be; all stays as it was then.
+        """Apply a package. The package is not validated; see `validate.package`.
 
-        What the package breaks besides is not asked here: see `validate.package`.
+        Raises:
+            PackageError: The package cannot be applied. The rows stay as they were.
         """
         with opened(path) as archive:
             try:

@@ -1,4 +1,4 @@
-"""What the checks found, as data for a machine and as lines for a person. Rows are told by number and id, no names."""
+"""Describes findings as data and as lines of text. Rows are named by number and id, never by a person's name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def facts(package: Path, found: Checked) -> dict[str, Any]:
 
 
 def lines(report: dict[str, Any]) -> list[str]:
-    """Return what is wrong with a package first, then what deserves a look, and the verdict last."""
+    """Return the lines for a person: errors first, then warnings, and at last whether the package is valid."""
     files = [f"{name} {file['rows']:,}" for name, file in report["files"].items() if file["rows"]]
     what = f"{report['package']} is {'valid' if report['valid'] else 'not valid'}"
     version = f" OneRoster {report['version']}" if report["version"] else ""

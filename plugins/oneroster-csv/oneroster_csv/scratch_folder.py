@@ -1,6 +1,7 @@
-"""A folder for rows that are unpacked, or do not fit into memory: of people, so a killed process may not leave them.
+"""Makes a temporary folder for rows that are unpacked or do not fit into memory.
 
-Each process holds its folder locked. What nobody holds was left behind by one that died, and goes with the next.
+The rows are about people, so they must not stay behind when a process is killed. Each process locks its folder, and
+removes the folders that no process has locked.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PREFIX = "oneroster-csv-"
 
 @contextmanager
 def scratch_folder(prefix: str = PREFIX) -> Iterator[Path]:
-    """Give a folder of this process alone in the system's temporary one, gone at the end.
+    """Yield a folder for this process alone in the system's temporary folder, and remove it at the end.
 
     Folders of the same prefix that a killed process left are removed.
     """

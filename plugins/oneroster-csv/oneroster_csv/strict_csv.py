@@ -1,4 +1,4 @@
-"""Reads CSV as RFC 4180 has it and nothing looser, in blocks of rows, so that memory does not grow with the file.
+"""Reads CSV strictly as RFC 4180 describes it, in blocks of rows, so that memory does not grow with the file.
 
 Python's csv module splits the cells; it takes a quote in the middle of a bare field and lines that end in CR alone, so
 the grammar is checked here, line by line, before it sees them.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST_ROW = 131_072
-"""Characters a row may have: what Python's and other CSV readers take for one field."""
+"""The number of characters that a row may have: the limit of a field in Python's and other CSV readers."""
 
 _ROWS_AT_ONCE = 10_000
 _CELL = r'(?:[^",\r\n]*|"[^"]*(?:""[^"]*)*")'
@@ -24,7 +24,7 @@ _ROW = re.compile(rf"{_CELL}(?:,{_CELL})*\r?\n?")
 
 
 class BrokenError(Exception):
-    """The file cannot be read on from `row`, counted from 1 for the first row below the header (0: the header)."""
+    """The file cannot be read beyond `row`, which counts from 1 for the first row below the header, which is 0."""
 
     def __init__(self, rule: str, row: int) -> None:
         super().__init__(rule, row)
@@ -32,7 +32,7 @@ class BrokenError(Exception):
 
 
 class Reader:
-    """The rows of one file, the header first."""
+    """Reads the rows of one file, beginning with the header."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         # Bytes that are no UTF-8 become lone surrogates, which UTF-8 itself cannot give: so the row is known.
@@ -41,7 +41,7 @@ class Reader:
         self.bom = False
         """Whether the file began with a byte order mark."""
         self.undecodable: list[int] = []
-        """Rows that are no UTF-8, since the caller last emptied the list."""
+        """Numbers of the rows that are not UTF-8. The caller empties the list."""
 
     def blocks(self) -> Iterator[list[list[str]]]:
         """Yield lists of rows. A blank line is a row without cells. Raises `BrokenError` where the grammar ends."""

@@ -1,7 +1,8 @@
-"""Validates a OneRoster package: the zip, its manifest, the bytes of its files, and their rows. Or tables.
+"""Validates a OneRoster package (the zip, its manifest, the bytes of its files, and their rows), or tables.
 
-Python reads the files strictly and writes them again in the plainest dialect there is, which DuckDB then loads: its
-own reader is lenient (and guesses) just where a validator must not be. That costs two seconds per million rows.
+Python reads the files strictly and writes them again as plain CSV, which DuckDB then loads. DuckDB does not read the
+files themselves, because its CSV reader accepts what a validator must refuse. The second copy costs two seconds per
+million rows.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from oneroster_csv.profile import Profile
 
 MOST_BYTES = 16 << 30
-"""What a package may unpack to. The rows of the largest organisation are a tenth of it; a zip bomb is far above."""
+"""The size in bytes that a package may unpack to: ten times the rows of the largest organisation."""
 
 MOST_ENTRIES = 10_000
 """Entries that a package may have. The standard knows two dozen names."""
@@ -138,7 +139,7 @@ def tables(
 
 
 def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The files of the package by name. A name is only looked at, never used as a path."""
+    """Return the entries of the package by file name. No name is ever used as a path."""
     found: dict[str, zipfile.ZipInfo] = {}
     if len(archive.infolist()) > MOST_ENTRIES:
         raise PackageError(f"{archive.filename} holds more than {MOST_ENTRIES:,} files, and is not read.")
@@ -161,7 +162,7 @@ def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.Zi
 
 
 def _wrong_entry(folders: list[str], name: str, names: set[str]) -> tuple[str, str]:
-    """The rule that an entry breaks, blank for none, and the name of the standard that it was to have, if any."""
+    """Return the rule that an entry breaks (blank for none) and the standard name that was meant (blank for none)."""
     standard, near = _FOLDED.get(name.lower(), ""), _nearest(name)
     if "__MACOSX" in folders or name == ".DS_Store":
         return "zip-macos", ""
@@ -175,14 +176,14 @@ def _wrong_entry(folders: list[str], name: str, names: set[str]) -> tuple[str, s
 
 
 def _nearest(name: str) -> str:
-    """Return the name of the standard that a file was to have, blank for none: singular, hyphens, another suffix."""
+    """Return the standard name that a misspelt file name resembles; blank if it resembles none."""
     plain = re.sub("[^a-z]", "", re.sub(r"\.[a-z]{1,4}$", "", name.lower()))
     near = difflib.get_close_matches(plain, _PLAIN, n=1, cutoff=_ALIKE) if len(plain) <= _LONGEST_ALIKE else []
     return _PLAIN[near[0]] if near else ""
 
 
 def _misplaced(outcome: Outcome) -> set[str]:
-    """The files that are in the zip, under another name or in a folder, which was said."""
+    """Return the standard files that the zip holds under another name or in a folder, which is a finding already."""
     rules = {"zip-folder", "zip-name", "zip-misnamed"}
     return {name for rule, _, name in outcome.counts if rule in rules}
 
@@ -192,7 +193,7 @@ def _readable(outcome: Outcome, name: str) -> bool:
 
 
 def _properties(outcome: Outcome, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> dict[str, str]:
-    """Read the manifest; the first of two equal properties counts."""
+    """Return the properties of the manifest. If a property occurs twice, the first value counts."""
     properties: dict[str, str] = {}
     known = manifest.known()
     with archive.open(entry) as raw:
@@ -248,7 +249,7 @@ def _suits(outcome: Checked, profile: Profile) -> None:
 
 
 def _wrong_mode(mode: str | None, *, there: bool) -> str:
-    """The rule that a file's row of the manifest breaks, blank for none."""
+    """Return the rule that the mode of a file in the manifest breaks; blank for none."""
     if mode is None:
         return "manifest-property"
     if mode not in manifest.MODES:
@@ -283,7 +284,7 @@ def _rows(outcome: Outcome, file: str, reader: Reader) -> Iterator[tuple[int, li
 
 @dataclass
 class _Loading:
-    """Brings the files of a package into a database, as text, and has them checked."""
+    """Loads the files of a package into a database, as text, and checks them."""
 
     outcome: Checked
     binding: Binding
@@ -293,7 +294,7 @@ class _Loading:
     empty: str
     columns: dict[str, list[str]] = field(default_factory=dict)
     faithful: bool = True
-    """Whether every file was loaded as it is; else nothing can be said of references and sets."""
+    """Whether every file was loaded completely. If not, references and sets of rows cannot be checked."""
 
     def load(self, file: str, raw: Any) -> None:
         """Load one file, and record what is wrong with it as a whole."""
@@ -334,7 +335,7 @@ class _Loading:
         self.spool.unlink()
 
     def check(self, step: Callable[[str], None]) -> None:
-        """Have the rows checked and take over what is found."""
+        """Check the loaded rows, and add the findings to the outcome."""
         modes = dict(self.outcome.modes)
         takes = self.profile.files if any(self.outcome.rows.values()) else ()
         others = self.binding.files.keys() - takes if takes else set()
