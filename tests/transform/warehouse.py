@@ -46,7 +46,17 @@ _METADATA = dict.fromkeys(_TIMES, "TIMESTAMPTZ") | dict.fromkeys(_NUMBERS, "BIGI
 # An empty folder of mapping files: every file has its header and no row.
 MAPPING = {name.removesuffix(".csv"): ",".join(columns(name.removesuffix(".csv"))) for name in FILES}
 
+DATABASE = "warehouse.duckdb"
+"""The name of most files; what dbt parses depends on it."""
+
 Row = dict[str, Any]
+
+
+def one_thread(profiles: str) -> str:
+    """Return the profiles with one thread of dbt and of DuckDB: for a few rows, more cost more than they save."""
+    changed = profiles.replace("threads: 2", "threads: 1").replace("{TimeZone: UTC}", "{TimeZone: UTC, threads: 1}")
+    assert changed.count("threads: 1") > profiles.count("threads: 2"), "the profiles are written otherwise now"
+    return changed
 
 
 def executable() -> Path:
@@ -60,7 +70,7 @@ def executable() -> Path:
 
 
 class Dbt:
-    """dbt, imported once for all runs; `home` is where it keeps what it has parsed."""
+    """dbt, imported once for all runs, with the project parsed once; `home` is where it keeps what it makes."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -68,36 +78,59 @@ class Dbt:
         self.project = home / "transform"
         self.mapping = home / "environments" / "sandbox" / "mapping"
         self.mapping.mkdir(parents=True)
+        self._write({})
         shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("target", "logs"))
+        profiles = self.project / "profiles.yml"
+        profiles.write_text(one_thread(profiles.read_text("utf-8")), "utf-8")
         python = executable().resolve().with_name("python")
         server = Path(__file__).with_name("dbt_server.py")
-        self._process = subprocess.Popen([python, server], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [python, "-W", "ignore:resource_tracker", server],  # the forked runs leave semaphores, which it clears
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | self._environment(DATABASE, home / "target"),
+        )
 
-    def run(
-        self, arguments: tuple[str, ...], database: Path, mapping: dict[str, bytes], environment: dict[str, str]
-    ) -> Finished:
-        """Run one dbt command on a DuckDB file with these mapping files; a file that is not named has no row."""
+    def _write(self, mapping: dict[str, bytes]) -> None:
         for name, header in MAPPING.items():
             path, content = self.mapping / f"{name}.csv", mapping.get(name, f"{header}\n".encode())
             if not path.exists() or path.read_bytes() != content:
                 path.write_bytes(content)
+
+    def _environment(self, database: str, target: Path) -> dict[str, str]:
+        return {
+            "DBT_PROJECT_DIR": str(self.project),
+            "DBT_PROFILES_DIR": str(self.project),
+            "DBT_DUCKDB_PATH": database,  # of the folder where dbt starts
+            "DBT_TARGET_PATH": str(target),
+            "DBT_LOG_PATH": str(self.home / "logs"),
+            "DBT_WRITE_JSON": "false",  # nobody reads the artifacts of a test run
+            "DBT_LOG_LEVEL_FILE": "none",
+            "MELTANO_ENVIRONMENT": "sandbox",
+        }
+
+    def run(
+        self,
+        arguments: tuple[str, ...],
+        database: Path,
+        mapping: dict[str, bytes],
+        environment: dict[str, str],
+        *,
+        is_parsed: bool = False,
+    ) -> Finished:
+        """Run one dbt command on a DuckDB file with these mapping files; a file that is not named has no row.
+
+        `is_parsed`: it takes the project as it was parsed for the first command, with no setting but the defaults.
+        """
+        self._write(mapping)
         output = self.home / "output.txt"
         job = {
             "arguments": arguments,
             "folder": str(database.parent),
             "output": str(output),
-            "environment": {
-                "DBT_PROJECT_DIR": str(self.project),
-                "DBT_PROFILES_DIR": str(self.project),
-                # Of the folder where dbt starts: where the whole path is another one, dbt parses the project anew.
-                "DBT_DUCKDB_PATH": database.name,
-                "DBT_TARGET_PATH": str(self.target(arguments)),
-                "DBT_LOG_PATH": str(self.home / "logs"),
-                "DBT_WRITE_JSON": "false",  # nobody reads the artifacts of a test run
-                "DBT_LOG_LEVEL_FILE": "none",
-                "MELTANO_ENVIRONMENT": "sandbox",
-                **environment,
-            },
+            "environment": self._environment(database.name, self._target(arguments)) | environment,
+            "is_parsed": is_parsed,
         }
         assert self._process.stdin
         assert self._process.stdout
@@ -105,7 +138,7 @@ class Dbt:
         self._process.stdin.flush()
         return Finished(int(self._process.stdout.readline()), output.read_text("utf-8"))
 
-    def target(self, arguments: tuple[str, ...]) -> Path:
+    def _target(self, arguments: tuple[str, ...]) -> Path:
         """Return where dbt keeps what it has parsed, which is for one choice of variables."""
         variables = dict(pairwise(arguments)).get("--vars", "{}")
         return self.home / ("target" if variables == "{}" else f"target-{sha256(variables.encode()).hexdigest()[:8]}")
@@ -176,7 +209,15 @@ class Warehouse:
         self._succeed(*only, *arguments, grade_sync=grade_sync, variables=variables)
 
     def _succeed(self, *arguments: str, grade_sync: str, variables: dict[str, Any]) -> None:
-        done = self.dbt(*arguments, "--vars", json.dumps(variables), grade_sync=grade_sync)
+        # Models refer to others than by default with a calendar or chosen items, and dbt stops where it finds that out.
+        is_parsed = not {"calendar", "grade_sync"} & variables.keys() and grade_sync != "granular_selected"
+        done = self.runner.run(
+            (*arguments, "--vars", json.dumps(variables)),
+            self.path,
+            self.mapping_files,
+            {"CONNECT_GRADE_SYNC": grade_sync},
+            is_parsed=is_parsed and self.path.name == DATABASE,
+        )
         assert done.returncode == 0, done.output[-8000:]
 
     def read(self, table: str) -> list[Row]:
