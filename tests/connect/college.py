@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 import duckdb
 
@@ -11,19 +16,17 @@ from coursera_connect.publish.publish import publish
 from coursera_connect.publish.settings import Settings
 from tests.connect.warehouse import Place, small
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 SETTINGS = {"grade_sync": "final", "data_as_of": "2026-02-02T04:00:00Z"}
 
 
 class College(Place):
     """School a has the classes ka1 and ka2, school b has kb1; its twenty learners are in each class of a school."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, build: bool = True) -> None:
         super().__init__(folder)
         self.settings = Settings(self.database, self.package)
-        self.build(two_schools)
+        if build:
+            self.build(two_schools)
 
     def say(self, **settings: str) -> None:
         """Set what the transforms say they were made with."""
@@ -63,6 +66,21 @@ class College(Place):
             return {row[0] for row in self.csv(file)[1:]}
         except KeyError:
             return set()
+
+
+def published(folder: Path) -> College:
+    """Return a college that has published once: a copy of the one that did so for the first test that asked."""
+    shutil.copytree(_published(), folder, dirs_exist_ok=True)
+    return College(folder, build=False)
+
+
+@cache
+def _published() -> Path:
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    college = College(folder)
+    assert college.publish()["outcome"] == "published"
+    return folder
 
 
 def two_schools(place: Place) -> None:

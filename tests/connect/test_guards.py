@@ -12,17 +12,17 @@ from click.testing import CliRunner
 from coursera_connect.cli.main import main
 from coursera_connect.publish.publish import preview
 from coursera_connect.warehouse import ledger
-from tests.connect.college import College
+from tests.connect.college import published
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.connect.college import College
+
 
 @pytest.fixture
 def college(tmp_path: Path) -> College:
-    made = College(tmp_path)
-    assert made.publish()["outcome"] == "published"
-    return made
+    return published(tmp_path)
 
 
 def drops(report: dict) -> set[tuple[str, str, int]]:  # type: ignore[type-arg]

@@ -11,10 +11,12 @@ from click.testing import CliRunner
 
 from coursera_connect.cli.main import main
 from coursera_connect.warehouse import ledger
-from tests.connect.college import SETTINGS, College
+from tests.connect.college import SETTINGS, published
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.connect.college import College
 
 HUNDRED = (
     "insert into users select 'n' || \"sourcedId\" || i, * exclude (\"sourcedId\", i) replace ('n' || username || i as username) "
@@ -25,9 +27,7 @@ HUNDRED = (
 
 @pytest.fixture
 def college(tmp_path: Path) -> College:
-    made = College(tmp_path)
-    assert made.publish()["outcome"] == "published"
-    return made
+    return published(tmp_path)
 
 
 def of(report: dict[str, Any], what: str = "blocked") -> set[tuple[str, str, int]]:

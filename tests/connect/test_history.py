@@ -15,19 +15,19 @@ from click.testing import CliRunner
 
 from coursera_connect.cli.main import main
 from coursera_connect.warehouse import warehouse
-from tests.connect.college import College
+from tests.connect.college import published
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
 
+    from tests.connect.college import College
+
 
 @pytest.fixture
 def college(tmp_path: Path) -> College:
-    made = College(tmp_path)
-    assert made.publish()["outcome"] == "published"
-    return made
+    return published(tmp_path)
 
 
 def call(college: College, *arguments: str) -> Result:

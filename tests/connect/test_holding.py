@@ -11,17 +11,17 @@ import pytest
 from coursera_connect.cli.main import main
 from coursera_connect.warehouse import ledger
 from oneroster_csv import binding as bindings
-from tests.connect.college import SETTINGS, College
+from tests.connect.college import SETTINGS, published
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.connect.college import College
+
 
 @pytest.fixture
 def college(tmp_path: Path) -> College:
-    made = College(tmp_path)
-    assert made.publish()["outcome"] == "published"
-    return made
+    return published(tmp_path)
 
 
 def counted(report: dict[str, Any], file: str) -> dict[str, int]:
