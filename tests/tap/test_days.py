@@ -54,7 +54,7 @@ def ahead_of_the_report(full: dict[str, Table]) -> set[tuple[str, str, str]]:
 def test_a_month_of_runs_equals_a_full_run_of_its_last_day(
     start_sandbox: StartSandbox, read_tap: ReadTap, seed: int, rhythm: str, page_size: int
 ) -> None:
-    sandbox = start_sandbox(seed=seed)
+    sandbox = start_sandbox(seed=seed, learners=60)
     chance = random.Random(seed)
     config = sandbox.tap_config | {"page_size": page_size}
     first = read_tap(config, select=INCREMENTAL)
