@@ -202,8 +202,8 @@ def _not_published(package: dict[str, Any], there: str) -> list[str]:
     lines = [f"{when} {_ENDED.get(outcome, outcome)}; {kept}"]
     if outcome in {"skipped", "failed"}:
         return [*lines, f"Why: {package['why']}"]
-    blocked = [f"{blocked.sentence(drop)}." for drop in (package["blocked"] or [])[:_PROBLEMS_SHOWN]]
-    return [*lines, *problems(package, "error"), *blocked, f"All findings: {near(package['report'])}"]
+    stopped = [f"{blocked.sentence(drop)}." for drop in (package["blocked"] or [])[:_PROBLEMS_SHOWN]]
+    return [*lines, *problems(package, "error"), *stopped, f"All findings: {near(package['report'])}"]
 
 
 def near(path: str | Path) -> str:

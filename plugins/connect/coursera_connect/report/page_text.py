@@ -73,8 +73,8 @@ def _verdict(facts: dict[str, Any]) -> tuple[str, str, str]:
     outcome, why = last["outcome"], _sentence(last["why"])
     if outcome in _WRONG:
         told = [why if outcome in {"failed", "undelivered"} else "", "" if outcome == "undelivered" else _STAYS]
-        blocked = f"{_WRONG[outcome]} {why[:1].lower()}{why[1:]}" if outcome == "blocked" else ""
-        return "stop", blocked or _WRONG[outcome], " ".join(filter(None, told))
+        sentence = f"{_WRONG[outcome]} {why[:1].lower()}{why[1:]}" if outcome == "blocked" else ""
+        return "stop", sentence or _WRONG[outcome], " ".join(filter(None, told))
     return _doubt(facts, outcome, why) or _wrong_scale(facts) or ("good", *_healthy(facts, outcome))
 
 
