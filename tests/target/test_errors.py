@@ -270,8 +270,9 @@ def test_a_second_signal_does_not_disturb_the_end(loader: Loader) -> None:
 
 
 def test_an_input_of_a_byte_order_mark_alone_is_empty(loader: Loader) -> None:
-    code, out, _ = loader.command(b"\xef\xbb\xbf")
-    assert (code, out) == (0, "")
+    process = loader.start()
+    out, _ = process.communicate(b"\xef\xbb\xbf", timeout=60)
+    assert (process.returncode, out) == (0, b"")
 
 
 def test_the_settings_are_described() -> None:
