@@ -1,8 +1,8 @@
-"""What `connect environment add` writes as settings.yml, and the defaults of dbt's settings as they are shipped.
+"""Writes the template of settings.yml for `connect environment add`, and the shipped defaults of dbt's settings.
 
     .venv/bin/python scripts/choices.py
 
-It is a file, and not made when it is needed, since the move of an older installation has neither YAML nor connect.
+The template is a file, since the move of an older installation runs without a YAML library and without connect.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OF_THE_PROJECT = {
     *("project_dir", "profiles_dir", "duckdb_path", "filepath"),
     *("database", "warehouse", "package", "mapping", "transform", "schedule_logs"),
 }
-"""Settings that the project makes of CONNECT_OUTPUT and its own folders."""
+"""The settings that the project derives from CONNECT_OUTPUT and its own folders."""
 _HEAD = """\
 # Every choice of the environment {environment} that is no secret. Take the # off a line and write your value after the
 # colon, or let `connect settings set NAME VALUE` do both. A value here counts unless .env, the shell or the command
@@ -42,7 +42,7 @@ environments:
 
 
 def template() -> str:
-    """Return the file, with {environment} for the name."""
+    """Return the template, with {environment} for the name."""
     content = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))
     entries = {one["name"]: one for kind in content["plugins"].values() for one in kind}
     dbt = yaml.safe_load((ROOT / "transform/dbt_project.yml").read_text("utf-8"))["vars"]
@@ -69,7 +69,7 @@ def _commented(one: dict[str, Any], defaults: dict[str, Any]) -> str:
 
 
 def shipped() -> str:
-    """Return the defaults of dbt's settings, by which an edited dbt_project.yml is told from ours."""
+    """Return the shipped defaults of dbt's settings, which show what was edited in a dbt_project.yml."""
     dbt = yaml.safe_load((ROOT / "transform/dbt_project.yml").read_text("utf-8"))["vars"]
     return json.dumps(dbt, indent=2) + "\n"
 

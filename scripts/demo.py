@@ -1,6 +1,6 @@
-"""`make demo`: the job `demo` against the sandbox by `connect run`, the next simulated day on each further call.
+"""Runs `make demo`: the job `demo` in the sandbox by `connect run`, with the next simulated day on each further call.
 
-This script only calls `meltano` and `connect`: everything it does can be done by hand.
+This script only calls `meltano` and `connect`, so everything can also be done by hand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MELTANO = [str(COMMANDS / "meltano"), "--environment=sandbox", "--log-level=disa
 CONNECT = [str(COMMANDS / "connect"), "--environment=sandbox"]
 OUTPUT = PROJECT / "output" / "sandbox"
 DAY_DONE = OUTPUT / "demo.done"
-"""Left by a run that ended well; after any other the same simulated day is tried again."""
+"""The file that a successful run leaves; without it the same simulated day is repeated."""
 
 NEXT = """
 Try next:
@@ -30,12 +30,12 @@ Try next:
 
 
 def called(command: list[str], *words: str) -> int:
-    """Call a command in the sandbox, and return its exit code."""
+    """Run a command in the sandbox, and return its exit code."""
     return subprocess.run([*command, *words], cwd=PROJECT, check=False).returncode
 
 
 def main() -> int:
-    """Advance the clock if this is not the first day, run the job, and stop the sandbox come what may."""
+    """Advance the clock if this is not the first day, run the job, and stop the sandbox in any case."""
     os.environ.setdefault("NO_COLOR", "1")
     OUTPUT.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Bookmarks that outlived the file they are about would leave most rows out; the loader refuses that.

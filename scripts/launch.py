@@ -1,6 +1,6 @@
-"""`connect` and `meltano` of this project's .venv: both start Meltano with the env file of the right environment.
+"""The commands `connect` and `meltano` in this project's .venv, which use the env file of the right environment.
 
-Meltano by itself reads the root `.env` for every environment, and lets `env` of meltano.yml outrank the shell. `make
+Meltano without them reads the root `.env` for every environment, and `env` of meltano.yml outranks the shell. `make
 setup` writes both commands into .venv/bin with `python scripts/launch.py install`.
 """
 
@@ -22,7 +22,7 @@ from coursera_connect.errors import ConnectError  # noqa: E402
 
 COMMANDS = ("connect", "meltano")
 _WITH_SETTINGS = {"config", "el", "invoke", "run", "schedule"}
-"""Commands of Meltano that read settings, and end in a traceback where a value is impossible."""
+"""The commands of Meltano that read settings, and end with a traceback if a value is impossible."""
 _WITH_VALUE = {"log-level", "log-format", "log-config", "environment", "cwd", "env-file"}
 LAUNCHER = """#!{python}
 import sys
@@ -47,9 +47,9 @@ def install() -> None:
 
 
 def connect(words: list[str]) -> None:
-    """Run `connect` of the project that this file is in, wherever the caller stands, as Meltano would run it.
+    """Run `connect` of this project from any folder, with the variables that Meltano would give it.
 
-    Meltano itself would turn what `connect` says on stderr into lines of a log, and takes seconds to start.
+    Meltano itself would turn the standard error of `connect` into log lines, and takes seconds to start.
     """
     private_files.keep()
     options, rest = _group_options(words, {"environment"})
@@ -66,7 +66,7 @@ def connect(words: list[str]) -> None:
 
 
 def meltano(words: list[str]) -> None:
-    """Run `meltano` as it stands, with the env file of its environment where the project is one of ours."""
+    """Run `meltano`; in a project of this kind with the env file of its environment."""
     private_files.keep()
     options, rest = _group_options(words, _WITH_VALUE)
     root, environment = _project(options.get("cwd")), ""
@@ -96,20 +96,20 @@ def _meltano(words: list[str], environment: str) -> None:
     run, upgrade = ProjectDirsService.run, MigrationService.upgrade
 
     def parsed(content: dict[str, Any]) -> MeltanoFile:
-        """Let the shell choose the sandbox's port; `env` of meltano.yml would outrank it, and knows no default."""
+        """Apply the sandbox's port of the shell, which `env` of meltano.yml would outrank."""
         env = content.get("env") or {}
         told = {**content, "env": {**env, project.PORT: port}} if port and project.PORT in env else content
         found: MeltanoFile = parse(told)
         return found
 
     def folder(dirs: ProjectDirsService, *names: str | os.PathLike[str], make_dirs: bool = True) -> Path:
-        """Give each environment a folder for the files of a running step: Meltano's own is one for all of them."""
+        """Return a folder per environment for the files of a running step; Meltano has one for all environments."""
         of_step = ("environments", environment, *names) if environment and names else names
         found: Path = run(dirs, *of_step, make_dirs=make_dirs)
         return found
 
     def upgraded(service: MigrationService, *, silent: bool = False) -> None:
-        """Make the tables of Meltano's database while no other process does: of two at once, one would fail."""
+        """Create the tables of Meltano's database under a lock: of two processes at once, one would fail."""
         place = service.engine.url.database or ""
         if service.engine.dialect.name != "sqlite" or not Path(place).parent.is_dir():
             return upgrade(service, silent=silent)
@@ -127,7 +127,7 @@ def _meltano(words: list[str], environment: str) -> None:
 
 
 def _group_options(words: list[str], with_value: set[str]) -> tuple[dict[str, str], list[str]]:
-    """Return the options before the first command, and the words from it on."""
+    """Return the options before the first command, and the words from that command on."""
     found: dict[str, str] = {}
     rest = list(words)
     while rest and rest[0].startswith("--"):
@@ -143,7 +143,7 @@ def _group_options(words: list[str], with_value: set[str]) -> tuple[dict[str, st
 
 
 def _project(cwd: str | None) -> Path | None:
-    """Return the project that Meltano would find, where it is one of ours."""
+    """Return the project that Meltano would find, if it has these launchers."""
     start = Path(os.environ.get(project.PROJECT) or cwd or Path.cwd()).resolve()
     found = next((folder for folder in (start, *start.parents) if (folder / "meltano.yml").exists()), None)
     return found if found and (found / "scripts" / "launch.py").exists() else None

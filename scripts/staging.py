@@ -1,8 +1,8 @@
-"""What the transforms need to know of a new stream, from its schema: a source, a staging model, what each column is.
+"""Writes the dbt source, staging model and column descriptions of a new stream from its schema.
 
     .venv/bin/python scripts/staging.py program_skillsets
 
-It is a beginning: read it, and name columns the way people would. What is there already is left alone.
+The result is a draft: read it, and give the columns names that people would use. Existing files are not changed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ STAGING = Path("transform/models/staging")
 TYPES = {"date-time": "timestamptz", "number": "double precision", "integer": "bigint", "boolean": "boolean"}
 TYPES |= {"string": "text", "object": "", "array": ""}
 GROUPS = {"text": 1, "": 1, "double precision": 2, "bigint": 2, "boolean": 3, "timestamptz": 4}
-"""Where a column stands by its type; keys are first."""
+"""The groups of columns by type, in order; keys are first."""
 
 
 def write(stream: str, root: Path) -> list[str]:
-    """Write what is missing of a stream below the repository's root; returns the files that changed."""
+    """Write what is missing for a stream below the repository's root, and return the changed files."""
     keys = {one.name: list(cast("Iterable[str]", one.primary_keys)) for one in STREAMS}[stream]
     schema = json.loads((root / f"tap-coursera/tap_coursera/schemas/{stream}.json").read_text("utf-8"))
     properties: dict[str, Any] = schema["properties"]
@@ -60,7 +60,7 @@ def write(stream: str, root: Path) -> list[str]:
 
 
 def _model(stream: str, keys: list[str], types: dict[str, str]) -> str:
-    """The staging model: current rows, cast, in groups with a blank line in between."""
+    """Return the staging model: current rows with cast columns, in groups separated by blank lines."""
     group = {name: 0 if name in keys else GROUPS[kind] for name, kind in types.items()}
     casts = {name: f"cast({name} as {kind}) as {name}" if kind else name for name, kind in types.items()}
     casts |= {name: f'{{{{ moment("{name}") }}}} as {name}' for name, kind in types.items() if kind == "timestamptz"}

@@ -1,4 +1,4 @@
-"""The college at one moment: what each endpoint lists, in order, and how many.
+"""The college at one time: the rows of each endpoint, in order, and their number.
 
 An index holds a few bytes per enrollment or membership, enough to filter and count; what a page shows is computed
 from the seed when the page is asked for. Moving the clock drops all of it.

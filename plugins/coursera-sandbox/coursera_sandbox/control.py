@@ -1,4 +1,4 @@
-"""Control endpoints below `/_sandbox/`: no part of the vendor's API, no authorisation, for tests and demonstrations."""
+"""Control endpoints below `/_sandbox/` for tests and demonstrations; they need no authorisation."""
 
 from __future__ import annotations
 

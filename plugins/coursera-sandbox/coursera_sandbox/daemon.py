@@ -1,4 +1,4 @@
-"""The server as a process: start it detached, find it again, stop it by the pid that it left in its home."""
+"""Starts the server as a detached process, finds it again, and stops it by the pid in its home folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STOP_SECONDS = 5
 
 
 class SandboxError(Exception):
-    """One sentence for the operator."""
+    """An expected error; its message is one sentence for the operator."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server, as its home folder remembers it."""
+    """A running server, as its home folder describes it."""
 
     pid: int
     born: float
-    """When the process was made: a pid may be given to another process later."""
+    """When the process began: another process may get its pid later."""
     url: str
     seed: int
     learners: int

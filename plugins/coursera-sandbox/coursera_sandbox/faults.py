@@ -1,4 +1,4 @@
-"""Misbehaviour on request: what a fault is called, how it is written, and when it strikes.
+"""Faults on request: their names, their syntax, and which requests they strike.
 
 A spec is `NAME` or `NAME:key=value,key=value`. Any fault takes `rate` (0 to 1, share of the requests that it strikes,
 1 by default), `times` (how often at most) and `path` (only requests whose path contains this text). Which requests

@@ -1,4 +1,4 @@
-"""What the world is told in: arrays with one element per membership or enrollment."""
+"""Arrays with one element per membership or enrollment, by which `world` describes the college."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GONE, ALLOW_LISTED, INVITED_AGAIN = 0, 1, 2
 
 @dataclass(frozen=True)
 class View:
-    """A look at the world at `now` in which each event is seen only once its own delay, at most `delay`, has passed."""
+    """The college as seen at `now`, where each event becomes visible after a delay of at most `delay`."""
 
     kind: str
     now: int

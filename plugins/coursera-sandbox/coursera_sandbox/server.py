@@ -46,7 +46,7 @@ _ACTIONS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "dele
 
 
 class Truncated(Response):
-    """Announces the whole body and sends half of it."""
+    """A response that announces the whole body and sends half of it."""
 
     @override
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ class Truncated(Response):
 
 
 class Dropped(Response):
-    """Closes the connection and says nothing."""
+    """A response that closes the connection without an answer."""
 
     @override
     async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -83,21 +83,21 @@ class Sandbox:
         self.rows = 0
 
     def advance(self, milliseconds: int) -> None:
-        """Move the simulated clock; ValueError as of Clock. Moving by nothing is a sign of life, too."""
+        """Move the simulated clock, and restart the idle time; ValueError as in Clock."""
         now = self.clock.advance(milliseconds)
         if now != self.campus.now:
             self.campus = self.campus.at(now)
         self.touch()
 
     def reset_counts(self) -> None:
-        """Start counting requests anew; which requests faults strike starts anew, too."""
+        """Reset the counts of requests, and with them which requests faults strike."""
         self.number = 0
         self.routes.clear()
         self.statuses.clear()
         self.rows = 0
 
     def touch(self) -> None:
-        """Somebody is there: the idle time starts anew."""
+        """Restart the idle time."""
         self.last_request = time.monotonic()
 
     async def serve(
@@ -144,7 +144,7 @@ class Sandbox:
         return kind(content, headers=headers)
 
     def _struck(self, request: Request) -> dict[str, Fault]:
-        """The faults that strike this request, by name."""
+        """Return the faults that strike this request, by name."""
         struck = {}
         header = request.headers.get("x-sandbox-fault")
         try:
@@ -222,13 +222,13 @@ class Sandbox:
 
 
 def _refused(_request: Request, error: Exception) -> Response:
-    """What the router says where no route fits."""
+    """Return the answer of the router if no route fits."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     return json_response(edge(status, "Not Found" if status == 404 else "Method Not Allowed").body, status)  # noqa: PLR2004
 
 
 def _broken(struck: dict[str, Fault]) -> Response | None:
-    """The answer of a gateway that has no time, or of a service that fell over."""
+    """Return the answer of an overloaded gateway or of a crashed service."""
     if "429" in struck:
         one = struck["429"]
         spike = bool(one.number("spike"))
@@ -259,7 +259,7 @@ def _retry_after(one: Fault) -> dict[str, str]:
 
 
 def _with_extra_fields(content: bytes) -> bytes:
-    """Members that no client has ever heard of."""
+    """Add members to a body that no client knows."""
     body = msgspec.json.decode(content)
     for element in body.get("elements", []):
         element["sandboxExtra"] = {"nested": [1, None, "x"]}

@@ -1,4 +1,4 @@
-"""The server itself: a socket, a pid file, an event loop, and an end when nobody asks any more."""
+"""The server process: a socket, a pid file, an event loop, and an end after a time without requests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Protocol(HttpToolsProtocol):
 
 
 def run(options: Options, *, announce: bool) -> None:
-    """Serve until told to stop, or until nobody asked anything for the idle time."""
+    """Serve until a signal, or until there was no request for the idle time."""
     listener = _listen(options.port)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     clock = Clock(options.home)

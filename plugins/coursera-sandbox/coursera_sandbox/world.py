@@ -1,8 +1,8 @@
-"""The college as a pure function of seed and time: who is in which program, enrolled in what, how far everybody came.
+"""The college as a pure function of seed and time: memberships, enrollments and progress.
 
 Nothing is stored. Arrays of learner numbers go in, arrays with one element per membership or enrollment come out, and
-any subset of the learners gives the same lives as all of them together. A :class:`View` says at which moment somebody
-looks, and how late news reach him. The numbers are in :mod:`coursera_sandbox.habits`.
+any subset of the learners gives the same lives as all of them together. A :class:`View` says at which time the college
+is seen, and how late events become visible. The numbers are in :mod:`coursera_sandbox.habits`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class World:
         return unit(self._bits(purpose, *keys))
 
     def _seen(self, view: View, purpose: str, at: Ints, *keys: Ints | Hashes | int) -> Bools:
-        """Which of these events have reached the viewer?"""
+        """Return which of these events are visible."""
         seen: Bools = at + _span(view.delay, self._chance(f"{view.kind} {purpose}", *keys)) <= view.now
         return seen
 
@@ -356,7 +356,7 @@ class World:
 
 
 def _keen(learner: Ints, slot: Ints) -> Bools:
-    """Who works all the time, in his first program."""
+    """Return the learners who work all the time in their first program."""
     keen: Bools = (slot == 0) & (learner < habits.KEEN_AMONG) & np.isin(learner % habits.CAST, habits.KEEN)
     return keen
 

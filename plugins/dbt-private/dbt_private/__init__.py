@@ -1,9 +1,9 @@
-"""dbt, whose files other users of the machine cannot read, and which says what it cannot read itself.
+"""Starts dbt so that its files are private, and says which mapping file dbt could not read.
 
-Its log holds rows of the mapping files, its folder `target` their queries, and the write-ahead log of DuckDB the tables
-that it builds. Meltano starts it with the umask of the shell, which is 022 on most machines. The mapping files of the
-sandbox are in no repository, and dbt finds no model without its seeds. At one that is not in UTF-8 dbt ends with a
-traceback that does not name it.
+dbt's log holds rows of the mapping files, its folder `target` holds their queries, and the write-ahead log of DuckDB
+holds the tables that dbt builds. Meltano starts dbt with the umask of the shell, which is 022 on most machines. The
+mapping files of the sandbox are in no repository, but dbt needs a file for each seed. If a file is not in UTF-8, dbt
+ends with a traceback that does not name the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OTHERS = 0o007
 
 
 def make_mapping(transform: Path, place: Path) -> None:
-    """Make the mapping files of the sandbox that are missing, each with the header that its seed describes."""
+    """Create missing mapping files of the sandbox, with the headers from the descriptions of the seeds."""
     seeds = transform / "models" / "mapping" / "mapping.yml"
     for seed in yaml.safe_load(seeds.read_text("utf-8"))["seeds"] if seeds.exists() else ():
         file = place / f"{seed['name']}.csv"
@@ -28,7 +28,7 @@ def make_mapping(transform: Path, place: Path) -> None:
 
 
 def unreadable(place: Path) -> str:
-    """Say which mapping file is the first that is not in UTF-8; blank where all are."""
+    """Return a sentence that names the first mapping file that is not in UTF-8; blank if there is none."""
     for path in sorted(place.rglob("*.csv")):
         raw = path.read_bytes() if os.access(path, os.R_OK) else b""  # dbt itself says what it may not read
         for line, text in enumerate(raw.split(b"\n"), start=1):
@@ -38,7 +38,7 @@ def unreadable(place: Path) -> str:
 
 
 def main() -> None:
-    """Become dbt, with the same arguments; a umask that keeps other users out already stays."""
+    """Replace this process by dbt with the same arguments; a umask that already keeps other users out is kept."""
     umask = os.umask(0o077)
     if umask & _OTHERS == _OTHERS:
         os.umask(umask)
@@ -48,7 +48,7 @@ def main() -> None:
         make_mapping(transform, place)
     if sentence := unreadable(place):
         sys.exit(f"Error: {sentence}")
-    if environment:  # what is parsed for one is not for another, which may be built at the same time
+    if environment:  # two environments may be built at the same time
         os.environ.setdefault("DBT_TARGET_PATH", str(transform.absolute() / "target" / environment))
     program = str(Path(sys.executable).with_name("dbt"))
     os.execv(program, [program, *sys.argv[1:]])  # noqa: S606 - a program beside this one

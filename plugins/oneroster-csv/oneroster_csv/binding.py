@@ -22,11 +22,11 @@ class Column:
     type: str
     required: bool = False
     references: str = ""
-    """File whose sourcedId this column holds."""
+    """The file whose sourcedId this column holds."""
     referencedType: str = ""  # noqa: N815 - spelled as in the data
-    """Value the referenced row must have in its column `type`."""
+    """The value that the referenced row must have in its column `type`."""
     notReferencedType: str = ""  # noqa: N815 - spelled as in the data
-    """Value the referenced row must not have in its column `type`."""
+    """The value that the referenced row must not have in its column `type`."""
     values: tuple[str, ...] = ()
     """The vocabulary, exact in spelling and case; in a list, of each item."""
     extensible: bool = False
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Binding:
-    """One version: `files` in the order of the manifest; `together` is what a bulk file needs beside it.
+    """The binding of a version: `files` in the order of the manifest; `together` are files that a bulk file needs.
 
     `sameLength` names, per file, two columns whose lists must have the same number of items.
     """
@@ -46,18 +46,18 @@ class Binding:
     sameLength: dict[str, tuple[str, str]]  # noqa: N815 - spelled as in the data
 
     def no_rows(self, file: str) -> str:
-        """Return the query that gives the columns of a file and no row."""
+        """Return a query with the columns of a file and no rows."""
         blank = ", ".join(f"'' as {quoted(column.name)}" for column in self.files[file])
         return f"select {blank} where false"
 
 
 VERSIONS = ("1.1", "1.2")
-"""The versions we have data for, oldest first; 1.2 is 1.2.1, which calls itself 1.2 in the manifest."""
+"""The supported versions, oldest first; 1.2 is 1.2.1, which is called 1.2 in the manifest."""
 
 
 @cache
 def load(version: str = "1.1") -> Binding:
-    """Return the binding of a version we have data for."""
+    """Return the binding of a supported version."""
     data = json.loads((files("oneroster_csv") / "bindings" / f"oneroster-{version}.json").read_text("utf-8"))
     return Binding(
         version=data["version"],

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from oneroster_csv.profile import ReaderRule
 
 FINDINGS_PER_CHECK = 1000
-"""Rows listed per rule and field; the counts are always complete."""
+"""The most rows that are listed per rule and field; the counts are always complete."""
 
 _FILES = {file for version in bindings.VERSIONS for file in bindings.load(version).files} | {"manifest"}
 _GUID = "[A-Za-z0-9._/@-]{1,255}"
@@ -45,7 +45,7 @@ _DEEP = 20  # no tree of orgs or sessions has so many levels; the search for loo
 
 @dataclass(frozen=True)
 class Finding:
-    """A row that breaks a rule; `row` counts from 1, header aside, and is None when the whole file is meant."""
+    """A row that breaks a rule; `row` counts from 1 without the header, and is None for the whole file."""
 
     file: str
     row: int | None
@@ -69,20 +69,20 @@ class Check:
     source: str = "{rows}"
     whole: tuple[str, ...] = ()
     only_with: str = ""
-    """A rule on the same field that every row breaks which breaks this one; where it finds none, nobody looks."""
+    """A rule that every row breaks which breaks this one; if that rule finds nothing, this one is not checked."""
 
     @property
     def of_one_row(self) -> bool:
-        """Whether the condition looks at a single row, so that one scan of the file can answer all such checks."""
+        """Whether the condition is about a single row, so that one scan of the file answers all such checks."""
         return self.source == "{rows}" and "select" not in self.where
 
     @property
     def of_ids(self) -> bool:
-        """Whether it looks for ids that occur twice, of which there are none where all are different in lower case."""
+        """Whether the check finds duplicate ids; there are none if all ids differ in lower case."""
         return self.rule in {"id-unique", "id-unique-case"}
 
     def query(self, wanted: str, rows: str, mode: str) -> str:
-        """Return the statement that gives `wanted` of the rows that break the rule, out of `rows` of a file."""
+        """Return the query for `wanted` of the rows that break the rule, from the relation `rows`."""
         living = rows if mode == "bulk" else f"(select * from {rows} where \"status\" <> 'tobedeleted')"
         text = f"select {wanted} from {self.source} as r where {self.where}"
         return text.replace("{living}", living).replace("{rows}", rows)
@@ -90,19 +90,19 @@ class Check:
 
 @dataclass
 class Outcome:
-    """What the checks found: rows per file, findings (bounded), and the complete count per (rule, file, field)."""
+    """The result of the checks: rows per file, listed findings, and the complete count per (rule, file, field)."""
 
     rows: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=lambda: dict(RULES))
-    """The rules of the binding, and those of the reader."""
+    """The rules of the binding and of the reader."""
     remedies: Mapping[str, str] = field(default_factory=dict)
-    """What to do about a broken rule, by its id, where the caller knows better than the rule."""
+    """Remedies of the caller by the id of a rule, in place of the rule's own."""
 
     @property
     def refused(self) -> bool:
-        """Whether a rule that refuses the package was broken."""
+        """Whether a broken rule refuses the package."""
         return any(self.rules[rule].refuses for rule, _, _ in self.counts)
 
     def refused_counts(self) -> int:
@@ -159,7 +159,7 @@ def text_rows(schema: str, table: str, columns: list[str]) -> str:
 
 
 def order_of(columns: list[str]) -> str:
-    """Return the order of a file's rows: by sourcedId, then by all others, so that the same rows give the same file."""
+    """Return the ORDER BY columns of a file: sourcedId, then all others, so that equal rows give equal files."""
     return ", ".join(quoted(name) for name in columns)
 
 
@@ -173,12 +173,12 @@ def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for 
     counter: str = "",
     reader: Callable[[str], list[ReaderRule]] = lambda _file: [],
 ) -> Outcome:
-    """Check the views `rows_of(file)`; `present` has the columns of those files that are there at all.
+    """Check the views `rows_of(file)`; `present` has the columns of the files that exist.
 
-    `step` is told each file before it is read. `modes` says which files are `delta`, all others being `bulk`: a delta
-    has status and dateLastModified in every row, and what it refers to may have been delivered before, so nothing is
-    asked that takes whole sets. `counter` is a column of the views, not of the files, that counts the rows from 1;
-    without it they are counted in the order in which they are written. `reader` gives the reader's own rules on a file.
+    `step` is called with each file before it is read. `modes` has the mode of each file that is not `bulk`: a `delta`
+    has status and dateLastModified in every row, and its rows may refer to rows that were delivered before, so rules on
+    whole files are not checked. `counter` is a column of the views that counts the rows from 1; without it rows are
+    counted in the order in which they are written. `reader` returns the reader's own rules for a file.
     """
     outcome = Outcome()
     for file, columns in present.items():
@@ -205,7 +205,7 @@ def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for 
 
 
 def _reader_check(file: str, rule: ReaderRule, mode: str) -> Check:
-    """A reader is not shown what a delta deletes, so that keeps no rule."""
+    """Return the check of a reader's rule; it does not apply to rows that a delta deletes."""
     if mode == "bulk":
         return Check(file, rule.column, rule.id, rule.condition)
     return Check(file, rule.column, rule.id, rule.condition.replace("{rows}", "{living}"), "{living}")
@@ -247,7 +247,7 @@ _EXTENSION = re.compile(r"metadata\..+")
 
 
 def _folded(name: str) -> str:
-    """Without case, spaces and what cannot be seen."""
+    """Return a text without letter case, spaces and invisible characters."""
     return "".join(character for character in name.lower() if character.isprintable() and not character.isspace())
 
 
@@ -282,7 +282,7 @@ def _cell_checks(file: str, binding: Binding, columns: list[str], mode: str) -> 
 
 
 def _strictest(column: Column | None, mode: str) -> str:
-    """Return the rule on a column's cells that lets no control character pass; blank where there is none."""
+    """Return the rule on a column's cells that excludes control characters; blank if there is none."""
     if column is None or column.extensible:
         return ""
     if mode == "bulk" and column.type in {"status", "modified"}:
@@ -535,7 +535,7 @@ def _run(database: Database, outcome: Outcome, checks: list[Check], mode: str, n
 
 
 def _counts(database: Database, file: str, checks: list[Check]) -> dict[Check, int]:
-    """Return how many rows of a file break each check of one row, from one look at every row."""
+    """Return how many rows of a file break each check of single rows, from one scan."""
     if not checks:
         return {}
     sums = ", ".join(f"count(case when {check.where} then 1 end)" for check in checks)

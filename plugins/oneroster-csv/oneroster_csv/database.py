@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""A DuckDB connection, as the checks and the writer of a package use it: memory does not grow with the rows."""
+"""The DuckDB connection of the checks and the writer of packages; its memory does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Database:
-    """An open DuckDB connection. What is defined here is temporary; no table of the database is written.
+    """An open DuckDB connection. Its relations are temporary; no table of the database is written.
 
-    A `small` one gets one thread: for a few rows, to start more costs more than they save.
+    A `small` database uses one thread: with few rows, starting more threads costs more than they save.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, small: bool = False) -> None:
@@ -47,21 +47,21 @@ class Database:
         return tables
 
     def view(self, name: str, query: str) -> None:
-        """Define a view for the time of this connection."""
+        """Define a view for this connection."""
         self._execute(f"create or replace temporary view {quoted(name)} as {query}")
 
     def remember(self, name: str, value: bytes) -> None:
-        """Keep a value for `keyed_digest` as long as the connection: it stands in no statement, so in no error."""
+        """Store a value for `keyed_digest` in the connection, so that it occurs in no statement and in no error."""
         self._connection.execute(f"set variable {name} = ?", [value])
 
     def table(self, name: str, query: str) -> None:
-        """Keep the rows of a query for the time of this connection."""
+        """Store the rows of a query for this connection."""
         self._execute(f"create or replace temporary table {quoted(name)} as {query}")
 
     def define(self, name: str, query: str) -> None:
-        """Define a relation that many queries read: a table in a small database, else a view, which takes no room.
+        """Define a relation that many queries read: a table in a small database, else a view, which needs no space.
 
-        For a few rows, a query that has to be planned with all of a view's own query takes several times as long.
+        With few rows, planning a query on a view takes several times as long as on a table.
         """
         (self.table if self._small else self.view)(name, query)
 
@@ -81,17 +81,17 @@ class Database:
             yield rows
 
     def row(self, query: str) -> tuple[Any, ...]:
-        """Return the only row of a query, such as one of counts."""
+        """Return the only row of a query."""
         return next(self.rows(query))
 
 
 class Scratch(Database):
-    """A database in memory that spills to disk, gone when it is closed."""
+    """A database in memory that spills to disk, and is removed when it is closed."""
 
     def load(self, name: str, columns: list[str], path: Path, counter: str) -> None:
-        """Define the view `name` with the rows of a file that the csv module wrote: no header, every cell quoted.
+        """Define the view `name` on a CSV file of Python's csv module, without header and with all cells quoted.
 
-        All is text, in the order of the file; the column `counter` counts the rows from 1.
+        All columns are text, in the order of the file; the column `counter` counts the rows from 1.
         """
         types = ", ".join(f"{literal(column)}: 'varchar'" for column in columns)
         self._connection.execute(
@@ -104,7 +104,7 @@ class Scratch(Database):
 
 
 def pattern_error(connection: duckdb.DuckDBPyConnection, pattern: str) -> str:
-    """Return why DuckDB cannot use a regular expression (its syntax is that of RE2), blank where it can."""
+    """Return why DuckDB cannot use a regular expression (in the syntax of RE2); blank if it can."""
     try:
         connection.execute("select " + matches("''", pattern))
     except duckdb.Error as error:
@@ -114,7 +114,7 @@ def pattern_error(connection: duckdb.DuckDBPyConnection, pattern: str) -> str:
 
 @contextmanager
 def scratch(spill: Path, *, small: bool) -> Iterator[Scratch]:
-    """Open an empty database whose memory is bounded; what does not fit spills into a folder."""
+    """Open an empty database with bounded memory, which spills into a folder."""
     connection = duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": "256MB"})
     try:
         yield Scratch(connection, small=small)

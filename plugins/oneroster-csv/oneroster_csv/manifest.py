@@ -1,4 +1,4 @@
-"""The manifest of a package: which properties it has, and in which order."""
+"""The properties of a package's manifest, and their order."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HEADER = ("propertyName", "value")
 VERSION, ONEROSTER = "manifest.version", "oneroster.version"
 SOURCE = ("source.systemName", "source.systemCode")
 WRITTEN_BY = "1.0"
-"""The version of the manifest itself."""
+"""The version of the manifest format."""
 
 MODES = ("absent", "bulk", "delta")
-"""What the manifest may say of a file."""
+"""The modes of a file in the manifest."""
 
 
 def of_file(file: str) -> str:
-    """Return the property that has the mode of a file."""
+    """Return the name of the property with the mode of a file."""
     return f"file.{file}"
 
 
@@ -38,7 +38,7 @@ def known() -> set[str]:
 
 
 def properties(binding: Binding, modes: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    """Return the properties of a package in order; `modes` are those of its files, `more` what else is not blank."""
+    """Return the properties of a package in order; `modes` are those of its files, `more` other filled properties."""
     found = {VERSION: WRITTEN_BY, ONEROSTER: binding.version}
     found |= {of_file(file): modes.get(file, "absent") for file in binding.files}
     return found | {name: value for name, value in more.items() if value}

@@ -1,4 +1,4 @@
-"""The Privacy Shield: people masked before anything is written, always the same way as long as the key is the same.
+"""The Privacy Shield masks people before anything is written, in the same way as long as the key is the same.
 
 | level | masked |
 |---|---|
@@ -47,10 +47,10 @@ from oneroster_csv.sql import (
 
 LEVELS = range(4)
 INNER, OUTER = "shield_inner", "shield_outer"
-"""Names under which a connection remembers the padded keys."""
+"""The names under which a connection stores the padded keys."""
 
 FINGERPRINT = "1"
-"""Changes when the same key and the same value would be masked differently."""
+"""The version of the masks: it changes when a release masks equal values with equal keys differently."""
 
 _EMAIL_LEVEL = 2
 _SHORTEST_KEY = 16
@@ -86,7 +86,7 @@ _TEXTS = {
     "userProfiles.username": "alias",
     "userProfiles.description": "alias",
 }
-"""What an attribute mapping can fill with something that gives a person away, and how it is masked then."""
+"""The attributes that a mapping may fill with something that identifies a person, and how they are masked."""
 
 _ABOUT_PEOPLE = frozenset(
     {
@@ -114,12 +114,12 @@ class Key:
 
     @property
     def pads(self) -> dict[str, bytes]:
-        """What the connection must remember, by name."""
+        """The values that the connection must store, by name."""
         return {INNER: bytes(b ^ 0x36 for b in self._padded), OUTER: bytes(b ^ 0x5C for b in self._padded)}
 
     @property
     def fingerprint(self) -> str:
-        """A text that differs for different keys and says nothing about them."""
+        """A text that differs for different keys and reveals nothing about them."""
         return hmac.new(self._padded, b"fingerprint", hashlib.sha256).hexdigest()
 
     def __repr__(self) -> str:
@@ -127,17 +127,17 @@ class Key:
 
 
 def is_strong(key: str) -> bool:
-    """Whether a key is long enough not to be found by trying."""
+    """Return whether a key is long enough that it cannot be guessed."""
     return len(key) >= _SHORTEST_KEY
 
 
 def hides_emails(level: int) -> bool:
-    """Whether e-mails are masked at a level, and with them all that gives them away."""
+    """Return whether a level masks e-mails and everything that would reveal them."""
     return level >= _EMAIL_LEVEL
 
 
 def domain(district: str) -> str:
-    """Return the domain of a district's masked e-mails, made of its sourcedId."""
+    """Return the domain of a district's masked e-mails, which contains its sourcedId."""
     label = re.sub("[^a-z0-9]+", "-", district.lower())[:63].strip("-")
     return f"{label or 'district'}.invalid"
 

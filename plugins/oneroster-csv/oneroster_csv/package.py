@@ -37,7 +37,7 @@ _BEGINNING = 1 << 16
 
 @dataclass(frozen=True)
 class Part:
-    """How a file is written: `mode` bulk, delta or absent; its columns in order; its rows as counted."""
+    """How a file is written: its mode (bulk, delta or absent), its columns in order, and the number of its rows."""
 
     mode: str
     columns: list[str]
@@ -55,9 +55,9 @@ def from_tables(  # noqa: PLR0913 - one value per thing that may differ
 ) -> Outcome:
     """Check the tables or views of a schema that are named as files, and write the package unless a rule refuses it.
 
-    Cells are taken as their text, null as blank. A `delta` needs status and dateLastModified in every row. `properties`
-    are further ones of the manifest, such as source.systemName. The target is a new file, which is there when the
-    outcome is not `refused`.
+    Cells are written as text, null as blank. A `delta` needs status and dateLastModified in every row. `properties`
+    are further ones of the manifest, such as source.systemName. The target is a new file, which exists unless the
+    outcome is `refused`.
     """
     database, binding = Database(connection), bindings.load(output.version)
     there = database.columns(schema)
@@ -82,7 +82,7 @@ def from_tables(  # noqa: PLR0913 - one value per thing that may differ
 def parts(
     database: Database, binding: Binding, output: Output, headers: Mapping[str, list[str]], mode: str
 ) -> dict[str, Part]:
-    """Return how the files that the reader takes are written: without rows absent, unless it wants the header."""
+    """Return how the reader's files are written; a file without rows is absent unless the reader wants its header."""
     found = {}
     for file in output.files(binding):
         columns = headers.get(file, [column.name for column in binding.files[file]])
@@ -101,10 +101,10 @@ def write(  # noqa: PLR0913, PLR0917 - one value per part of the package
     quote_all: bool,
     step: Callable[[str, int], None] = lambda _file, _rows: None,
 ) -> None:
-    """Write manifest and files from the relations `rows_of(file)`, which were checked.
+    """Write the manifest and the files from the checked relations `rows_of(file)`.
 
-    `properties` are those of the manifest beside versions and modes, such as source.systemName. `step` is told file and
-    rows after every block.
+    `properties` are those of the manifest besides versions and modes, such as source.systemName. `step` is called with
+    the file and the number of rows after every block.
     """
     quoting: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
     modes = {file: parts[file].mode if file in parts else "absent" for file in binding.files}
@@ -140,7 +140,7 @@ def _entry(archive: zipfile.ZipFile, file: str, rows: int) -> Iterator[IO[str]]:
 
 
 def is_written_here(path: Path) -> bool:
-    """Whether a file is a package as `write` makes it: a manifest first, and nothing of another time or name."""
+    """Return whether `write` made a file, by the order, names and dates of its entries."""
     known = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {manifest.NAME}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -161,7 +161,11 @@ def is_written_here(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a package to read; a PackageError says why it cannot be read, also within the block."""
+    """Open a package for reading.
+
+    Raises:
+        PackageError: The package cannot be read; also raised within the block.
+    """
     if not path.is_file():
         raise PackageError(f"There is no package at {path}.")
     try:

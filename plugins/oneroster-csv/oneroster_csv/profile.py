@@ -1,4 +1,4 @@
-"""What readers want beyond the standard, as data (`profiles/*.json`), one vocabulary for all of them.
+"""Profiles say what readers need beyond the standard, as data (`profiles/*.json`) in one vocabulary.
 
 | word | meaning | without it |
 |---|---|---|
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from importlib.abc import Traversable
 
 GENERIC = "generic"
-"""The profile of any reader of the standard."""
+"""The profile of a reader without special needs."""
 
 _SUFFIX = ".json"
 _LONGEST = 255
@@ -69,7 +69,7 @@ _TAILED = f".*-[0-9a-fA-F]{{{_TAIL_DIGITS}}}"
 
 
 class ReaderRule(NamedTuple):
-    """A rule on a column: `condition` is true for rows `r` that break it, with `{rows}` for the rows of the file."""
+    """A rule on a column. Its SQL `condition` is true for rows `r` that break it; `{rows}` are the rows of the file."""
 
     column: str
     id: str
@@ -81,7 +81,7 @@ class ReaderRule(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """A change of texts, see the module."""
+    """A change of texts; see the docstring of the module."""
 
     columns: tuple[str, ...]
     allowed: str = ""
@@ -120,7 +120,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Demand:
-    """A rule of a reader, see the module."""
+    """A rule of a reader; see the docstring of the module."""
 
     id: str
     columns: tuple[str, ...]
@@ -152,7 +152,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Profile:
-    """What one reader wants, see the module. `files` is empty where it takes all."""
+    """A profile; see the docstring of the module. `files` is empty if the reader accepts all files."""
 
     name: str
     about: str
@@ -172,7 +172,7 @@ class Profile:
 
     @property
     def written(self) -> dict[str, Any]:
-        """All that decides what the same rows look like in the files of this reader, for comparing."""
+        """The parts of the profile that decide how rows are written, for comparing."""
         parts = asdict(self)
         written = {name: parts[name] for name in ("files", "empty", "quotes", "metadata", "manifest", "rows")}
         # What a release adds to the vocabulary leaves the profiles that do not use it as they were.
@@ -182,11 +182,11 @@ class Profile:
         return written | ({"without": sorted(self.without)} if self.without else {})
 
     def takes(self, file: str) -> bool:
-        """Whether the reader takes a file."""
+        """Return whether the reader accepts a file."""
         return not self.files or file in self.files
 
     def rules_of(self, file: str) -> list[ReaderRule]:
-        """Return the reader's rules on the written rows of a file, none for a file it does not take."""
+        """Return the reader's rules on the written rows of a file; none for a file that it does not accept."""
         return [
             demand.of(column)
             for demand in self.rules
@@ -196,7 +196,7 @@ class Profile:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the profiles that come along, generic first."""
+    """Return the names of the included profiles, generic first."""
     found = sorted(entry.name.removesuffix(_SUFFIX) for entry in _folder().iterdir() if entry.name.endswith(_SUFFIX))
     return tuple(sorted(found, key=lambda name: name != GENERIC))
 
@@ -205,7 +205,7 @@ def load(name: str) -> Profile:
     """Return a profile by its name, or by the path of a file that ends in .json.
 
     Raises:
-        SettingError: there is none, and which is nearest; or which word of it is wrong, and why.
+        SettingError: There is no such profile (with the nearest name), or a word of it is wrong (with the reason).
     """
     if name.endswith(_SUFFIX):
         return _own(Path(name))
@@ -230,7 +230,11 @@ def _listed() -> str:
 
 
 def parse(name: str, text: str) -> Profile:
-    """Return a profile from its JSON; a SettingError says which word of it is wrong, and why."""
+    """Return a profile from its JSON.
+
+    Raises:
+        SettingError: A word of the profile is wrong; the sentence says which and why.
+    """
     try:
         return _Reading(name).profile(json.loads(text, parse_int=_integer))
     except json.JSONDecodeError as error:
@@ -245,7 +249,7 @@ def _integer(digits: str) -> int | float:
 
 
 def suggestion(word: str, words: tuple[str, ...]) -> str:
-    """Return `, did you mean …?` for the nearest of some words, blank where none is near."""
+    """Return `, did you mean …?` for the most similar of some words; blank if none is similar."""
     folded = {other.lower(): other for other in words}
     near = difflib.get_close_matches(word.lower(), folded, n=1)
     return f", did you mean {folded[near[0]]}?" if near else ""

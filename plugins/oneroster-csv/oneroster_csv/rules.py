@@ -12,12 +12,12 @@ from oneroster_csv.binding import VERSIONS
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. Where it does not `refuse`, a finding is a warning: shown, reported, and the package is published."""
+    """A rule. If it does not `refuse`, a finding is a warning, and the package is valid."""
 
     id: str
     sentence: str
     remedy: str
-    """What to do; `{field}` stands for the field, or the file of the zip."""
+    """The remedy; `{field}` stands for the field, or for the file in the zip."""
     refuses: bool = True
     versions: tuple[str, ...] = VERSIONS
     """The versions of OneRoster that have the rule."""
@@ -208,4 +208,4 @@ READER = (
     Rule("reader-version", "The reader does not take this version of OneRoster.", _AGAIN),
     Rule("reader-mode", "The reader does not take this mode, bulk or delta.", _AGAIN),
 )
-"""What a reader's profile demands beside its own rules on cells."""
+"""The rules of a reader's profile besides its rules on cells."""

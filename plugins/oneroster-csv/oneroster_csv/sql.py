@@ -1,4 +1,4 @@
-"""The SQL of DuckDB that rules, masks and files are made of: expressions over texts, each named by what it gives."""
+"""Functions that return DuckDB expressions over texts, for rules, masks and files."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def mentions(expression: str, words: str) -> str:
 def csv_row(cells: list[str], *, quote_all: bool) -> str:
     """Return the cells as a row of CSV, as Python's csv module writes it, without the line end.
 
-    Two cells or more, none of them null. The module itself needs each cell as an object, which takes longer than
-    everything else that is done to a row.
+    There are at least two cells, and none of them is null. Python's csv module needs each cell as an object, which
+    takes longer than everything else that is done with a row.
     """
     within_quotes = [f"""'"' || replace({cell}, '"', '""') || '"'""" for cell in cells]
     if quote_all:
@@ -102,7 +102,7 @@ def each_item(expression: str, change: Callable[[str], str]) -> str:
 
 
 def once(expression: str, use: Callable[[str], str]) -> str:
-    """Return what `use` makes of an expression that is worked out only once; it gets a name for the value."""
+    """Return the expression that `use` returns for the name of a value, which is evaluated only once."""
     return f"list_transform([{expression}], lambda it: {use('it')})[1]"
 
 

@@ -1,9 +1,9 @@
-"""The loader of the jobs: target-duckdb, or target-postgres where CONNECT_WAREHOUSE is `postgres`.
+"""The loader of the jobs: target-duckdb, or target-postgres if CONNECT_WAREHOUSE is `postgres`.
 
-Meltano takes settings from the environment, but not the names in a job, and a job has to name its loader.
+A job in meltano.yml has to name its loader, and Meltano expands no variable in that name.
 
-target-postgres finds its database by libpq's own variables (PGHOST, PGUSER and so on). `postgres.json` has what is
-right for our tap; a setting that is chosen outranks it.
+target-postgres finds its database by the variables of libpq (PGHOST, PGUSER and so on). `postgres.json` has settings
+that suit tap-coursera; settings of the user outrank them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LOADERS = ("duckdb", "postgres")
 
 
 def main() -> None:
-    """Be the loader, with the same arguments."""
+    """Run the chosen loader with the same arguments."""
     chosen = os.environ.get("CONNECT_WAREHOUSE") or "duckdb"
     if chosen == "postgres":
         from target_warehouse.postgres import TargetWarehouse  # noqa: PLC0415 - who loads into a file need not wait for it

@@ -1,7 +1,7 @@
-"""target-postgres, which by itself neither compares bookmarks nor takes away rows of a larger version.
+"""Extends target-postgres by the rules of target-duckdb for bookmarks and versions.
 
-The rules are those of target-duckdb: a load that goes on from a later bookmark than the rows in the database is refused
-(`target_duckdb.bookmarks`), and a version tells full reads apart and no more.
+A load that continues from a later bookmark than the rows in the database is refused (`target_duckdb.bookmarks`), and
+rows of every other version than the activated one are removed, also those of a larger one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Database:
-    """What `Bookmarks` asks of a database, by the connection that the rows take."""
+    """The database for `Bookmarks`, with the connection that writes the rows."""
 
     def __init__(self, connector: PostgresConnector) -> None:
         self._connector = connector
@@ -54,7 +54,7 @@ class _Database:
 
 
 class _Sink(PostgresSink):
-    """Looks up how far the rows go before it takes any, and lets only those of the activated version count."""
+    """A sink that compares bookmarks before it writes rows, and removes rows of other versions."""
 
     def __init__(self, target: TargetWarehouse, *args: Any, **options: Any) -> None:
         super().__init__(target, *args, **options)
@@ -88,17 +88,17 @@ class _Sink(PostgresSink):
 
 
 class TargetWarehouse(TargetPostgres):
-    """Loads into PostgreSQL what target-duckdb would load into its file."""
+    """Loads into PostgreSQL with the rules of target-duckdb."""
 
     default_sink_class = _Sink
     resumed: Any = None
-    """The state that the tap goes on from, where it tells that before all."""
+    """The state from which the tap continues, if the tap sends it first."""
     _bookmarks: Bookmarks | None = None
     place = ""
-    """What messages call the database."""
+    """The name of the database in messages."""
 
     def bookmarks_by(self, connector: PostgresConnector) -> Bookmarks:
-        """How far the rows in the database go."""
+        """The bookmarks of the rows in the database."""
         if self._bookmarks is None:
             database = _Database(connector)
             self.place = database.path

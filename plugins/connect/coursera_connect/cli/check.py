@@ -1,4 +1,4 @@
-"""Is it valid: `connect check`."""
+"""`connect check`: whether a package is valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`connect test`."""
+"""`connect test`: the connection to Coursera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened: `connect summary` and `connect history`."""
+"""`connect summary` and `connect history`: what the last runs did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`connect lock`."""
+"""`connect lock`: the first step of every job."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def lock(package: Path, lock_wait: float) -> None:
 
 
 def _begin(file: Path, me: job_lock.Holder, say: Callable[[str], None]) -> str:
-    """Begin the entry of the run, and return its id; blank where the journal cannot be written, which stops no job."""
+    """Begin the entry of the run, and return its id; blank if the journal cannot be written, which stops no job."""
     trigger = os.environ.get(watch.TRIGGER, "")
     watcher, watcher_born = watch.watcher()
     run = Run(

@@ -40,11 +40,11 @@ _WORDS = "coursera_connect.cli.main.words"
 _NO_SCREEN = {"--json", "--help", "-h"}
 _SANDBOX = "This is the sandbox: a made-up college on this machine."
 _HELP = 80
-"""Columns of a help, which click folds by itself but for its examples."""
+"""The columns of a help text."""
 
 
 class _Context(click.Context):
-    """Lets the commands of a help work as they stand."""
+    """Adds the environment to the commands in a help text."""
 
     @override
     def get_help(self) -> str:
@@ -52,7 +52,7 @@ class _Context(click.Context):
 
 
 class _Commands(click.Group):
-    """Turns expected failures into one sentence and their exit code."""
+    """Prints an expected error as one sentence, and exits with its code."""
 
     @override
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -82,7 +82,7 @@ class _Commands(click.Group):
 
 
 def _is_interrupted(error: Exception) -> bool:
-    """Whether Ctrl-C ended a query: DuckDB tells that in several ways, also by an error about what is unfinished."""
+    """Return whether Ctrl-C ended a query, which DuckDB reports by several errors."""
     import duckdb  # noqa: PLC0415 - takes a moment that a help does not need
 
     told: BaseException | None = error

@@ -21,7 +21,7 @@ PATH = click.Path(path_type=Path)
 
 
 class Number(click.FloatRange):
-    """A number within bounds; `nan` and `inf`, which Python takes for numbers, are within none."""
+    """A number within bounds; `nan` and `inf` are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number."""
@@ -41,7 +41,7 @@ def setting(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command
 
 
 def outward(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command]:
-    """Return an option that leads out of the output folder; in the sandbox it counts on the command line alone."""
+    """Return an option with a target outside the output folder; in the sandbox only the command line sets it."""
 
     def kept(context: click.Context, option: click.Parameter, value: Any) -> Any:
         told = context.get_parameter_source(str(option.name))
@@ -53,7 +53,7 @@ def outward(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command
 
 
 def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """Apply options in the order in which the help is to show them."""
+    """Apply options in the order in which the help shows them."""
 
     def decorate(command: _Command) -> _Command:
         for option in reversed(options):
@@ -138,7 +138,7 @@ decided = together(
     ),
     built_with,
 )
-"""Give the parameters `mapping` and `transform`: what a build follows, where it is known."""
+"""Add the parameters `mapping` and `transform`: the paths that a build follows, if they are known."""
 
 lms_time_zone = setting(
     "--lms-time-zone",
@@ -195,7 +195,7 @@ shape = together(
         "--exclude", env="CONNECT_EXCLUDE", default="", help="Attributes to leave blank, as users.email,users.userIds."
     ),
 )
-"""What rows look like to the reader, the Privacy Shield included."""
+"""Return how rows are written for the reader, including the Privacy Shield."""
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ _how = options.together(
 def _run(
     work: Callable[[Settings, Callable[[str, int], None]], dict[str, Any]], as_json: bool, chosen: dict[str, Any]
 ) -> dict[str, Any]:
-    """Do the work and return its report; with --json exactly one object is printed, however it ends."""
+    """Publish or preview, and return the report; with --json print exactly one object in any case."""
     chosen["exclude"] = options.listed(chosen["exclude"])
     with _told(as_json):
         if "target" in chosen:
@@ -118,7 +118,7 @@ def _run(
 
 @contextmanager
 def _told(as_json: bool) -> Iterator[None]:
-    """Print the one object of a run that ends by an error."""
+    """Print the JSON object of a run that ends with an error."""
     try:
         yield
     except ConnectError as error:

@@ -26,13 +26,13 @@ class Questions:
     asks: bool
 
     def answer(self, option: str, question: str, now: str, check: Callable[[str], str] = str) -> str:
-        """Return what `check` makes of the option that was typed, or of the answer; `now` where nothing is asked."""
+        """Return the result of `check` for the typed option or for the answer; `now` if nothing is asked."""
         if self.given.get(option):
             return check(one_line(self.given[option]))
         return self.asked(question, now, check) if self.asks else now
 
     def asked(self, question: str, now: str, check: Callable[[str], Any]) -> Any:
-        """Ask, until `check` accepts the answer; return what `check` makes of it. `now` is the default."""
+        """Ask until `check` accepts the answer, and return its result. `now` is the default."""
 
         def value(text: str) -> Any:
             try:
@@ -43,7 +43,7 @@ class Questions:
         return click.prompt(question, default=now or None, value_proc=value)
 
     def secret(self, option: str, question: str, now: str) -> str:
-        """Return a secret from the file of an option, or as it is typed without being shown; `now` is the default."""
+        """Return a secret from the file of an option, or from hidden input; `now` is the default."""
         if file := self.given.get(option):
             return one_line(file.read())
         if not self.asks:
@@ -52,13 +52,13 @@ class Questions:
         return one_line(click.prompt(question + keep, default=now, hide_input=True, show_default=False))
 
     def repeated(self, step: Callable[[], None]) -> None:
-        """Do a step until it works, or somebody gives up."""
+        """Repeat a step until it succeeds or the administrator gives up."""
         again = True
         while again:
             again = self._failed(step)
 
     def _failed(self, step: Callable[[], None]) -> bool:
-        """Do a step; return whether it failed and is to be done again."""
+        """Do a step, and return whether it failed and should be repeated."""
         try:
             step()
         except ConnectError as error:

@@ -1,4 +1,4 @@
-"""`connect report`, and the page that every publish leaves."""
+"""`connect report`, and the page that every publish writes."""
 
 from __future__ import annotations
 

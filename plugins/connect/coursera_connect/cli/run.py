@@ -1,4 +1,4 @@
-"""`connect run`, and what is told of a run that has ended."""
+"""`connect run`, and the notices of a run that has ended."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ _ENDS = ("ended_at", "outcome", "step", "sentence", "exit_code", "extractor", "l
 
 
 def _tell(run: Run) -> None:
-    """Have a failure told and shown by `connect ended`, whose options come from the environment."""
+    """Report a failure by `connect ended`, whose options come from the environment."""
     if run.outcome != journal.DONE:
         with suppress(ConnectError):
             ended.main([run.id], standalone_mode=False)

@@ -1,4 +1,4 @@
-"""`connect schedule`: `check` is here, what this machine runs in `installing`."""
+"""`connect schedule check`; the other commands of `connect schedule` are in `schedule_install`."""
 
 from __future__ import annotations
 

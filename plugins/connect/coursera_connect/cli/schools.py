@@ -298,7 +298,7 @@ def _one_of(name: str | None, to: str | None) -> str:
 
 
 def _change(place: Place, save: bool, as_json: bool, verb: Callable[[Plan], None], *, ask: bool = True) -> None:
-    """Show what a verb does to the mapping, and save it when it is to be saved; `ask` as of `planned`."""
+    """Show the change by a verb, and save it with --save; for `ask` see `planned`."""
     change = school_changes.planned(place, verb, ask=ask)
     if not as_json:
         _show(change)

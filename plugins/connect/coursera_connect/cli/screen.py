@@ -1,4 +1,4 @@
-"""What the commands print: progress on a terminal only, plain lines and tables everywhere."""
+"""Prints the results of commands: progress on a terminal only, lines and tables everywhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ENDED = {"refused": "was refused", "blocked": "was blocked by a guard", "skippe
 
 @contextmanager
 def progress(unit: str = "rows") -> Iterator[Callable[[str, int], None]]:
-    """Give a function that shows the work and its rows (or bytes); silent when standard error is no terminal."""
+    """Yield a function that shows a sentence and a number of rows or bytes; silent without a terminal."""
     console = terminal.console(stderr=True)
     if not console.is_terminal:
         yield lambda _what, _rows: None
@@ -67,7 +67,7 @@ def published(report: dict[str, Any]) -> str:
 
 
 def refused(report: dict[str, Any], where: Path) -> str:
-    """Return the lines that say why a package was refused or blocked: counts, and the first rows of each."""
+    """Return the lines with the reasons why a package was refused or blocked, with counts and the first rows."""
     lines = problems(report, "error")
     lines += [f"{blocked.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
     commands = blocked.commands(report["blocked"])
@@ -102,7 +102,7 @@ def _changes(counts: list[dict[str, Any]], title: str = "") -> None:
 
 
 def _told(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
-    """Columns that say something in at least one row; the others would only push the rest off a narrow screen."""
+    """Return the columns with a value in at least one row."""
     return [name for name in names if any(row[name] for row in rows)]
 
 
@@ -155,7 +155,7 @@ def summary(facts: dict[str, Any]) -> None:
 
 
 def ran(facts: dict[str, Any]) -> None:
-    """Print the same on one screen: what the last load brought, and the package."""
+    """Print the summary of a run on one screen: the last load, and the package."""
     if facts["failed"]:
         failed(facts["failed"])
     streams = {name: counts for name, counts in facts["streams"].items() if counts}
@@ -193,7 +193,7 @@ def _package(package: dict[str, Any]) -> list[str]:
 
 
 def _not_published(package: dict[str, Any], there: str) -> list[str]:
-    """Why the last publish left no new package, or left it here alone; `there` is the one that stays."""
+    """Return why the last publish wrote no new package or did not deliver it; `there` is the package that stays."""
     outcome = package["outcome"] or "refused"
     when = f"OneRoster: the publish of {package['finished_at']}"
     if outcome == "undelivered":
@@ -213,7 +213,7 @@ def near(path: str | Path) -> str:
 
 
 def runs(found: dict[str, Any]) -> None:
-    """Print the runs of jobs and the publishes, those that are one in one line."""
+    """Print the runs of jobs and the publishes; a run and its publish are one line."""
     rows = sorted([*_job_rows(found), *_other_rows(found)], key=lambda row: row["at"], reverse=True)
     if not rows:
         terminal.say(f"Nothing has run yet: {meltano.printed('connect run roster-sync')}")
@@ -288,12 +288,12 @@ def run(found: dict[str, Any]) -> None:
 
 
 def moved(found: dict[str, Any]) -> None:
-    """Print what was brought into another database."""
+    """Print what was copied into another database."""
     terminal.table(("table", "rows"), found["moved"].items())
 
 
 def record(found: dict[str, Any]) -> None:
-    """Print what became of a row over time."""
+    """Print what happened to a row over time."""
     rows = []
     for event in found["events"]:
         fields = [

@@ -1,4 +1,4 @@
-"""`connect serve`."""
+"""`connect serve`: the report page in a browser."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _OF_INSTALLED = (
     *("schedule_full_reconcile", "schedule_roster_sync", "schedule_grade_sync", "schedule_publish"),
     *("schedule_time_zone", "lms_time_zone"),
 )
-"""Settings that cron or systemd were told when the schedules were installed."""
+"""The settings that are stored in the installed entries of cron or systemd."""
 
 
 def _now() -> tuple[Path, str]:
@@ -100,7 +100,7 @@ def set_setting(name: str, value: str | None) -> None:
 
 
 def _asked(name: str) -> str:
-    """Read a value that nobody sees, or a line of standard input where that is no terminal."""
+    """Read a hidden value from a terminal, or a line from standard input."""
     if sys.stdin.isatty():
         return str(click.prompt(name, hide_input=True))
     return sys.stdin.readline().strip()

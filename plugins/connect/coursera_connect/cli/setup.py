@@ -1,4 +1,4 @@
-"""`connect setup`: the whole set-up as one walk, with questions or by options."""
+"""`connect setup`: the whole set-up, with questions or by options."""
 
 from __future__ import annotations
 
@@ -306,7 +306,7 @@ def setup(*, only: tuple[str, ...], no_input: bool, save: bool, **chosen: Any) -
 
 
 def _agreed(walk: _Walk) -> bool:
-    """Show what would be written, and ask until somebody agrees or gives up; steps can be done again meanwhile."""
+    """Show what would be written, and ask until the administrator agrees or gives up; steps can be repeated."""
     while True:
         _show(walk)
         answer = click.prompt(
@@ -322,7 +322,7 @@ def _agreed(walk: _Walk) -> bool:
 
 
 def _typed(prompt: str) -> str:
-    """Ask on standard output: Python itself asks on standard error, which Meltano keeps until the end of a line."""
+    """Ask on standard output: Python asks on standard error, which Meltano holds back until the end of a line."""
     click.echo(prompt, nl=False)
     return input()
 

@@ -1,7 +1,7 @@
-"""What is printed, so that it fits on the terminal it is read on; elsewhere one line stays one line.
+"""Prints texts and tables so that they fit the width of a terminal; without a terminal a line stays one line.
 
-On a terminal a text is folded between its words. A row of a table that is too wide takes a second line, indented, and
-no id is broken: whoever copies one gets all of it. A command is not broken either, but where it fills a line itself.
+On a terminal a text is folded between its words. A row of a table that is too wide gets a second, indented line. No id
+is broken, so that it can be copied. A command is broken only if it is longer than a line.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 _ENDLESS = 10_000
 _LEAST = 40
-"""Columns of a terminal that calls itself narrower: nothing could be read on it."""
+"""The least width in columns that is used, even if a terminal reports fewer."""
 _BROAD = 24
-"""A column up to so wide is not folded."""
+"""The width up to which a column of a table is not folded."""
 _GAP = "  "
 _WORDS = re.compile(rf"{PRINTED}|\S+")
 _COLUMNS = re.compile(r"( *)(\S.*?) {2,}(\S.*)")
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that takes names as they are, for what moves on a terminal."""
+    """Return a console without markup, for moving output on a terminal."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def width(*, stderr: bool = False) -> int:
-    """Return the columns of the terminal; endless where there is none."""
+    """Return the columns of the terminal; infinite without one."""
     found = console(stderr=stderr)
     return max(_LEAST, found.width) if found.is_terminal else _ENDLESS
 
@@ -111,7 +111,7 @@ def _shown(cell: object) -> str:
 
 
 def _longest(cells: list[list[str]], at: int) -> int:
-    """Return the width below which a word of a column would be broken."""
+    """Return the length of the longest word of a column."""
     return max((cell_len(word) for row in cells for word in row[at].split()), default=0)
 
 

@@ -1,4 +1,4 @@
-"""What guards stop or let go, as rows of the report and in words, with the commands that let it go."""
+"""What guards block or allow, as rows of the report and in words, with the commands that allow it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 HEALED = "An earlier release believed impossible moments, and this run puts right what came of it:"
-"""The begin of the warning that lists `healed`."""
+"""The beginning of the warning that lists `healed`."""
 
 _COMMAND = re.compile("`(connect [^`]+)`")
-"""A command that a reason names."""
+"""The pattern of a command in a reason."""
 
 _PUBLISH = "connect publish"
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Rows of a file that a guard stops, and their school (its sourcedId; blank: the district's, or of the whole run).
+    """The rows of a file and school that a guard blocks; `school` is a sourcedId, or blank for the district or the run.
 
-    `removed` of `before` rows; `reason` is what is wrong, in words that name what lets it go, if it is not usual.
+    `removed` out of `before` rows are affected; `reason` says what is wrong, and names the command that allows it.
     """
 
     file: str
@@ -32,7 +32,7 @@ class Drop:
     reason: str
     sourced_ids: tuple[str, ...] = ()
     headline: str = ""
-    """What is wrong with the run, in words that are the same for all drops of a kind."""
+    """What is wrong with the run, in the same words for all drops of a kind."""
 
     def told(self, names: dict[str, str]) -> dict[str, Any]:
         """Return the drop as a row of the report and the ledger; `names` are those of the schools."""
@@ -49,7 +49,7 @@ class Drop:
 
 @dataclass
 class Findings:
-    """What the guards found: what blocks, what a step or option allowed (why), used agreements, warnings."""
+    """The findings of the guards: what blocks, what is allowed and why, used agreements, and warnings."""
 
     drops: list[Drop] = field(default_factory=list)
     allowed: list[Drop] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Findings:
     healed: list[str] = field(default_factory=list)
 
     def decide(self, drop: Drop, option: str, step: str = "") -> None:
-        """Let a drop go by the option or step that allows it, if there is one."""
+        """Allow a drop if an option or a confirmation allows it; otherwise block it."""
         why = f"{option} was given" if option else step
         if why:
             self.allowed.append(replace(drop, reason=f"{drop.reason}; {why}"))
@@ -66,12 +66,12 @@ class Findings:
             self.drops.append(drop)
 
     def of_the_run(self, reason: str, option: str) -> None:
-        """Stop the run for a reason that is not one of rows, unless an option was given."""
+        """Block the run for a reason that is not about rows, unless an option was given."""
         self.decide(Drop("", "", 0, 0, reason, (), reason), option)
 
 
 def given(option: str, is_given: bool) -> str:
-    """Return an option that was given, blank where it was not."""
+    """Return an option if it was given; blank otherwise."""
     return option if is_given else ""
 
 
@@ -83,7 +83,7 @@ def sentence(row: Mapping[str, Any]) -> str:
 
 
 def commands(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the commands that let go what is blocked: those of the steps, and one publish with all its options."""
+    """Return the commands that allow what is blocked: those of the confirmations, and a publish with its options."""
     named = [
         command
         for row in rows
@@ -95,5 +95,5 @@ def commands(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def headline(drops: Iterable[Drop]) -> str:
-    """Return in words what blocks a run."""
+    """Return what blocks a run, in words."""
     return "; ".join(dict.fromkeys(drop.headline for drop in drops))

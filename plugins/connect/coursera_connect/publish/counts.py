@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""How many rows of each file a publish has, and how many are added, changed, removed and held."""
+"""Counts the rows of each file, and how many are added, changed, removed and held."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def per_file(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield per file: rows, and what was added, changed, removed and held; a row of several schools counts once."""
+    """Yield the total, added, changed, removed and held rows per file; a row of several schools counts once."""
     names = ("total", "added", "changed", "removed", "held")
     for file in files:
         moved = ", ".join(
@@ -27,7 +27,7 @@ def per_file(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, An
 
 
 def per_school(database: Warehouse, files: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield per file and school: total, and what was added, changed, removed and held."""
+    """Yield the total, added, changed, removed and held rows per file and school."""
     for file in files:
         before, after = at("schools of memory", file), at("schools of now", file)
         held = f"(select distinct sourced_id from held where file = {literal(file)})"

@@ -1,9 +1,9 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""What blocks a publish: more rows of a file and school than may leave, fall or change at once, and a missing step.
+"""Blocks a publish if too many rows of a file and school would leave, fall or change at once without a confirmation.
 
-Each guard compares memory with now (see stages.py), so rows that are held, or that a reader never took, count for none.
-A step is how an administrator says that something is meant: an agreement in the ledger, or a setting that was changed
-(see agreements.py). What a step covers is let go, and written down in `allowed`.
+Each guard compares memory with now (see stages.py), so rows that are held, or that the reader never accepted, do not
+count. An administrator confirms a change by an agreement in the ledger or by a changed setting (see agreements.py).
+Confirmed changes pass and are recorded in `allowed`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 _IDS_SHOWN = 1000
 _FALL = 5
-"""By so many points of a hundred a score falls that counts."""
+"""The least fall of a score that counts, in hundredths of the maximum."""
 
 _ADDED_PERCENT, _ADDED_ROWS = 300, 5
-"""More than so many percent, and at least so many rows, that are new in a school and file deserve a word."""
+"""A school with more than so many percent, and at least so many, new rows in a file gets a warning."""
 
 _SESSIONS = (
     "schoolYearSourcedId",
@@ -38,23 +38,23 @@ _SESSIONS = (
     "academicSessionSourcedId",
     "parentSourcedId",
 )
-"""References to academic sessions: with a new school year all of them change (the parent is that of a session)."""
+"""The references to academic sessions, all of which change with a new school year."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """More than `percent` of the rows of a file and school, and at least `rows` of them, block."""
+    """The limit of a guard: more than `percent` of the rows of a file and school, and at least `rows`, block."""
 
     percent: float
     rows: int
 
     def passes(self, rows: int, of: int) -> bool:
-        """Whether `rows` of `of` may."""
+        """Return whether `rows` out of `of` may leave or change."""
         return rows < self.rows or rows * 100 <= of * self.percent
 
 
 def guard(database: Warehouse, columns: dict[str, list[str]], settings: Settings, steps: Steps) -> Findings:
-    """Look at what would leave, fall and change, and decide what blocks."""
+    """Find the rows that would leave, fall or change, and decide what blocks."""
     found = Findings()
     _not_counted(database, steps, found)
     removal = Threshold(settings.removal_threshold, settings.removal_rows)
@@ -94,7 +94,7 @@ def _look_at_changes(  # noqa: PLR0913, PLR0917 - what is looked at, and by what
 
 
 def _not_counted(database: Warehouse, steps: Steps, found: Findings) -> None:
-    """Keep which rows that leave or change count for no guard: `not counted` (file, sourced_id)."""
+    """Store the rows that no guard counts, although they leave or change: `not counted` (file, sourced_id)."""
     database.table(
         "not counted",
         f"select 'results' as file, sourced_id from doubtful where reason = {literal(IMPOSSIBLE)} "
@@ -126,7 +126,7 @@ def _not_counted(database: Warehouse, steps: Steps, found: Findings) -> None:
 
 
 def _unused_sessions() -> str:
-    """Return the query for the sessions of memory that nothing but sessions refers to; they stood there in vain."""
+    """Return the query for the sessions of memory that only other sessions refer to."""
     used = (
         f"select session from (select {items(quoted('termSourcedIds'))} as session from {at('memory', 'classes')} "
         f"union select \"schoolYearSourcedId\" from {at('memory', 'courses')}) as s where session <> ''"
@@ -140,7 +140,7 @@ def _unused_sessions() -> str:
 
 
 def _turned_round(database: Warehouse) -> list[str]:
-    """Return the users whose given and family names have the same words as before, in other places."""
+    """Return the users whose names have the same words as before in another order."""
     names = [f'{row}."{column}"' for row in "mn" for column in ("givenName", "familyName")]
     changed = database.rows(
         f'select m."sourcedId", {", ".join(names)} from {at("memory", "users")} as m '
@@ -176,7 +176,7 @@ def _ids(database: Warehouse, rows: str, school: str) -> tuple[str, ...]:
 
 
 def _of_schools(file: str, ids: str) -> str:
-    """Return the query (sourcedId, school) for the rows of memory of a query of ids that count."""
+    """Return the query (sourcedId, school) for rows of memory, from a query for ids that count."""
     return (
         f'select * from {at("schools of memory", file)} where "sourcedId" in ({ids}) and "sourcedId" not in '
         f'(select sourced_id from "not counted" where file = {literal(file)})'
@@ -184,7 +184,7 @@ def _of_schools(file: str, ids: str) -> str:
 
 
 def _removed(database: Warehouse, file: str, threshold: Threshold) -> Iterator[Drop]:
-    """Yield what leaves a school beyond the threshold; to nothing, however few there were."""
+    """Yield the rows that leave a school beyond the threshold, or all rows of a school, however few."""
     before, after = at("schools of memory", file), at("schools of now", file)
     counted = f'(select sourced_id from "not counted" where file = {literal(file)})'
     left = f'select * from {before} where "sourcedId" not in {counted} except select * from {after}'
@@ -200,7 +200,7 @@ def _removed(database: Warehouse, file: str, threshold: Threshold) -> Iterator[D
 
 
 def _changed(database: Warehouse, file: str, columns: list[str], threshold: Threshold, steps: Steps) -> Iterator[Drop]:
-    """Yield where more rows change in a name, title or reference than the threshold allows."""
+    """Yield the files and schools in which more names, titles or references change than the threshold allows."""
     names = [name for name in columns if _is_name_or_reference(name) and name not in steps.columns(file)]
     if not names:
         return
@@ -236,7 +236,7 @@ def _is_name_or_reference(column: str) -> bool:
 
 
 def _lower(database: Warehouse, threshold: Threshold) -> Iterator[Drop]:
-    """Yield where more final scores fall than the threshold allows, in hundredths of the line item's maximum."""
+    """Yield the schools in which more final scores fall than the threshold allows."""
 
     def percent(stage: str) -> str:
         most = f"coalesce(nullif({number('l.' + quoted('resultValueMax'))}, 0), 100)"
@@ -269,7 +269,7 @@ def _lower(database: Warehouse, threshold: Threshold) -> Iterator[Drop]:
 
 
 def _added(database: Warehouse, file: str, steps: Steps) -> Iterator[str]:
-    """Yield a warning for each school that gets far more rows than it had."""
+    """Yield a warning for each school with far more rows than before."""
     new = (
         f'select * from {at("schools of now", file)} where "sourcedId" in '
         f"(select \"sourcedId\" from {at('changes', file)} where what = 'added')"
@@ -286,7 +286,7 @@ def _added(database: Warehouse, file: str, steps: Steps) -> Iterator[str]:
 
 
 def _of_setting(database: Warehouse, files: list[str], reason: str) -> list[Drop]:
-    """Return what a setting moves that was changed without its step; one drop of the run, where nothing moves yet."""
+    """Return the changes by a setting without its confirmation; one drop of the run if it changes nothing yet."""
     drops = []
     for file in files:
         moved = f'select "sourcedId" from {at("changes", file)}'

@@ -1,11 +1,10 @@
 # ruff: noqa: S608 - every name in a statement is quoted
-"""Rows that are held: memory stands in for them in this run, so that a bad day upstream changes nothing.
+"""Holds rows: their published version from memory is used in this run, so that a bad day upstream changes nothing.
 
-Coursera re-aggregates its reports, and rows vanish or fall to zero for a while. A row that vanishes while its learner
-is still a member, or a score that falls to nothing, is kept as it was published until the report was refreshed once
-more and still says so. A result that the transforms cannot answer for (`connect.doubtful_results`) is kept as long as
-that lasts: its completion lies where nothing can have been completed, or so many scores of its school are above the
-maximum that the scale must be wrong.
+Coursera re-aggregates its reports, and rows vanish or fall to zero for a while. If a row vanishes while its learner is
+still a member, or a score falls to nothing, the published row is kept until the report was refreshed once more and
+still says so. A doubtful result (`connect.doubtful_results`) is kept as long as it is doubtful: its completion has an
+impossible time, or so many scores of its school are above the maximum that the scale must be wrong.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ FELL = "the score fell to nothing"
 DOUBTED = "the completion has an impossible moment"
 SCALE = "too many scores of its school are above the maximum"
 _DIPS = (VANISHED, FELL)
-"""Reasons that end with newer data; the others last as long as they are so."""
+"""The reasons that end with newer data; all others last as long as they apply."""
 
 IMPOSSIBLE, ABOVE = "impossible completion", "above maximum"
 """The reasons of `connect.doubtful_results`."""
 
 _SCALE_PERCENT, _SCALE_ROWS = 10, 10
-"""More than so many percent, and at least so many results, of a school above the maximum: the scale is wrong."""
+"""With more than so many percent, and at least so many, results above the maximum, a school's scale is wrong."""
 
 _OF_ONE_SCHOOL = ("classes", "enrollments", "lineItems", "results")
 
@@ -45,10 +44,10 @@ _OF_ONE_SCHOOL = ("classes", "enrollments", "lineItems", "results")
 class Holding:
     """What a run may hold.
 
-    `data_as_of` is the age of the data (blank: unknown), `run_at` the moment of the run, `last` the number of the last
-    publish. `dips` says whether vanished and fallen rows are held, `doubts` whether doubtful results are: not where
-    memory has another scale or version. Rows of the schools `leaving` are not held. `new_rules` says that a new release
-    takes running grades of zero away, and `above_maximum` that scores above the maximum were accepted.
+    `data_as_of` is when the data was refreshed (blank: unknown), `run_at` the time of the run, and `last` the number of
+    the last publish. `dips` is whether vanished and fallen rows are held, `doubts` whether doubtful results are held,
+    which is not so if memory has another scale or version. Rows of the schools `leaving` are not held. `new_rules` is
+    whether a new release removes running grades of zero, `above_maximum` whether scores above the maximum are accepted.
     """
 
     data_as_of: str
@@ -63,14 +62,14 @@ class Holding:
 
 @dataclass
 class Told:
-    """What holding has to say: `healed` are the parts of one sentence on what an earlier run believed, see `heal`."""
+    """Messages about holding: `healed` are the parts of one sentence about impossible data of an earlier run."""
 
     healed: list[str]
     warnings: list[str]
 
 
 def doubts(database: Warehouse) -> None:
-    """Keep which results the transforms cannot answer for: the table `doubtful` (sourced_id, school, reason)."""
+    """Store the doubtful results of dbt in the table `doubtful` (sourced_id, school, reason)."""
     wanted = ("result_sourced_id", "school_sourced_id", "reason")
     known = set(wanted) <= set(database.columns("connect").get("doubtful_results", ()))
     cells = ", ".join(f"coalesce(cast({name} as varchar), '')" if known else "''" for name in wanted)
@@ -79,17 +78,17 @@ def doubts(database: Warehouse) -> None:
 
 
 def hold_nothing(database: Warehouse) -> None:
-    """Define `held` (file, sourced_id, reason, since), `kept cells` and `left out` without a row."""
+    """Define empty tables `held` (file, sourced_id, reason, since), `kept cells` and `left out`."""
     database.table("held", "select '' as file, '' as sourced_id, '' as reason, '' as since where false")
     database.table("kept cells", "select '' as file, '' as sourced_id, '' as cell where false")
     database.table("left out", "select '' as file, '' as sourced_id where false")
 
 
 def keep_dates(database: Warehouse, run_at: str) -> None:
-    """Add to `kept cells` the dates of results whose score is as published.
+    """Add the dates of results whose score has not changed to `kept cells`.
 
-    A score that fell to nothing and came back is a new one to the transforms, and was never away for the reader. A date
-    on which nothing can have been scored, as an earlier release published some, is not kept.
+    For dbt a score that fell to nothing and came back is new, but for the reader it was never away. An impossible date,
+    as an earlier release published some, is not kept.
     """
     same = " and ".join(f"s.{quoted(c)} = m.{quoted(c)}" for c in ("sourcedId", "score", "scoreStatus"))
     database.do(
@@ -102,11 +101,11 @@ def keep_dates(database: Warehouse, run_at: str) -> None:
 
 
 def hold(database: Warehouse, columns: dict[str, list[str]], holding: Holding) -> Told:
-    """Define the table `held` (file, sourced_id, reason, since): the rows that memory stands in for in this run.
+    """Define the table `held` (file, sourced_id, reason, since) with the rows that come from memory in this run.
 
-    What was held in the last run for a dip is let go when the data is newer than when it was first held, or of unknown
-    age. What a row that is kept needs is kept with it, however long. `left out` (file, sourced_id) are new rows that
-    wait.
+    A row that was held for a dip is released when the data is newer than when it was first held, or of unknown age. The
+    rows to which a held row refers are held with it. The table `left out` (file, sourced_id) has new rows that are not
+    published yet.
     """
     hold_nothing(database)
     _sessions_beyond(database, holding.run_at)
@@ -202,9 +201,9 @@ def hold(database: Warehouse, columns: dict[str, list[str]], holding: Holding) -
 
 
 def _sessions_beyond(database: Warehouse, run_at: str) -> None:
-    """Keep which sessions of memory lie beyond the school year after that of the run: `beyond` (sourced_id).
+    """Store the sessions of memory after the school year that follows the run: `beyond` (sourced_id).
 
-    No run makes such a session, but one that took an impossible moment for a real one.
+    Only a run that accepted an impossible time has made such sessions.
     """
     day = run_at[:10]
     ends = database.row(
@@ -220,7 +219,7 @@ def _sessions_beyond(database: Warehouse, run_at: str) -> None:
 
 
 def _suspect_schools(database: Warehouse, holding: Holding) -> list[str]:
-    """Keep in which schools the scale must be wrong: `suspect schools` (school); return a warning for each."""
+    """Store the schools whose scale must be wrong: `suspect schools` (school); return a warning for each."""
     database.table("suspect schools", "select '' as school where false")
     above = f"(select sourced_id, school from doubtful where reason = {literal(ABOVE)})"
     few = f"select count(*) from {above} as a group by school having count(*) >= {_SCALE_ROWS} limit 1"
@@ -251,7 +250,7 @@ def _suspect_schools(database: Warehouse, holding: Holding) -> list[str]:
 
 
 def _leave_out(database: Warehouse) -> None:
-    """Let the results wait that are new in a school whose scale must be wrong."""
+    """Leave out new results of schools whose scale must be wrong."""
     if database.row('select count(*) from "suspect schools"')[0]:
         apart = f'select "sourcedId" from {at("apart", "results")}'
         database.do(
@@ -263,9 +262,9 @@ def _leave_out(database: Warehouse) -> None:
 
 
 def _keep_terms(database: Warehouse) -> None:
-    """Define `kept terms` (class, term): what the classes of held enrollments had, which those still there keep.
+    """Define `kept terms` (class, term): the terms of classes with held enrollments.
 
-    With its only learner of a term a class loses the term, and an enrollment must begin in a term of its class.
+    A class loses a term with its only learner of that term, but an enrollment must begin in a term of its class.
     """
     terms = items(quoted("termSourcedIds"))
     database.table(
@@ -284,7 +283,7 @@ def _keep_terms(database: Warehouse) -> None:
 def _keep_results(
     database: Warehouse, columns: dict[str, list[str]], holding: Holding, keep: Callable[..., None]
 ) -> list[tuple[str, str]]:
-    """Keep scores, and the line items and categories they need; returns (file, relation) of each kind."""
+    """Hold scores with their line items and categories; return (file, relation) of each kind."""
     session = next(
         name for name in columns["lineItems"] if name.endswith("SessionSourcedId") or name.startswith("gradingP")
     )
@@ -377,7 +376,7 @@ def gone(file: str) -> str:
 
 
 def there(file: str, column: str) -> str:
-    """Return the condition that what a row `m` of memory refers to is in the source."""
+    """Return the condition that the row to which a row `m` of memory refers is in the source."""
     return f'm.{quoted(column)} in (select "sourcedId" from {at("source", file)})'
 
 

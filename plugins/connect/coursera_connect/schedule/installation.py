@@ -1,4 +1,4 @@
-"""Installs the schedules with cron or systemd, removes them, and compares what is installed with what would be."""
+"""Installs and removes the schedules with cron or systemd, and compares the installed ones with the planned ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OTHERS = 0o007
 
 @dataclass(frozen=True)
 class State:
-    """What is installed, with which schedulers, and the lines by which that differs from what would be installed."""
+    """The installed schedules, their schedulers, and the lines that differ from the plan."""
 
     installed_with: list[str]
     differences: dict[str, list[str]]
@@ -29,7 +29,7 @@ class State:
 
     @property
     def current(self) -> bool:
-        """Whether exactly one scheduler runs the schedules, as they would be installed now."""
+        """Whether exactly one scheduler runs the schedules as planned."""
         return len(self.installed_with) == 1 and not any(self.differences.values())
 
 
@@ -37,7 +37,7 @@ def umask(text: str) -> int:
     """Return the umask of runs.
 
     Raises:
-        UsageError: The text is no umask.
+        UsageError: The text is not a umask.
     """
     try:
         found = int(text, 8)
@@ -49,7 +49,7 @@ def umask(text: str) -> int:
 
 
 def planned(owner: Owner, settings: Settings, now: datetime) -> Plan:
-    """Return what would be installed.
+    """Return the plan of what would be installed.
 
     Raises:
         UsageError: Every user of the machine could read what the runs write, or a setting is wrong.
@@ -63,10 +63,10 @@ def planned(owner: Owner, settings: Settings, now: datetime) -> Plan:
 
 
 def install(kind: str, plan: Plan) -> None:
-    """Have a scheduler run what was planned.
+    """Install the plan with a scheduler.
 
     Raises:
-        RefusedError: The other scheduler runs it already.
+        RefusedError: The other scheduler runs the schedules already.
     """
     for other, scheduler in KINDS.items():
         if other != kind and scheduler.found(plan.owner):
@@ -82,7 +82,7 @@ def installed_with(owner: Owner) -> list[str]:
 
 
 def state(plan: Plan) -> State:
-    """Compare what is installed with what was planned."""
+    """Compare the installed schedules with the plan."""
     there = {kind: found for kind, scheduler in KINDS.items() if (found := scheduler.found(plan.owner))}
     return State(
         list(there),

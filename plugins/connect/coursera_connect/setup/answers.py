@@ -1,4 +1,4 @@
-"""What an administrator has answered in the set-up of an environment, and saving it."""
+"""The answers of an administrator in the set-up of an environment, and how they are saved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Answers:
 
     `values` are settings by environment variable, `credentials` those of the tap that have passed the connection test,
     by their names in the tap. `programs` is the number of programs that the test found (None: it has not passed), and
-    `plan` is the mapping of schools, which takes the place of `content` (None: not asked).
+    `plan` is the mapping of schools that replaces `content` (None: not asked).
     """
 
     values: dict[str, str] = field(default_factory=dict)
@@ -33,12 +33,12 @@ class Answers:
 
     @property
     def mapped(self) -> int:
-        """How many programs get another school."""
+        """The number of programs that get another school."""
         return sum(1 for one in self.plan.changes if one.after and one.after.school_id) if self.plan else 0
 
     @property
     def left_out(self) -> int:
-        """How many programs are no longer synced."""
+        """The number of programs that are no longer synced."""
         return len(self.plan.changes) - self.mapped if self.plan else 0
 
     def save(self, project: Path, environment: str, place: Place) -> Iterator[Path]:
