@@ -55,30 +55,30 @@ class Skillset:
         return SKILLSETS[self.number].skills
 
     def courses(self, skill: str | None = None) -> list[int]:
-        """Numbers of the courses that teach one of its skills, or all of them."""
+        """Return the numbers of the courses that teach one of its skills, or all of them."""
         names = {name for name, _ in self.skills} if skill is None else {skill}
         return [number for number, course in enumerate(self.campus.catalogue.courses) if course.domain[1] in names]
 
     def description(self) -> str:
-        """A sentence for people."""
+        """Return a sentence for people."""
         return f"{self.name} aims at {len(self.skills)} skills, through courses that teach them."
 
     def deeplink(self, program: int) -> str:
-        """Where learners of a program see it."""
+        """Return the address at which learners of a program see it."""
         slug = f"{skill_id(self.name)}-{self.id[:5]}"
         source = "apiSource=enterprise_external_api_skillsets&isExternal=true"
         return f"{self.campus.catalogue.programs[program].url}/skillsets/{slug}?{source}"
 
     def targets(self) -> list[dict[str, Any]]:
-        """Its skills as both lists of skillsets show them."""
+        """Return its skills, as both lists of skillsets show them."""
         return [{"skillName": name, "skillId": skill_id(name), "targetScore": target} for name, target in self.skills]
 
     def progress(self, scores: dict[str, int]) -> int:
-        """Percent of the way to all targets."""
+        """Return the progress to all targets, in percent."""
         return int(sum(min(100, scores.get(name, 0) * 100 / target) for name, target in self.skills) / len(self.skills))
 
     def active(self, programs: tuple[int, ...]) -> tuple[Ints, Ints]:
-        """Learners who did something for it in these programs, and when last (epoch ms), in order of learner."""
+        """Return the learners with progress in these programs, and when that was (epoch ms), in order of learner."""
         index = self.campus.gradebook_index
         keep = np.isin(index.program, programs) & np.isin(index.content, self.courses())
         keep &= (index.pick < SERIES) & (index.last != ABSENT) & (index.state == 0)
@@ -88,18 +88,18 @@ class Skillset:
 
 
 def skillsets(campus: Campus, program: int | None = None) -> list[Skillset]:
-    """All skillsets, or those of one program."""
+    """Return all skillsets, or those of one program."""
     found = [Skillset(campus, number) for number in range(len(SKILLSETS))]
     return [one for one in found if program is None or program in one.programs]
 
 
 def skill_names(campus: Campus, program: int) -> dict[str, str]:
-    """Skill id to name, for the skills of a program's skillsets."""
+    """Return the names of skills by id, for the skills of a program's skillsets."""
     return {skill_id(name): name for one in skillsets(campus, program) for name, _ in one.skills}
 
 
 def scores(campus: Campus, learner: int, programs: tuple[int, ...]) -> dict[str, int]:
-    """A learner's score per skill, from his courses in these programs."""
+    """Return a learner's score per skill, from the courses in these programs."""
     found: dict[str, int] = {}
     for program in programs:
         rows = campus.enrollments(
@@ -112,12 +112,12 @@ def scores(campus: Campus, learner: int, programs: tuple[int, ...]) -> dict[str,
 
 
 def proficiency(score: int) -> str:
-    """The word for a score."""
+    """Return the word for a score."""
     return next(word for limit, word in PROFICIENCY if score < limit)
 
 
 def report_row(campus: Campus, skillset: Skillset, learner: int, at: int) -> dict[str, Any]:
-    """One row of the skillset report."""
+    """Return one row of the skillset report."""
     who = person(campus.world.seed, learner)
     reached = scores(campus, learner, skillset.programs)
     listed = [(name, reached[name]) for name, _ in skillset.skills if reached.get(name)]

@@ -29,18 +29,18 @@ _KINDS = ["Course", "Specialization", "Video"]
 
 
 def organization(_call: Call) -> dict[str, Any]:
-    """`/{orgId}`."""
+    """Return the answer of `/{orgId}`."""
     return single(directory.organization())
 
 
 def users(call: Call) -> dict[str, Any]:
-    """`/{orgId}/users`: members of at least one program."""
+    """Return the answer of `/{orgId}/users`: members of at least one program."""
     campus = call.campus
     return Listing("users", campus.users, lambda rows: directory.users(campus, rows)).page(call)
 
 
 def programs(call: Call) -> dict[str, Any]:
-    """`/{orgId}/programs`: all, or those with the given ids."""
+    """Return the answer of `/{orgId}/programs`: all, or those with the given ids."""
     campus, params = call.campus, call.params
     ids = params.identifiers("ids")
     numbers = list(range(len(campus.catalogue.programs)))
@@ -54,7 +54,7 @@ def programs(call: Call) -> dict[str, Any]:
 
 
 def contents(call: Call) -> dict[str, Any]:
-    """`/{orgId}/contents`."""
+    """Return the answer of `/{orgId}/contents`."""
     params = call.params
     kinds = (params.text("contentTypes") or ",".join(_KINDS)).split(",")
     if not set(kinds) <= set(_KINDS):
@@ -70,7 +70,7 @@ def contents(call: Call) -> dict[str, Any]:
 
 
 def content(call: Call) -> dict[str, Any]:
-    """`/{orgId}/contents/{ContentType~contentId}`."""
+    """Return the answer of `/{orgId}/contents/{ContentType~contentId}`."""
     kind, _, identifier = call.path["id"].partition("~")
     if kind not in _KINDS or not ID.fullmatch(identifier):
         raise edge(400, f"Invalid id {call.path['id']}")
@@ -81,7 +81,7 @@ def content(call: Call) -> dict[str, Any]:
 
 
 def enrollment_report(call: Call) -> dict[str, Any]:
-    """`/{orgId}/enrollmentReports`."""
+    """Return the answer of `/{orgId}/enrollmentReports`."""
     campus, params = call.campus, call.params
     finder = params.finder("byProgramId", "byUserProgramId", without=True)
     query = Query(
@@ -101,7 +101,7 @@ def enrollment_report(call: Call) -> dict[str, Any]:
 
 
 def gradebook_report(call: Call) -> dict[str, Any]:
-    """`/{orgId}/courseGradebookReports`; all three filters are optional."""
+    """Return the answer of `/{orgId}/courseGradebookReports`; all three filters are optional."""
     campus, params = call.campus, call.params
     params.finder("search", without=False)
     program = params.identifier("programId") if params.text("programId") is not None else None
@@ -118,24 +118,24 @@ def gradebook_report(call: Call) -> dict[str, Any]:
 
 
 def _program(campus: Campus, identifier: str) -> int:
-    """A program as a filter: one that does not exist has no rows."""
+    """Return the number of a program for a filter; an unknown program has no rows."""
     return campus.catalogue.program_numbers.get(identifier, -1)
 
 
 def _learner(campus: Campus, text: str) -> int:
-    """A learner as a filter, by e-mail or external id: one that does not exist has no rows."""
+    """Return the number of a learner for a filter, by e-mail or external id; an unknown learner has no rows."""
     found = find(campus.world.seed, campus.world.learners, text)
     return -1 if found is None else found
 
 
 def _called(campus: Campus, external_id: str) -> int:
-    """A learner as a filter, by external id alone."""
+    """Return the number of a learner for a filter, by external id only."""
     learner = _learner(campus, external_id)
     return learner if learner >= 0 and person(campus.world.seed, learner).external_id == external_id else -1
 
 
 def program_number(call: Call) -> int:
-    """The program in the path: 400 for what cannot be an id, 404 for one that this organisation does not have."""
+    """Return the program in the path; 400 for what cannot be an id, 404 for an unknown program."""
     identifier = call.path["programId"]
     if not ID.fullmatch(identifier):
         raise edge(400, f"Invalid id {identifier}")
@@ -154,17 +154,17 @@ def _roster(call: Call, *, pending: bool) -> dict[str, Any]:
 
 
 def memberships(call: Call) -> dict[str, Any]:
-    """`/{orgId}/programs/{programId}/memberships`."""
+    """Return the answer of `/{orgId}/programs/{programId}/memberships`."""
     return _roster(call, pending=False)
 
 
 def invitations(call: Call) -> dict[str, Any]:
-    """`/{orgId}/programs/{programId}/invitations`: those nobody answered yet."""
+    """Return the answer of `/{orgId}/programs/{programId}/invitations`: those that nobody has answered yet."""
     return _roster(call, pending=True)
 
 
 def membership(call: Call) -> dict[str, Any]:
-    """`/{orgId}/programs/{programId}/memberships/{programId~externalId}`, without `joinedAt`."""
+    """Return the answer of `/{orgId}/programs/{programId}/memberships/{programId~externalId}`, without `joinedAt`."""
     number = program_number(call)
     program, _, external_id = call.path["id"].partition("~")
     for found in _members_called(call.campus, number, external_id):
@@ -181,13 +181,13 @@ def _members_called(campus: Campus, program: int, external_id: str) -> list[Any]
 
 
 def curriculum_collections(call: Call) -> dict[str, Any]:
-    """`/{orgId}/programs/{programId}/curriculumCollections`."""
+    """Return the answer of `/{orgId}/programs/{programId}/curriculumCollections`."""
     number = program_number(call)
     return Listing(f"collections {number}", directory.collections(call.campus, number), lambda page: page).page(call)
 
 
 def course_materials(call: Call) -> dict[str, Any]:
-    """`/{orgId}/programs/{programId}/courseMaterials/{courseId}`."""
+    """Return the answer of `/{orgId}/programs/{programId}/courseMaterials/{courseId}`."""
     campus, number = call.campus, program_number(call)
     course = campus.catalogue.course_numbers.get(call.path["courseId"])
     offered = {stay.content.id for stay in campus.catalogue.stays[number] if stay.since <= campus.now < stay.until}
@@ -201,7 +201,7 @@ def course_materials(call: Call) -> dict[str, Any]:
 
 
 def program_enrollment(call: Call) -> dict[str, Any]:
-    """`/{orgId}/programs/{programId}/programEnrollments/{externalId~contentType~contentId}`."""
+    """Return the answer of `/{orgId}/programs/{programId}/programEnrollments/{externalId~contentType~contentId}`."""
     number = program_number(call)
     external_id, _, rest = call.path["id"].partition("~")
     kind, _, identifier = rest.partition("~")

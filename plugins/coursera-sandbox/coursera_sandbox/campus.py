@@ -77,7 +77,7 @@ class Index:
     completed: Ints
 
     def find(self, query: Query) -> Ints:
-        """Positions of the rows that a query asks for."""
+        """Return the positions of the rows that a query asks for."""
         low, high = 0, len(self.learner)
         if query.learner is not None:  # rows are in order of learner
             low, high = np.searchsorted(self.learner, [query.learner, query.learner + 1]).tolist()
@@ -137,11 +137,11 @@ class Campus:
 
     @classmethod
     def open(cls, seed: int, learners: int, now: int, class_days: tuple[int, ...] = ()) -> Campus:
-        """The college with this seed, so many learners and these class days, at this moment."""
+        """Return the college with this seed, so many learners and these class days, at this time."""
         return cls(World(seed, learners, Catalogue(seed), class_days), now)
 
     def at(self, now: int) -> Campus:
-        """The same college at another moment."""
+        """Return the same college at another time."""
         return Campus(self.world, now)
 
     @property
@@ -150,7 +150,7 @@ class Campus:
         return self.world.catalogue
 
     def find(self, view: View, query: Query) -> Ints:
-        """Positions in a view's index; remembered, so that deep pages cost no more than the first one."""
+        """Return positions in a view's index; they are cached, so that later pages cost no more than the first one."""
         index = self.report_index if view.kind == "report" else self.gradebook_index
         if query.learner is not None:
             return index.find(query)
@@ -163,7 +163,7 @@ class Campus:
         return self._found[key]
 
     def enrollments(self, view: View, positions: Ints) -> Enrollments:
-        """The full rows at these positions, in ascending order of learner, slot and pick."""
+        """Return the full rows at these positions, in ascending order of learner, slot and pick."""
         index = self.report_index if view.kind == "report" else self.gradebook_index
         learner, slot = index.learner[positions].astype(np.int64), index.slot[positions].astype(np.int64)
         pairs = np.unique(learner * SLOTS + slot)
@@ -216,7 +216,7 @@ class Campus:
         return np.unique(self.roster.learner[self.roster.member])
 
     def _in_blocks(self, part: Callable[[Ints, Ints], dict[str, Ints]]) -> dict[str, Ints]:
-        """Columns of the whole college, computed for a few thousand learners at a time so that memory stays flat."""
+        """Return columns of the whole college, computed for a few thousand learners at a time to save memory."""
         parts = []
         for first in range(0, self.world.learners, _BLOCK):
             learners = np.arange(first, min(first + _BLOCK, self.world.learners))

@@ -59,12 +59,12 @@ class Course:
     """For choices that do not deserve a field."""
 
     def module(self, lesson: int) -> tuple[str, str]:
-        """(id, name) of the module with this lesson, counted from 0."""
+        """Return (id, name) of the module with this lesson, counted from 0."""
         number = lesson // 3 + 1
         return f"m{number}{self.id[:3]}", f"Week {number}"
 
     def lesson(self, number: int) -> tuple[str, str]:
-        """(id, name) of this lesson, counted from 0; each gradable item has one of its own, in order."""
+        """Return (id, name) of this lesson, counted from 0; each gradable item has its own lesson, in order."""
         return f"l{number + 1}{self.id[3:6]}", f"Lesson {number + 1}"
 
 
@@ -117,7 +117,7 @@ class Program:
     """(id, title, courses) of its curriculum collections."""
 
     def name(self, at: int) -> str:
-        """What it is called at a moment."""
+        """Return its name at a time."""
         return [name for since, name in self.names if since <= at][-1]
 
     @property
@@ -127,7 +127,7 @@ class Program:
 
 
 def _code(seed: int, what: str) -> str:
-    """Five letters and digits, like the vendor's item and module ids."""
+    """Return five letters and digits, like the vendor's item and module ids."""
     return opaque(seed, what, 9).translate(str.maketrans("-_", "Zq"))[:5]
 
 
@@ -247,5 +247,5 @@ class Catalogue:
 
 
 def content_type(content: Course | Specialization | Clip) -> str:
-    """`Course`, `Specialization` or `Video`."""
+    """Return `Course`, `Specialization` or `Video`."""
     return {Course: "Course", Specialization: "Specialization", Clip: "Video"}[type(content)]

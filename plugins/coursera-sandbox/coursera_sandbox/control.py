@@ -28,7 +28,7 @@ class Control:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        """Paths and methods."""
+        """Return the routes with their methods."""
         return [
             Route("/_sandbox/status", self.status),
             Route("/_sandbox/advance", self.advance, methods=["POST"]),

@@ -39,7 +39,7 @@ class Options:
     faults: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
-        """The same as command line arguments of `run`."""
+        """Return the options as command line arguments of `run`."""
         found = ["--home", str(self.home)]
         for name in ("port", "learners", "seed", "idle_timeout"):
             found += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
@@ -72,7 +72,7 @@ class Server:
             return False
 
     def call(self, method: str, path: str, **params: int) -> dict[str, Any] | None:
-        """A control endpoint's answer; None when the server does not answer."""
+        """Return the answer of a control endpoint; None if the server does not answer."""
         import httpx  # noqa: PLC0415 - the server itself need not wait for it
 
         try:
@@ -85,7 +85,7 @@ class Server:
 
 
 def find(home: Path) -> Server | None:
-    """The server that belongs to a home folder, if it still runs; what a dead one left behind is ignored."""
+    """Return the server that belongs to a home folder, if it still runs; files of a dead server are ignored."""
     try:
         server = Server(**json.loads((home / "server.json").read_text()))
     except (OSError, ValueError, TypeError):
@@ -94,7 +94,7 @@ def find(home: Path) -> Server | None:
 
 
 def start(options: Options) -> tuple[Server, bool]:
-    """A server for this home that answers, and whether it was running before."""
+    """Return a running server for this home, and whether it was running before."""
     options.home.mkdir(parents=True, exist_ok=True)
     with (options.home / "start.lock").open("w") as lock:  # two that start at the same time get one server
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -150,6 +150,6 @@ def stop(home: Path) -> Server | None:
 
 
 def describe(server: Server, now: str) -> str:
-    """The one line that `start` prints."""
+    """Return the one line that `start` prints."""
     college = f"{server.learners} learners, seed {server.seed}"
     return f"Coursera sandbox at {server.url}, simulated time {now}, {college}, pid {server.pid}"

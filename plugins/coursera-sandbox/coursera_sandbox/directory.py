@@ -21,12 +21,12 @@ PHOTOS = "https://d3njjcbhbojbot.cloudfront.example"
 
 
 def organization() -> Organization:
-    """The organisation itself."""
+    """Return the organisation itself."""
     return Organization(ORG_ID, *ORGANISATION)
 
 
 def programs(campus: Campus, numbers: list[int], *, contents: bool) -> list[Program]:
-    """Programs with the contents they have now; without contents the member is an empty list."""
+    """Return programs with the contents they have now; without contents the member is an empty list."""
     page = []
     for number in numbers:
         program = campus.catalogue.programs[number]
@@ -44,7 +44,7 @@ def programs(campus: Campus, numbers: list[int], *, contents: bool) -> list[Prog
 
 
 def users(campus: Campus, learners: Ints) -> list[User]:
-    """Members, each with the programs he is in and those he is invited to."""
+    """Return members, each with their programs and the programs to which they are invited."""
     roster = campus.roster
     ids = [program.id for program in campus.catalogue.programs]
     page = []
@@ -66,13 +66,13 @@ def users(campus: Campus, learners: Ints) -> list[User]:
 
 
 def roster_rows(campus: Campus, program: int, *, pending: bool) -> Ints:
-    """Rows of the roster: members of a program, or those invited to it."""
+    """Return rows of the roster: members of a program, or those invited to it."""
     roster = campus.roster
     return np.flatnonzero((roster.program == program) & (roster.pending if pending else roster.member))
 
 
 def members(campus: Campus, rows: Ints, *, pending: bool) -> list[Member]:
-    """Memberships or pending invitations."""
+    """Return memberships or pending invitations."""
     roster = campus.roster
     page = []
     times = (roster.invited if pending else roster.joined)[rows].tolist()
@@ -89,7 +89,7 @@ def members(campus: Campus, rows: Ints, *, pending: bool) -> list[Member]:
 
 
 def contents(campus: Campus, kinds: list[str], program_numbers: list[int] | None, since: int | None) -> list[Content]:
-    """Contents of all or some programs; with `since` (epoch ms) those that changed, removed ones included."""
+    """Return contents of all or some programs; with `since` (epoch ms) those that changed, including removed ones."""
     catalogue = campus.catalogue
     page = []
     wanted = range(len(catalogue.programs)) if program_numbers is None else program_numbers
@@ -132,7 +132,7 @@ def _changes(campus: Campus, content: Any, stays: list[tuple[int, Any]], since: 
 
 
 def last_touched(content: Course | Specialization | Clip, now: int) -> int | None:
-    """When the authors last changed a content, epoch ms; None when the vendor does not say."""
+    """Return when the authors last changed a content, epoch ms; None if the vendor does not say."""
     past = [at for at in content.touched if at <= now] if isinstance(content, Course) else []
     return past[-1] if past else None
 
@@ -183,7 +183,7 @@ def _instructor(bits: int) -> dict[str, str]:
 
 
 def skill_id(name: str) -> str:
-    """Skills are identified by a slug."""
+    """Return the slug that identifies a skill."""
     return "-".join(name.lower().replace("&", " ").split())
 
 
@@ -223,7 +223,7 @@ def _metadata(courses: tuple[Course, ...], content: Course | Specialization | Cl
 
 
 def collections(campus: Campus, number: int) -> list[CurriculumCollection]:
-    """Curriculum collections of a program with their content cards."""
+    """Return curriculum collections of a program with their content cards."""
     program = campus.catalogue.programs[number]
     page = []
     for identifier, title, courses in program.collections:

@@ -20,47 +20,47 @@ class ApiError(Exception):
 
 
 def fault(status: int, text: str, code: str, headers: dict[str, str] | None = None) -> ApiError:
-    """Apigee, the gateway, before anything of Coursera saw the request."""
+    """Return an error of Apigee, the gateway before all services of Coursera."""
     return ApiError(status, {"fault": {"faultstring": text, "detail": {"errorcode": code}}}, headers)
 
 
 def missing_token() -> ApiError:
-    """No or a malformed Authorization header."""
+    """Return the error for a missing or malformed Authorization header."""
     return fault(401, "Invalid access token", "oauth.v2.InvalidAccessToken")
 
 
 def invalid_token() -> ApiError:
-    """A token that was never issued, or was revoked."""
+    """Return the error for a token that was never issued, or was revoked."""
     return fault(401, "Invalid Access Token", "keymanagement.service.invalid_access_token")
 
 
 def expired_token() -> ApiError:
-    """A token past its time."""
+    """Return the error for an expired token."""
     return fault(401, "Access Token expired", "keymanagement.service.access_token_expired")
 
 
 def invalid_client(text: str) -> ApiError:
-    """Token endpoint: unknown client id, or the wrong secret."""
+    """Return the error of the token endpoint for an unknown client id or a wrong secret."""
     return ApiError(401, {"ErrorCode": "invalid_client", "Error": text})
 
 
 def edge(status: int, message: str) -> ApiError:
-    """The router in front of the services."""
+    """Return an error of the router in front of the services."""
     return ApiError(status, {"message": message, "statusCode": status})
 
 
 def routing(status: int, message: str) -> ApiError:
-    """Naptime could not match the request to an action: 400 for parameters, 405 for finders and methods."""
+    """Return the error for a request without a Naptime action: 400 for parameters, 405 for finders and methods."""
     return ApiError(status, {"msg": f"Routing error: {message}"})
 
 
 def naptime(status: int, code: str | None, message: str) -> ApiError:
-    """A Naptime action refused."""
+    """Return the error of a Naptime action."""
     return ApiError(status, {"errorCode": code, "message": message, "details": None})
 
 
 def access_denied() -> ApiError:
-    """A valid token, but not for this organisation."""
+    """Return the error for a valid token of another organisation."""
     return naptime(403, "Not Authorized", "Access is denied")
 
 
@@ -69,12 +69,12 @@ def _now() -> str:
 
 
 def skills(status: int, kind: str, message: str, path: str) -> ApiError:
-    """The skills service refused: INVALID_ARGUMENT or NOT_FOUND."""
+    """Return an error of the skills service: INVALID_ARGUMENT or NOT_FOUND."""
     return ApiError(
         status, {"error": {"timestamp": _now().removesuffix("+00:00"), "message": message, "type": kind, "path": path}}
     )
 
 
 def skills_plain(status: int, error: str, path: str) -> ApiError:
-    """The web framework of the skills service refused, before its own code ran."""
+    """Return an error of the web framework of the skills service."""
     return ApiError(status, {"timestamp": _now(), "status": status, "error": error, "path": path})

@@ -68,7 +68,7 @@ class Fault:
         return fault
 
     def number(self, key: str, default: float = 0.0) -> float:
-        """An option that is a number; ValueError when it is not one."""
+        """Return the number that an option holds; ValueError if it is not a number."""
         value = self.options.get(key)
         if value is None:
             return default
@@ -78,7 +78,7 @@ class Fault:
             raise ValueError(f"Option {key} of fault {self.name!r} has to be a number, not {value!r}.") from None
 
     def strikes(self, seed: int, request: int, path: str) -> bool:
-        """Whether it strikes this request; counts when it does."""
+        """Return whether the fault strikes this request, and count it if so."""
         if self.options.get("path", "") not in path:
             return False
         if self.struck >= self.number("times", math.inf):

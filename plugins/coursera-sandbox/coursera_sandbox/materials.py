@@ -28,7 +28,7 @@ _TYPES = {
 
 
 def course_materials(campus: Campus, program: int, course: int) -> CourseMaterials:
-    """Modules, lessons and items; each graded item comes after a video and a reading of its own."""
+    """Return modules, lessons and items; each graded item comes after a video and a reading of its own."""
     plan, place = campus.catalogue.courses[course], campus.catalogue.programs[program]
     modules: dict[str, dict[str, Any]] = {}
     for order in range(max(len(plan.items), 3)):
@@ -57,7 +57,7 @@ def _item(course: Course, program: Program, identifier: str, name: str, kind: st
 
 
 def enrollment_state(campus: Campus, program: int, key: tuple[str, str, str]) -> EnrollmentState:
-    """ENROLLED or COMPLETED when the report of right now would say so, else AVAILABLE."""
+    """Return ENROLLED or COMPLETED if the present report says so, else AVAILABLE."""
     external_id, kind, content_id = key
     learner = find(campus.world.seed, campus.world.learners, external_id)
     positions = campus.find(campus.gradebook, Query(program=program, learner=learner, series=True, expired=True))

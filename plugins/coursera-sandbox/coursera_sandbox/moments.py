@@ -16,7 +16,7 @@ ABSENT = -1
 
 
 def moment(text: str) -> int:
-    """Epoch milliseconds of an ISO 8601 text; without an offset it means UTC. Raises ValueError on anything else."""
+    """Return the epoch milliseconds of an ISO 8601 text, in UTC without an offset; else raise ValueError."""
     parsed = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=timezone.utc)
@@ -24,19 +24,19 @@ def moment(text: str) -> int:
 
 
 def days(text: str) -> tuple[int, ...]:
-    """Midnights, in order, of ISO 8601 dates with commas between. Raises ValueError on anything else."""
+    """Return the midnights, in order, of ISO 8601 dates separated by commas. Raises ValueError on anything else."""
     dates = {date.fromisoformat(part.strip()) for part in text.split(",") if part.strip()}
     return tuple(moment(one.isoformat()) for one in sorted(dates))
 
 
 def iso(at: int) -> str:
-    """`2026-02-02T06:00:00Z`; milliseconds only when there are any."""
+    """Return a time as `2026-02-02T06:00:00Z`, with milliseconds only if there are any."""
     whole = datetime.fromtimestamp(at // 1000, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{at % 1000:03d}Z" if at % 1000 else f"{whole}Z"
 
 
 def http_date(at: int) -> str:
-    """`Mon, 02 Feb 2026 06:00:00 GMT`."""
+    """Return a time as `Mon, 02 Feb 2026 06:00:00 GMT`."""
     return formatdate(at // 1000, usegmt=True)
 
 

@@ -55,7 +55,7 @@ def window(call: Call, name: str, size: int, start: int, limit: int) -> Window:
 
 
 def _shift(call: Call, name: str, size: int, start: int) -> int:
-    """1 when a row (a second copy of the first) was inserted ahead of a list, -1 when its first was removed, else 0.
+    """Return 1 if a copy of the first row was inserted ahead of a list, -1 if the first row was removed, else 0.
 
     It happens between two pages, once to a list, and stays so.
     """
@@ -78,7 +78,7 @@ class Listing(Generic[Row]):
     show: Callable[[Any], Sequence[Any]]
 
     def page(self, call: Call) -> dict[str, Any]:
-        """The envelope with the page that the request asks for."""
+        """Return the envelope with the page that the request asks for."""
         start, limit = call.params.start, call.params.limit
         cut = window(call, self.name, len(self.rows), start, limit)
         rows = (
@@ -95,5 +95,5 @@ class Listing(Generic[Row]):
 
 
 def single(element: object) -> dict[str, Any]:
-    """The envelope around one object, which has no paging to speak of."""
+    """Return the envelope around one object, without pages."""
     return {"elements": [element], "paging": {}, "linked": {}}

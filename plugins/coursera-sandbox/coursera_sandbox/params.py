@@ -29,29 +29,29 @@ class Params:
             self._values.setdefault(name, []).append(value)
 
     def text(self, name: str) -> str | None:
-        """A parameter that may be absent; 400 when it was given twice."""
+        """Return an optional parameter; 400 if it was given twice."""
         values = self._values.get(name, [])
         if len(values) > 1:
             raise routing(400, f"Too many query parameters for '{name}")
         return values[0] if values else None
 
     def pairs(self) -> list[tuple[str, str]]:
-        """All parameters as they came."""
+        """Return all parameters as they came."""
         return [(name, value) for name, values in self._values.items() for value in values]
 
     def every(self, name: str) -> list[str]:
-        """All values of a parameter that may be repeated, or hold a comma list."""
+        """Return all values of a parameter that may be repeated, or hold a list separated by commas."""
         return [part for value in self._values.get(name, []) for part in value.split(",") if part]
 
     def required(self, name: str) -> str:
-        """A parameter without which there is no answer."""
+        """Return a required parameter; 400 if it is missing."""
         value = self.text(name)
         if value is None:
             raise routing(400, f"Missing required parameter '{name}'")
         return value
 
     def flag(self, name: str) -> bool:
-        """A boolean, false when absent; `True` is not one."""
+        """Return a boolean, false if absent; `True` is not a boolean."""
         value = self.text(name)
         if value not in {None, "true", "false"}:
             expected = f"Expected 'true' or 'false' but found '{value}'."
@@ -59,7 +59,7 @@ class Params:
         return value == "true"
 
     def number(self, name: str) -> int | None:
-        """An integer, or None when absent."""
+        """Return an integer, or None when absent."""
         value = self.text(name)
         if value is None:
             return None
@@ -68,14 +68,14 @@ class Params:
         return int(value)
 
     def identifier(self, name: str) -> str:
-        """A required id; 400 for what is not one, such as a slug."""
+        """Return a required id; 400 for everything else, such as a slug."""
         value = self.required(name)
         if not ID.fullmatch(value):
             raise routing(400, f"Improperly formatted value for parameter '{name}'")
         return value
 
     def identifiers(self, name: str) -> list[str] | None:
-        """A comma list of ids."""
+        """Return the ids of a list separated by commas."""
         value = self.text(name)
         if value is None:
             return None
@@ -85,7 +85,7 @@ class Params:
         return found
 
     def finder(self, *known: str, without: bool) -> str | None:
-        """The parameter `q`; 405 for one that the resource does not have, or for none where one is needed."""
+        """Return the parameter `q`; 405 for an unknown finder, or without a needed one."""
         value = self.text("q")
         if value is None:
             if not without:
@@ -119,7 +119,7 @@ class Params:
         return row
 
     def next(self, row: int) -> str:
-        """How a client asks for the page that starts at this row: always a string."""
+        """Return the `start` of the page that begins at this row, always as a string."""
         if self.text("useCursorPagination") == "true":
             return base64.urlsafe_b64encode(_CURSOR + str(row).encode()).decode().rstrip("=")
         return str(row)

@@ -74,7 +74,7 @@ def _ascii(text: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def person(seed: int, number: int) -> Person:
-    """Learner `number` of the college with this seed."""
+    """Return learner `number` of the college with this seed."""
     bits = label(seed, f"person {number}")
     first, last = _FIRST[bits % len(_FIRST)], _LAST[(bits >> 16) % len(_LAST)]
     mailbox = f"{_ascii(first)}.{_ascii(last)}"
@@ -90,7 +90,7 @@ def person(seed: int, number: int) -> Person:
 
 
 def find(seed: int, learners: int, text: str) -> int | None:
-    """The learner whose e-mail address or external id is `text`; both contain his number, so nothing is searched."""
+    """Return the learner with this e-mail address or external id; both contain the learner's number."""
     for digits in re.findall(r"\d{1,18}", text):
         for number in (int(digits), int(digits) - _SSO_BASE):
             if 0 <= number < learners and text in person(seed, number)[1:4:2]:

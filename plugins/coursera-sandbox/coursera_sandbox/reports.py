@@ -27,7 +27,7 @@ _JOBS = ("Nurse assistant", "Bookkeeper", "Apprentice", "Student")
 
 
 def enrollment_reports(campus: Campus, positions: Ints) -> list[EnrollmentReport]:
-    """The rows of `/enrollmentReports` at these positions."""
+    """Return the rows of `/enrollmentReports` at these positions."""
     rows = campus.enrollments(campus.report, positions)
     seed, catalogue = campus.world.seed, campus.catalogue
     names = [program.name(campus.report_time) for program in catalogue.programs]
@@ -117,7 +117,7 @@ def _collection(campus: Campus, program: int, course: int) -> tuple[str, str] | 
 
 @cache
 def _item_frames(course: Course) -> tuple[tuple[str, str, str, int, float, str, str, str, str], ...]:
-    """What is the same for all learners about the items of a course."""
+    """Return the parts of a course's items that are the same for all learners."""
     return tuple(
         (
             item.id,
@@ -133,7 +133,7 @@ def _item_frames(course: Course) -> tuple[tuple[str, str, str, int, float, str, 
 
 
 def course_gradebooks(campus: Campus, positions: Ints) -> list[CourseGradebook]:
-    """The rows of `/courseGradebookReports` at these positions, each with the items of its course."""
+    """Return the rows of `/courseGradebookReports` at these positions, each with the items of its course."""
     rows = campus.enrollments(campus.gradebook, positions)
     seed, catalogue = campus.world.seed, campus.catalogue
     page = []

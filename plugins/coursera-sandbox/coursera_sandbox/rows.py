@@ -45,18 +45,18 @@ class Memberships:
     standing: Ints
 
     def current(self, now: int) -> Bools:
-        """Those who are members at a moment."""
+        """Return which are members at a time."""
         here: Bools = (self.joined <= now) & ((self.left > now) | (self.back <= now))
         return here
 
     def pending(self, now: int) -> Bools:
-        """Those whose invitation waits for an answer."""
+        """Return which invitations wait for an answer."""
         again: Bools = (self.standing == INVITED_AGAIN) & (self.left + DAY <= now) & (self.back > now)
         first: Bools = (self.invited <= now) & (self.joined > now)
         return first | again
 
     def present(self, at: Ints, rows: Ints) -> Bools:
-        """For rows that point into this table: was he a member at that time?"""
+        """Return, for rows that point into this table, whether the learner was a member at that time."""
         here: Bools = (at < self.left[rows][:, None]) | (at >= self.back[rows][:, None])
         return here
 

@@ -64,7 +64,7 @@ class Dropped(Response):
 
 
 def json_response(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
 
 
@@ -159,7 +159,7 @@ class Sandbox:
         return struck
 
     def endpoint(self, route: str, answer: Endpoint, layer: str) -> Callable[[Request], Awaitable[Response]]:
-        """A data route behind the gateway: valid token, app with access, right organisation, GET."""
+        """Return the handler of a data route, which checks method, token, access and organisation."""
 
         async def data(request: Request, struck: dict[str, Fault]) -> dict[str, Any]:
             authorization = request.headers.get("authorization")
@@ -202,7 +202,7 @@ class Sandbox:
         return await self.serve(request, "token", grant)
 
     def application(self, control: list[Route]) -> Starlette:
-        """The whole server; `control` are the routes that are no part of the vendor's API."""
+        """Return the application; `control` are the routes that are not part of the vendor's API."""
         routes = [Route(TOKEN_PATH, self.token, methods=["POST"]), *control]
         for base, layer, endpoints in (
             (f"{BUSINESSES}/{{orgId}}", "naptime", businesses.ROUTES),

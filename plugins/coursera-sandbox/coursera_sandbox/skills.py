@@ -42,7 +42,7 @@ def _not_found(call: Call, message: str) -> ApiError:
 
 
 def _last(call: Call, name: str) -> str | None:
-    """A parameter that may be given once; of more values the last one counts."""
+    """Return the last value of a parameter."""
     values = call.params.every(name)
     return values[-1] if values else None
 
@@ -57,7 +57,7 @@ def _integer(call: Call, name: str, default: int) -> int:
 
 
 def _offset(call: Call) -> int:
-    """Where the page starts: a number, or the label of a `nextPage`, in either parameter that the vendor names."""
+    """Return the start of the page: a number, or the label of a `nextPage`, in either of two parameters."""
     text = _last(call, "nextPage") or _last(call, "offset") or "0"
     if re.fullmatch(_NUMBER, text):
         return int(text)
@@ -74,7 +74,7 @@ def _offset(call: Call) -> int:
 def _page(
     call: Call, rows: Sequence[Any], name: str = "elements", show: Callable[[Any], Any] | None = None
 ) -> dict[str, Any]:
-    """The page that the request asks for, with `pagination`; only its rows are shown, so rows may be cheap keys."""
+    """Return the requested page with `pagination`; only its rows are shown, so `rows` may be cheap keys."""
     start = _offset(call)
     limit = min(_integer(call, "limit", _DEFAULT_LIMIT) or _DEFAULT_LIMIT, MAX_LIMIT)
     if "short-pages" in call.faults and limit > 1:
@@ -131,7 +131,7 @@ def _learner(call: Call, *, needed: bool) -> int | None:
 
 
 def program_skillsets(call: Call) -> dict[str, Any]:
-    """`/programs/{programId}/skillsets`."""
+    """Return the answer of `/programs/{programId}/skillsets`."""
     number = _program(call)
     program = call.campus.catalogue.programs[number]
     rows = [
@@ -150,7 +150,7 @@ def program_skillsets(call: Call) -> dict[str, Any]:
 
 
 def organization_skillsets(call: Call) -> dict[str, Any]:
-    """`/organizations/{orgId}/skillsets`."""
+    """Return the answer of `/organizations/{orgId}/skillsets`."""
     programs = call.campus.catalogue.programs
     rows = []
     for one in abilities.skillsets(call.campus):
@@ -172,7 +172,7 @@ def organization_skillsets(call: Call) -> dict[str, Any]:
 
 
 def _report(call: Call, program: int | None, after: int) -> dict[str, Any]:
-    """Rows of learners with progress after a moment (epoch ms, exclusive), per skillset in order of learner."""
+    """Return rows of learners with progress after a moment (epoch ms, exclusive), per skillset in order of learner."""
     rows: list[tuple[Skillset, int, int]] = []
     for one in abilities.skillsets(call.campus, program):
         learners, last = one.active(one.programs if program is None else (program,))
@@ -186,17 +186,17 @@ def _report(call: Call, program: int | None, after: int) -> dict[str, Any]:
 
 
 def organization_report(call: Call) -> dict[str, Any]:
-    """`/organizations/{orgId}/skillsetReport`; `latestProgressMadeAfter` is in epoch SECONDS and exclusive."""
+    """Return the answer of `/organizations/{orgId}/skillsetReport`; its time filter is in epoch SECONDS, exclusive."""
     return _report(call, None, _integer(call, "latestProgressMadeAfter", 0) * 1000)
 
 
 def program_report(call: Call) -> dict[str, Any]:
-    """`/program/{programId}/skillsetReport`, singular."""
+    """Return the answer of `/program/{programId}/skillsetReport`, singular."""
     return _report(call, _program(call), 0)
 
 
 def learner_progress(call: Call) -> dict[str, Any]:
-    """`/programs/{programId}/skillsets/learner-progress`."""
+    """Return the answer of `/programs/{programId}/skillsets/learner-progress`."""
     program = _program(call)
     wanted = call.params.every("skillsetIds")
     if not wanted:
@@ -233,7 +233,7 @@ def _recommended(call: Call, program: int, courses: list[int]) -> list[dict[str,
 
 
 def skillset_recommendations(call: Call) -> dict[str, Any]:
-    """`/programs/{programId}/skillsets/{skillsetId}/recommendations`."""
+    """Return the answer of `/programs/{programId}/skillsets/{skillsetId}/recommendations`."""
     program = _program(call)
     one = _skillset(call, program)
     header = {"skillsetId": one.id, "skillsetName": one.name, "programId": call.path["programId"]}
@@ -241,7 +241,7 @@ def skillset_recommendations(call: Call) -> dict[str, Any]:
 
 
 def skill_recommendations(call: Call) -> dict[str, Any]:
-    """`/programs/{programId}/skillsets/{skillsetId}/skills/{skillId}/recommendations`."""
+    """Return the answer of `/programs/{programId}/skillsets/{skillsetId}/skills/{skillId}/recommendations`."""
     program = _program(call)
     one, name = _skillset(call, program), _skill(call, program)
     header = {"skillId": call.path["skillId"], "skillName": name, "programId": call.path["programId"]}
@@ -253,7 +253,7 @@ def _described(name: str) -> dict[str, Any]:
 
 
 def skill_scores(call: Call) -> dict[str, Any]:
-    """`/programs/{programId}/skills/{skillId}/scores`, for at most ten learners."""
+    """Return the answer of `/programs/{programId}/skills/{skillId}/scores`, for at most ten learners."""
     program = _program(call)
     name = _skill(call, program)
     wanted = [*call.params.every("externalUserIds"), *call.params.every("emails")]
@@ -272,7 +272,7 @@ def skill_scores(call: Call) -> dict[str, Any]:
 
 
 def learner_skill_scores(call: Call) -> dict[str, Any]:
-    """`/programs/{programId}/learner-skill-scores`, for at most ten skills."""
+    """Return the answer of `/programs/{programId}/learner-skill-scores`, for at most ten skills."""
     program = _program(call)
     names = abilities.skill_names(call.campus, program)
     wanted = call.params.every("skillIds")

@@ -80,7 +80,7 @@ class RunningSandbox:
         return body
 
     def status(self) -> Json:
-        """Seed, learners, simulated time, faults in force."""
+        """Return seed, learners, simulated time and active faults."""
         return self._control("GET", "status")
 
     def advance(self, *, hours: int = 0, days: int = 0) -> str:
@@ -96,7 +96,7 @@ class RunningSandbox:
         self._control("DELETE", "faults")
 
     def requests(self) -> Json:
-        """`{"total": …, "rows": …, "routes": {…}, "statuses": {…}}` since the last reset."""
+        """Return `{"total": …, "rows": …, "routes": {…}, "statuses": {…}}` since the last reset."""
         return self._control("GET", "requests")
 
     def reset_requests(self) -> None:
@@ -104,7 +104,7 @@ class RunningSandbox:
         self._control("DELETE", "requests")
 
     def token(self) -> str:
-        """A bearer token, asked for once."""
+        """Return a bearer token, which is requested once."""
         if self._token is None:
             answer = self.client.post(
                 self.auth_url, auth=(self.client_id, self.client_secret), data={"grant_type": "client_credentials"}
@@ -113,7 +113,7 @@ class RunningSandbox:
         return self._token
 
     def ask(self, path: str, *, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
-        """The raw answer to an authorised GET; `/users` is taken below the organisation, `/rest/...` below the API."""
+        """Return the raw answer to an authorised GET; a path is below the organisation, `/rest/...` below the API."""
         base = self.api_url if path.startswith("/rest/") else f"{self.api_url}/businesses.v1/{self.org_id}"
         plain = {name: str(value).lower() if isinstance(value, bool) else value for name, value in params.items()}
         return self.client.get(
@@ -121,12 +121,12 @@ class RunningSandbox:
         )
 
     def get(self, path: str, **params: Any) -> Json:
-        """The JSON answer to an authorised GET; raises for any status but 2xx."""
+        """Return the JSON answer to an authorised GET; raises for any status but 2xx."""
         body: Json = self.ask(path, **params).raise_for_status().json()
         return body
 
     def all(self, path: str, **params: Any) -> list[Json]:
-        """All elements of a list of `businesses.v1`, page by page."""
+        """Return all elements of a list of `businesses.v1`, page by page."""
         found: list[Json] = []
         params = {"limit": 1000, **params}
         while True:

@@ -71,7 +71,7 @@ class Tokens:
         }
 
     def check(self, authorization: str | None, lifetime: float = LIFETIME) -> Token:
-        """The token of a data request; 401 in the gateway's words when there is none that is good."""
+        """Return the token of a data request; 401 in the gateway's words when there is none that is good."""
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             raise missing_token()

@@ -64,7 +64,7 @@ class World:
         return seen
 
     def programs_of(self, learner: Ints, slot: Ints) -> Ints:
-        """The program in a learner's slot, or -1. Never the same program twice."""
+        """Return the program in a learner's slot, or -1. Never the same program twice."""
         active = self.tables.active
         first = np.searchsorted(self.tables.shares, self._chance("first program", learner), side="right")
         second = (self._bits("second program", learner) % np.uint64(active - 1)).astype(np.int64)
@@ -78,7 +78,7 @@ class World:
         return np.where(has, (first + step) % active, -1)
 
     def memberships(self, learner: Ints, slot: Ints) -> Memberships:
-        """Memberships for pairs of learner and slot; pairs without one are left out."""
+        """Return memberships for pairs of learner and slot; pairs without one are left out."""
         program = self.programs_of(learner, slot)
         learner, slot, program = learner[program >= 0], slot[program >= 0], program[program >= 0]
         when = self._chance("joined", learner, slot)
@@ -109,7 +109,7 @@ class World:
         return Memberships(learner, slot, program, invited, joined, left, back, standing)
 
     def enrollments(self, learner: Ints, slot: Ints, view: View) -> Enrollments:
-        """What the viewer sees of the enrollments of these pairs of learner and slot (pairs in ascending order)."""
+        """Return the visible enrollments of these pairs of learner and slot, which are in ascending order."""
         members = self.memberships(learner, slot)
         picked = self._picks(members, view)
         pair, pick, course, enrolled = picked
@@ -152,7 +152,7 @@ class World:
         )
 
     def _picks(self, members: Memberships, view: View) -> Picks:
-        """Which courses: (index into members, pick, course, time of enrollment), as far as the viewer sees them."""
+        """Return the chosen courses that are visible, as (index into members, pick, course, time of enrollment)."""
         tables = self.tables
         pick = np.arange(SERIES)
         base = tables.base_count[members.program]
@@ -186,7 +186,7 @@ class World:
         return rows, columns, course[rows, columns], enrolled[rows, columns]
 
     def _progress(self, members: Memberships, picked: Picks, key: Hashes, view: View) -> Progress:
-        """Work on the items of a course: up to four sessions, first and second attempts, late grades by peers."""
+        """Return the work on items of a course: up to four sessions, two attempts, late grades by peers."""
         pair, _, course, enrolled = picked
         tables = self.tables
         item = np.arange(tables.weight.shape[1])
@@ -244,7 +244,7 @@ class World:
         return Progress(grade, completed, last, overall, percent, hours)
 
     def _plan(self, members: Memberships, picked: Picks, key: Hashes) -> Plan:
-        """When learners would sit down to work, and how often they do, left to themselves."""
+        """Return when and how often learners work without a class day."""
         pair, _, _, enrolled = picked
         keen = _keen(members.learner, members.slot)[pair]
         depth = np.searchsorted(habits.LADDER, self._chance("depth", key), side="right") - 1
@@ -284,7 +284,7 @@ class World:
         return tuple(found)
 
     def _stopped(self, members: Memberships, picked: Picks, plan: Plan, day: int) -> Bools:
-        """Who began before a day, this school year, did not do all sessions, and is a member on the day."""
+        """Return the members who began this school year before a day and have not done all sessions."""
         pair, _, _, enrolled = picked
         last = np.take_along_axis(plan.sessions, np.maximum(plan.depth - 1, 0)[:, None], axis=1)[:, 0]
         hours = np.array([[day + habits.CLASS_FROM, day + habits.CLASS_UNTIL]])
@@ -303,7 +303,7 @@ class World:
         plan.depth[row] += 1
 
     def _marks(self, keys: Hashes, item: Ints, gradable: Bools) -> tuple[Floats, Floats, Floats]:
-        """Marks of first and second attempts, and how soon (0 to 1) the second one comes: better work takes longer."""
+        """Return the marks of first and second attempts, and how soon (0 to 1) the second attempt comes."""
         fails = self._chance("fails", keys, item) < habits.FAILS_FIRST
         mark, better = self._chance("mark", keys, item), self._chance("better mark", keys, item)
         room = 100 - habits.PASS_MARK
@@ -313,7 +313,7 @@ class World:
         return one, two, better
 
     def _series(self, members: Memberships, courses: Columns) -> Columns:
-        """Enrollments in specializations, which follow from those in their courses."""
+        """Return enrollments in specializations, which follow from those in their courses."""
         tables = self.tables
         row_of = np.full((len(members.learner), len(self.catalogue.courses)), -1)
         row_of[courses["pair"].astype(np.int64), courses["content"].astype(np.int64)] = np.arange(len(courses["pair"]))
@@ -348,7 +348,7 @@ class World:
         return {name: np.concatenate([part[name] for part in found]) for name in courses}
 
     def _states(self, members: Memberships, view: View) -> tuple[Ints, Ints]:
-        """(index into STATES, time of deletion) of each membership, as the viewer sees it."""
+        """Return (index into STATES, time of deletion) of each membership, as far as visible."""
         gone = self._seen(view, "left", members.left, members.learner, members.slot)
         here = ~gone | self._seen(view, "back", members.back, members.learner, members.slot)
         state = np.where(here, 0, np.array([1, 2, 3])[members.standing])
@@ -362,13 +362,13 @@ def _keen(learner: Ints, slot: Ints) -> Bools:
 
 
 def _span(length: int | Ints, share: Floats) -> Ints:
-    """Part of a span of time, whole milliseconds."""
+    """Return a part of a span of time, in whole milliseconds."""
     part: Ints = (share * length).astype(np.int64)
     return part
 
 
 def _seconds(at: Floats | Ints) -> Ints:
-    """Whole seconds, for times that people cause by a click; NEVER and later become NEVER."""
+    """Return whole seconds, for times that people cause by a click; NEVER and later become NEVER."""
     whole = at.astype(np.int64)
     cut: Ints = np.where(whole < NEVER // 2, whole - whole % 1000, NEVER)
     return cut
