@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
         """Starts one more sandbox; options as of RunningSandbox."""
 
         def __call__(self, **options: Any) -> RunningSandbox: ...
+
+
+def pytest_configure() -> None:
+    # A shell starts what it runs in the background with this signal ignored, and so would everything that tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
