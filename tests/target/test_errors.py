@@ -235,7 +235,8 @@ def test_a_view_in_the_way_is_one_sentence(loader: Loader) -> None:
     assert "main.s is a view" in failure(loader.command(loader.schema("s", {"id": "integer"})))
 
 
-def test_a_terminated_run_stops_at_once_and_cleans_up(loader: Loader) -> None:
+def at_work(loader: Loader) -> subprocess.Popen[bytes]:
+    """A loader that has taken some rows and waits for more."""
     process = loader.start()
     assert process.stdin is not None
     process.stdin.write(loader.lines(loader.schema("s", {"id": "integer"}), *[loader.record("s", {"id": 1})] * 5000))
@@ -243,6 +244,11 @@ def test_a_terminated_run_stops_at_once_and_cleans_up(loader: Loader) -> None:
     deadline = time.monotonic() + 30
     while not list(loader.path.parent.glob("*loading*")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    return process
+
+
+def test_a_terminated_run_stops_at_once_and_cleans_up(loader: Loader) -> None:
+    process = at_work(loader)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
@@ -253,13 +259,7 @@ def test_a_terminated_run_stops_at_once_and_cleans_up(loader: Loader) -> None:
 
 
 def test_a_second_signal_does_not_disturb_the_end(loader: Loader) -> None:
-    process = loader.start()
-    assert process.stdin is not None
-    process.stdin.write(loader.lines(loader.schema("s", {"id": "integer"}), *[loader.record("s", {"id": 1})] * 5000))
-    process.stdin.flush()
-    deadline = time.monotonic() + 30
-    while not list(loader.path.parent.glob("*loading*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    process = at_work(loader)
     for _ in range(200):
         process.send_signal(signal.SIGTERM)
         time.sleep(0.001)
