@@ -10,8 +10,8 @@ from typing_extensions import override
 from tap_coursera.base import CourseraStream
 from tap_coursera.errors import RefusedError
 from tap_coursera.paging import Businesses, Page
+from tap_coursera.programs import Programs
 from tap_coursera.reports import COURSE, EnrollmentReport, Enrollments
-from tap_coursera.streams import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

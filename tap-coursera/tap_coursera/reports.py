@@ -15,9 +15,9 @@ from typing_extensions import override
 from tap_coursera.base import AS_OF, IncrementalStream, belongs
 from tap_coursera.errors import RefusedError
 from tap_coursera.paging import Listing, read
+from tap_coursera.programs import Programs
 from tap_coursera.records import epoch, milliseconds_now, possible, rfc3339
 from tap_coursera.seen import Seen
-from tap_coursera.streams import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

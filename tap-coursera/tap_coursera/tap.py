@@ -16,7 +16,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_coursera import connection, grades, materials, reads, reports, settings, skills, streams
+from tap_coursera import connection, grades, materials, programs, reads, reports, settings, skills, streams
 from tap_coursera.base import CourseraStream, IncrementalStream
 from tap_coursera.client import Client
 from tap_coursera.errors import TapError
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 STREAMS: tuple[type[CourseraStream], ...] = (
     streams.Organizations,
-    streams.Programs,
-    streams.ProgramContents,
+    programs.Programs,
+    programs.ProgramContents,
     streams.ProgramMemberships,
     streams.ProgramInvitations,
     reports.Enrollments,
@@ -134,7 +134,7 @@ class TapCoursera(Tap):
             if not isinstance(stream, CourseraStream) or stream.parent_stream_type or not _is_read(stream):
                 continue
             yield (stream.name, None), partial(stream.foreseen, None)
-            if isinstance(stream, streams.Programs):
+            if isinstance(stream, programs.Programs):
                 children = [one for one in stream.child_streams if isinstance(one, CourseraStream) and _is_read(one)]
                 # A stream map may leave out a program, and what is in it.
                 while children and (not stream.names or type(stream.stream_maps[0]) is not SameRecordTransform):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tap_coursera import reports, streams
+from tap_coursera import programs, reports, streams
 from tap_coursera.errors import TapError
 from tap_coursera.records import milliseconds
 from tap_coursera.tap import STREAMS, TapCoursera
@@ -288,7 +288,7 @@ def test_nothing_is_activated_unless_asked_for(sandbox: RunningSandbox, read_tap
 def test_a_stream_that_came_back_empty_is_activated_after_its_schema(
     sandbox: RunningSandbox, read_tap: ReadTap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams.Programs, "raw_rows", lambda *_: iter(()))
+    monkeypatch.setattr(programs.Programs, "raw_rows", lambda *_: iter(()))
     output = read_tap(
         sandbox.tap_config | {"emit_activate_version_messages": True}, select=["programs", *REPORTS], full=True
     )
