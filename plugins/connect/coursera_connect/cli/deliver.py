@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from coursera_connect.cli import options, screen, terminal
-from coursera_connect.deliver import addresses, delivery
-from coursera_connect.errors import DeliveryError
-from coursera_connect.publish import package
+from coursera_connect.deliver import delivery
+from coursera_connect.publish import redelivery
 from coursera_connect.publish.allowed_days import within_consent
-from oneroster_csv.package import is_written_here
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 receiver_options = options.together(
     options.outward(
@@ -69,26 +63,12 @@ receiver_options = options.together(
 def receiver_of(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Take the values of `receiver_options` out of a command's parameters: the target and the options for it.
 
-    Raises DeliveryError where the target, if there is one, is no address, or the options are wrong.
+    Raises:
+        DeliveryError: The target, if there is one, is no address, or an option is wrong.
     """
     target = chosen.pop("target")
-    ssh = {name: chosen.pop(name) for name in ("known_hosts", "host_key", "key_file", "passphrase", "password")}
-    manner = {"rename": chosen.pop("rename") == "on", "temporary_suffix": chosen.pop("temporary_suffix")}
-    driver = chosen.pop("driver_options")
-    if not re.fullmatch(r"[A-Za-z0-9._-]*", manner["temporary_suffix"]):
-        raise DeliveryError(
-            "CONNECT_DELIVERY_TEMPORARY_SUFFIX holds more than letters, digits, dots, - and _: as .part."
-        )
-    address = addresses.parse(target) if target.strip() else None
-    if address and address.scheme in addresses.SFTP:
-        return target, {**ssh, **manner}
-    try:
-        parsed = json.loads(driver or "{}")
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise DeliveryError('CONNECT_DELIVERY_OPTIONS is no JSON object: write {"name": "value"}.')
-    return target, parsed if address and address.scheme else manner
+    names = (*delivery.SSH, "rename", "temporary_suffix", "driver_options")
+    return target, delivery.options_for(target, {name: chosen.pop(name) for name in names})
 
 
 @click.command(short_help="Deliver the published package again, or test the receiver.")
@@ -126,13 +106,8 @@ def deliver(what: str | None, as_json: bool, **chosen: Any) -> None:
         _test(target, driver, chosen["package"].name, as_json=as_json)
         return
     within_consent(until, zone)
-    path: Path = chosen["package"]
-    if not path.is_file():
-        raise DeliveryError(f"There is no package {path}: run `connect publish` first, or set CONNECT_PACKAGE.")
-    if not is_written_here(path):
-        raise DeliveryError(f"{path} is no package of connect, so it is not delivered: set CONNECT_PACKAGE to the one.")
-    with package.locked(path, chosen["wait"]), screen.progress("bytes") as step:
-        done = delivery.deliver(path, target, driver, attempts=chosen["attempts"], step=step)
+    with screen.progress("bytes") as step:
+        done = redelivery.deliver(options=driver, target=target, step=step, **chosen)
     if as_json:
         click.echo(json.dumps(asdict(done)))
     elif done.already_there:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import secrets
 import time
 from contextlib import contextmanager
@@ -12,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect.deliver import addresses
-from coursera_connect.deliver.receivers import BLOCK, Content, Folder, Interrupted, Manner, ObjectStore
+from coursera_connect.deliver.folder import Folder
+from coursera_connect.deliver.object_store import ObjectStore
+from coursera_connect.deliver.receiver import BLOCK, Content, Interrupted
+from coursera_connect.deliver.renaming import WriteOptions
 from coursera_connect.errors import DeliveryError
 from coursera_connect.redaction import redacted
 
@@ -20,9 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from coursera_connect.deliver.addresses import Address
-    from coursera_connect.deliver.receivers import Receiver
+    from coursera_connect.deliver.receiver import Receiver
 
 _LONGEST_PAUSE = 120.0
+SSH = ("known_hosts", "host_key", "key_file", "passphrase", "password")
+"""The options of an SFTP server."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,8 @@ def deliver(  # noqa: PLR0913 - what to bring, where, and how patiently
 ) -> Delivered:
     """Deliver the package, or raise DeliveryError.
 
-    `target`: see `addresses.py`. `options`: `rename` and `temporary_suffix` (see `Manner`); for SFTP `known_hosts`,
-    `host_key`, `key_file`, `passphrase`, `password`, for an object store those of its driver. `step` is called with a
-    sentence and a number of bytes while the delivery runs.
+    `target`: see `addresses.py`. `options`: see `options_for`. `step` is called with a sentence and a number of bytes
+    while the delivery runs.
 
     A delivery that breaks off is tried again `attempts` times with growing pauses (2, 8, 32 … seconds, less a random
     part), and continued if the receiver supports that. A file that is there already is not sent again: it is read back
@@ -65,7 +71,7 @@ def deliver(  # noqa: PLR0913 - what to bring, where, and how patiently
             step(f"Delivering to {to.shown}", 0)
             try:
                 with to:
-                    handed = to.receive(
+                    receipt = to.receive(
                         content,
                         lambda count: step(f"Delivering to {to.shown}", count),
                         trust_size=last_sha256 == content.sha256,
@@ -74,14 +80,42 @@ def deliver(  # noqa: PLR0913 - what to bring, where, and how patiently
                 if attempt == attempts:
                     tried = "once" if attempts == 1 else f"{attempts} times"
                     raise DeliveryError(
-                        f"The package did not reach {to.shown}, tried {tried} ({error}): {to.afterwards()}. "
+                        f"The package did not reach {to.shown}, tried {tried} ({error}): {to.state_after_failure()}. "
                         "Run `connect deliver` when the receiver can be reached again."
                     ) from error
                 step(f"Waiting to try again ({error})", 0)
                 pause(_pause_after(attempt))
             else:
-                return Delivered(to.shown, content.size, content.sha256, attempt, handed.resumed, handed.already_there)
+                return Delivered(
+                    to.shown, content.size, content.sha256, attempt, receipt.resumed, receipt.already_there
+                )
     raise DeliveryError("A delivery needs at least one attempt: set CONNECT_DELIVERY_ATTEMPTS to 1 or more.")
+
+
+def options_for(target: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the receiver of a target takes, out of the settings of all receivers.
+
+    A folder takes `rename` and `temporary_suffix` (see `WriteOptions`), an SFTP server also those of `SSH`, and an
+    object store those of its fsspec driver, which are the JSON object `driver_options`.
+
+    Raises:
+        DeliveryError: The target, if there is one, is no address, or a setting is wrong.
+    """
+    write_options = {"rename": settings["rename"] == "on", "temporary_suffix": settings["temporary_suffix"]}
+    if not re.fullmatch(r"[A-Za-z0-9._-]*", write_options["temporary_suffix"]):
+        raise DeliveryError(
+            "CONNECT_DELIVERY_TEMPORARY_SUFFIX holds more than letters, digits, dots, - and _: as .part."
+        )
+    address = addresses.parse(target) if target.strip() else None
+    if address and address.scheme in addresses.SFTP:
+        return {**{name: settings[name] for name in SSH}, **write_options}
+    try:
+        of_driver = json.loads(settings["driver_options"] or "{}")
+    except ValueError:
+        of_driver = None
+    if not isinstance(of_driver, dict):
+        raise DeliveryError('CONNECT_DELIVERY_OPTIONS is no JSON object: write {"name": "value"}.')
+    return of_driver if address and address.scheme else write_options
 
 
 def probe(target: str, options: Mapping[str, Any], name: str = "oneroster.zip") -> Iterator[str]:
@@ -107,29 +141,29 @@ def receiver(target: str, options: Mapping[str, Any], name: str) -> Receiver:
     A target that ends in `.zip` is a file; every other target is a folder, in which the file gets the name `name`.
     """
     options = {key: value for key, value in options.items() if value is not None and value != ""}
-    manner = Manner(options.pop("rename", True), str(options.pop("temporary_suffix", "")))
+    write_options = WriteOptions(options.pop("rename", True), str(options.pop("temporary_suffix", "")))
     address = addresses.parse(target)
     if address.scheme in addresses.SFTP:
-        return _sftp(address, manner, options, name)
+        return _sftp(address, write_options, options, name)
     if not address.scheme:
         local = Path(address.path)
-        return Folder(local if address.names_file and not os.path.isdir(local) else local / name, manner)  # noqa: PTH112 - see addresses.py
+        return Folder(local if address.names_file and not os.path.isdir(local) else local / name, write_options)  # noqa: PTH112 - see addresses.py
     path = address.path if address.names_file else f"{address.path.rstrip('/')}/{name}"
     return ObjectStore(address.scheme, path, redacted(f"{address.scheme}://{path}"), options)
 
 
-def _sftp(address: Address, manner: Manner, options: Mapping[str, Any], name: str) -> Receiver:
-    from coursera_connect.deliver import sftp  # noqa: PLC0415 - its libraries take longer to load than all others together
+def _sftp(address: Address, write_options: WriteOptions, options: Mapping[str, Any], name: str) -> Receiver:
+    from coursera_connect.deliver import sftp, ssh  # noqa: PLC0415 - its libraries take longer to load than all others together
 
     host, user, path = address.host, address.user, address.path
-    if strange := sorted(set(options) - set(sftp.OPTIONS)):
-        raise DeliveryError(f"SFTP has no option {', '.join(strange)}: there are {', '.join(sftp.OPTIONS)}.")
+    if strange := sorted(set(options) - set(SSH)):
+        raise DeliveryError(f"SFTP has no option {', '.join(strange)}: there are {', '.join(SSH)}.")
     if not address.names_file:
         path = f"{path.rstrip('/')}/{name}" if path else f"/~/{name}"
     port = f":{address.port}" if address.port else ""
     shown = redacted(f"sftp://{user}@{f'[{host}]' if ':' in host else host}{port}{path}")
-    server = sftp.Server(host, address.port, user, address.password)
-    return sftp.Sftp(server, path.removeprefix("/~/"), shown, options, manner)
+    server = ssh.Server(host, address.port, user, address.password)
+    return sftp.Sftp(server, path.removeprefix("/~/"), shown, options, write_options)
 
 
 @contextmanager
