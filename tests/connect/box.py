@@ -48,7 +48,7 @@ class Box:
         stands_in = {"crontab": CRONTAB, "systemctl": SYSTEMCTL, "loginctl": LOGINCTL, "meltano": MELTANO}
         for name, script in stands_in.items():
             self.program(name, script)
-        # Where `connect` is, so that an entry can be run as it stands.
+        # This folder holds `connect`, so that an entry can be run as it is written.
         for name, value in {
             "PATH": f"{self.programs}:/usr/bin:/bin",
             "BOX": str(folder),
@@ -100,12 +100,12 @@ class Box:
 
     @property
     def entries(self) -> list[str]:
-        """The lines of the crontab that start something."""
+        """Return the lines of the crontab that start something."""
         return [line for line in os.fsdecode(self.crontab or b"").splitlines() if line and line[0] in "*0123456789"]
 
     @property
     def calls(self) -> list[str]:
-        """What systemctl was told since the last time that was asked."""
+        """Return the calls of systemctl since the last time this was asked."""
         path = self.folder / "systemctl"
         told = path.read_text().splitlines() if path.exists() else []
         path.write_text("")

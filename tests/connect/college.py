@@ -29,17 +29,17 @@ class College(Place):
             self.build(two_schools)
 
     def say(self, **settings: str) -> None:
-        """Set what the transforms say they were made with."""
+        """Change a row of the table in which the transforms record their settings."""
         self.sql("delete from connect.settings_used")
         columns, values = ", ".join(settings), ", ".join(f"'{value}'" for value in settings.values())
         self.sql(f"insert into connect.settings_used ({columns}) values ({values})")
 
     def newer(self, day: int) -> None:
-        """The reports were refreshed on a day of February 2026."""
+        """Say that the reports were refreshed on a day of February 2026."""
         self.sql(f"update connect.settings_used set data_as_of = '2026-02-{day:02}T04:00:00Z'")
 
     def lose(self, file: str, where: str) -> None:
-        """Take rows away and keep them for `find`."""
+        """Remove rows and keep them for `find`."""
         kept = f"kept_{file}"
         self.sql(
             f'create table if not exists "{kept}" as select * from "{file}" where false',
@@ -48,7 +48,7 @@ class College(Place):
         )
 
     def find(self, file: str) -> None:
-        """Bring back what was lost."""
+        """Restore the rows that `lose` removed."""
         self.sql(f'insert into "{file}" select * from "kept_{file}"', f'drop table "kept_{file}"')
 
     def publish(self, **settings: Any) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class College(Place):
             return connection.execute(query).fetchall()
 
     def ids(self, file: str) -> set[str]:
-        """The ids of a file of the package, none where it is absent."""
+        """Return the ids of a file of the package; none if the file is absent."""
         try:
             return {row[0] for row in self.csv(file)[1:]}
         except KeyError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only those who look at the page pay for it."""
+    """Publish without the report page, except in tests that read the page."""
     monkeypatch.setenv("CONNECT_REPORT", "off")
 
 

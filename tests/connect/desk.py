@@ -1,4 +1,4 @@
-"""Where an administrator sets up: mapping files, a warehouse made by hand, settings of a running sandbox."""
+"""The place of an administrator who sets up: mapping files, a warehouse made by hand, and a running sandbox."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TABLES = {
 
 @dataclass
 class Desk:
-    """One administrator's folder; `environment` is what Meltano would pass."""
+    """The folder of one administrator; `environment` holds the variables that Meltano would pass."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -80,14 +80,14 @@ class Desk:
         return path
 
     def rows(self, name: str = "school_mapping") -> list[list[str]]:
-        """The rows of a mapping file."""
+        """Return the rows of a mapping file."""
         with (self.mapping / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
             header, *rows = csv.reader(handle, strict=True)
         assert ",".join(header) == HEADERS[name]
         return rows
 
     def load(self, **tables: list[tuple[Any, ...]]) -> None:
-        """Make the warehouse; tables are named by what follows the dot, all others are empty."""
+        """Make the warehouse from tables that are named without their schema; all other tables are empty."""
         self.database.unlink(missing_ok=True)
         with duckdb.connect(str(self.database)) as connection:
             for statement in (*BUILT, "create schema staging"):
@@ -100,7 +100,7 @@ class Desk:
         assert not tables
 
     def run(self, *arguments: str, **environment: str) -> Result:
-        """Run a command; whatever is no sentence is a failure of ours."""
+        """Run a command; an output that is not a sentence, such as a traceback, fails the test."""
         done = CliRunner().invoke(main, arguments, env=self.environment | environment)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done

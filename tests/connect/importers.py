@@ -1,6 +1,6 @@
-"""Readers as they import a package, one for each profile: what arrives, and what does not.
+"""Stand-ins of the readers of each profile, which import a package and tell what arrived.
 
-Each is made after what its reader is known to do (docs/profiles.md says from where), not after its validation alone.
+Each does what its reader is known to do (docs/profiles.md names the sources), not only what the reader validates.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ GRADEBOOK = ("categories", "lineItems", "results")
 
 
 class Refused(Exception):  # noqa: N818 - what a reader says
-    """The reader takes nothing of the package."""
+    """The reader refuses the whole package."""
 
 
 @dataclass
 class Opened:
-    """A package as it lies in the zip."""
+    """A package as read from the zip."""
 
     version: str
     modes: dict[str, str]
@@ -44,7 +44,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Arrived:
-    """What is in the reader afterwards. `misled` are results that it shows as another state than they have."""
+    """The rows that the reader holds afterwards. `misled` are results that the reader shows in a wrong state."""
 
     users: int
     courses: int
@@ -84,7 +84,7 @@ def generic(package: Opened) -> Arrived:
 
 
 def powerschool(package: Opened) -> Arrived:
-    """A column of the gradebook is made where title and category have room, and each category is there once."""
+    """Makes a column of the gradebook if title and category are short enough and the category is named once."""
     titles = Counter(row["title"].lower() for row in package["categories"])
     categories = {
         row["sourcedId"] for row in package["categories"]
@@ -100,7 +100,7 @@ def powerschool(package: Opened) -> Arrived:
 
 
 def great_minds(package: Opened) -> Arrived:
-    """Bulk alone; plain ids of at most 100 characters; four files that may not be empty; nothing of the gradebook."""
+    """Takes bulk files only, plain ids of at most 100 characters, four files that may not be empty, no gradebook."""
     for file in ROSTER:
         if package.modes[file] == "delta" or any(row["status"] or row["dateLastModified"] for row in package[file]):
             raise Refused(f"{file} is no bulk file")
@@ -113,7 +113,7 @@ def great_minds(package: Opened) -> Arrived:
 
 
 def hmh(package: Opened) -> Arrived:
-    """The eight files of its template, in quotes; a class of more than 50 is not made."""
+    """Takes the eight files of its template, in quotes; a class of more than 50 people is not made."""
     if set(package.files) != set(ROSTER):
         raise Refused("the files are not those of the template")
     for file, text in package.texts.items():

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - statements as one would type them
-"""The college of `college.py` with the tables of the transforms that the page asks, and some words in them that bite."""
+"""The college of `college.py` with the tables that the report page reads, some of which hold HTML as names."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ _TABLES = (
 
 @cache
 def script() -> str:
-    """The script of the plots, which takes two seconds to put together."""
+    """Return the script of the plots, which takes two seconds to assemble."""
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 class Looked(College):
-    """A college of which there is a page."""
+    """A college whose publish writes a page."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -74,7 +74,7 @@ class Looked(College):
         self.page.write_text(f'{beginning}<script id="library">{script()}</script>', "utf-8")
 
     def copy(self, folder: Path) -> Looked:
-        """The same college in another folder, which is quicker than to build it."""
+        """Return a copy of the college in another folder, which is faster than building the college again."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         other = copy.copy(self)
         other.folder = folder
@@ -99,7 +99,7 @@ class Looked(College):
         return Page(self.page.read_text("utf-8"))
 
     def bite(self) -> None:
-        """Call everything what nobody should."""
+        """Give every name a text with HTML in it."""
         word = "'" + BITE.replace("'", "''") + "'"
         self.sql(
             f"update oneroster.orgs set name = {word}",
@@ -113,7 +113,7 @@ class Looked(College):
 
 
 class Page(html.parser.HTMLParser):
-    """A page as a reader without scripts has it: its words, and what it is made of."""
+    """A page as it is read without scripts: its words and its elements."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class OpenSsh:
 
 @contextmanager
 def openssh(place: Path, *lines: str, sftp: str = "internal-sftp", folder: Path | None = None) -> Iterator[OpenSsh]:
-    """Run the server. `lines` are of its configuration, `sftp` the command of its subsystem."""
+    """Run the server. `lines` are added to its configuration; `sftp` is the command of its subsystem."""
     place.mkdir(exist_ok=True)
     folder = folder or place / "in"
     folder.mkdir(exist_ok=True)
@@ -60,7 +60,8 @@ def openssh(place: Path, *lines: str, sftp: str = "internal-sftp", folder: Path 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    if os.geteuid() == 0:  # where it locks up the part that talks to strangers
+    # The folder in which the server confines the process that talks to clients that have not logged in.
+    if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     settings = [
         "ListenAddress 127.0.0.1",

@@ -1,4 +1,4 @@
-"""A real SSH server on a port of this machine, over a temporary folder, with the bad habits a test wants it to have."""
+"""A real SSH server on a port of this machine, over a temporary folder, with faults that a test chooses."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Sshd:
         return self.key.export_public_key("openssh").decode().strip()
 
     def another_key(self, algorithm: str = "ssh-ed25519") -> None:
-        """Come back on the same port with a new host key."""
+        """Restart on the same port with a new host key."""
         self._do(self._closed())
         self.key = asyncssh.generate_private_key(algorithm)
         self._listen()

@@ -1,4 +1,4 @@
-"""What CONNECT_DELIVERY may say, what it is refused for, and that no password in it is ever seen."""
+"""The addresses that CONNECT_DELIVERY accepts and refuses, and that no password in them is ever shown."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_is_no_address_is_a_sentence_and_never_a_folder(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for known in ("sftp:/bob:pa55@host/in", "s3:/bucket", "file:/srv/in"):  # an earlier release made such folders
+    for known in ("sftp:/bob:pa55@host/in", "s3:/bucket", "file:/srv/in"):  # An earlier release made such folders.
         os.makedirs(known)  # noqa: PTH103 - as the text says it
     (tmp_path / "file.txt").write_text("no folder")
     (tmp_path / "loop").symlink_to("loop")

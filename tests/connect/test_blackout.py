@@ -49,7 +49,8 @@ def test_what_is_no_range_is_named(text: str, part: str) -> None:
 @pytest.mark.parametrize(
     ("name", "day", "first", "after"),
     [
-        # The hours of UTC in which the day begins and ends there: 24 apart, 23 and 25 on days on which clocks change.
+        # The hours of UTC at which the local day begins and ends: 24 apart, but 23 or 25 on days on which
+        # clocks change.
         ("UTC", "2026-08-01", "2026-08-01T00", "2026-08-02T00"),
         ("America/New_York", "2026-03-08", "2026-03-08T05", "2026-03-09T04"),
         ("Europe/Berlin", "2026-10-25", "2026-10-24T22", "2026-10-25T23"),

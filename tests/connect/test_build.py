@@ -1,4 +1,4 @@
-"""A publish speaks for one finished build, and for what is decided now; what is only shown is built aside."""
+"""A publish uses one finished build and the present mapping files; a preview is built in a copy."""
 
 from __future__ import annotations
 
@@ -102,7 +102,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     [
         ("drop table connect.build", f"does not say that its tables are all of one finished dbt:build: run {BUILD}"),
         (
-            "create or replace table connect.build as select true as is_complete",  # as an earlier release had it
+            # The file is as an earlier release left it.
+            "create or replace table connect.build as select true as is_complete",
             f"does not say that its tables are all of one finished dbt:build: run {BUILD}",
         ),
         (
@@ -132,7 +133,7 @@ def test_what_changed_after_the_build_stops_a_publish_and_is_named(place: Place)
         f"(was final, is granular_all), calendar (was school_year, is terms) and attributes. Run {BUILD}"
     )
     assert not place.package.exists()
-    # What is decided as it was built is published: the same words, as a spreadsheet saves them.
+    # A mapping file that a spreadsheet saved again with the same cells is published: nothing is decided otherwise.
     place.set(**VARS)
     place.sql("insert into mapping.excluded_people values ('ana@example.org', 'withdrew  twice')")
     (place.mapping / "excluded_people.csv").write_bytes(
@@ -177,7 +178,7 @@ def test_a_preview_shows_what_a_build_of_now_makes_and_changes_nothing(place: Pl
     assert place.database.read_bytes() == before
     place.monkeypatch.setenv("BUILD_FAILS", "1")
     assert "A dbt:build with that fails; to see why: " in place.refusal("preview")
-    place.monkeypatch.delenv("MELTANO_PROJECT_ROOT")  # where there is no Meltano, there is no dbt
+    place.monkeypatch.delenv("MELTANO_PROJECT_ROOT")  # Without Meltano there is no dbt.
     assert "shows the tables of that build, without the changes" in place.call("preview").stdout
 
 

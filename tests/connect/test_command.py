@@ -1,4 +1,4 @@
-"""The command itself, whatever it is asked."""
+"""The command `connect` itself: versions, help, and arguments that it does not know."""
 
 from __future__ import annotations
 

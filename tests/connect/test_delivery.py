@@ -1,4 +1,4 @@
-"""What reaches the receiver of a package: the old file or the new one, whatever happens on the way."""
+"""A delivery leaves the old file or the new one at the receiver, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ def test_a_link_at_the_temporary_name_is_not_followed(package: Path, tmp_path: P
     drop, precious = tmp_path / "drop", tmp_path / "precious"
     drop.mkdir()
     digest = send(package, str(drop)).sha256
-    for content in (b"mine", package.read_bytes()[:MEGABYTE]):  # the second looks like a delivery to go on with
+    # The second file looks like an interrupted delivery that could be continued.
+    for content in (b"mine", package.read_bytes()[:MEGABYTE]):
         precious.write_bytes(content)
         (drop / "oneroster.zip").write_bytes(OLD)
         (drop / f".oneroster.zip.{digest[:16]}.connect-partial").symlink_to(precious)
@@ -150,7 +151,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence_with_exit_code_5(package:
         with pytest.raises(DeliveryError, match=why) as refused:
             send(package, target, pause=pytest.fail)
         assert refused.value.exit_code == 5
-    send(package, f"{tmp_path}/x.zip")  # a folder, in spite of its name
+    send(package, f"{tmp_path}/x.zip")  # This is a folder in spite of its name.
     assert names(tmp_path / "x.zip") == ["oneroster.zip"]
 
 
@@ -190,7 +191,9 @@ def test_what_the_server_has_already_is_not_sent_again(package: Path, sshd: Sshd
     assert send(package, sshd.url, access(sshd)).already_there
     assert sshd.requests.count("open-read") == read + 1
     assert send(package, sshd.url, access(sshd), last_sha256=digest).already_there
-    assert sshd.requests.count("open-read") == read + 1  # told, so it was not read back
+    assert (
+        sshd.requests.count("open-read") == read + 1
+    )  # The digest of the last delivery was given, so the file was not read.
     assert sshd.written == written
 
 
@@ -223,9 +226,10 @@ def test_a_changed_host_key_may_be_an_attack(
     send(package, sshd.url, trust)
     sshd.another_key(algorithm)
     with pytest.raises(DeliveryError, match="another host key") as refused:
-        send(package, sshd.url, trust)  # a server without a key of the known kind may hang up before it is understood
+        # A server without a key of the known type may hang up before the client has understood why.
+        send(package, sshd.url, trust)
     assert "may be an attack" in str(refused.value)
-    assert sshd.logins == 1  # the password never left
+    assert sshd.logins == 1  # The password was never sent.
 
 
 def test_a_wrong_login_is_said_at_once_and_without_the_password(package: Path, sshd: Sshd, tmp_path: Path) -> None:
@@ -287,7 +291,7 @@ def test_no_permission_is_a_sentence_and_leaves_the_old_file_alone(
     sshd.refused = (what,)
     with pytest.raises(DeliveryError, match=why) as refused:
         send(package, sshd.url, access(sshd), pause=pytest.fail)
-    assert "example.org" not in str(refused.value)  # what a server says is not repeated
+    assert "example.org" not in str(refused.value)  # The text of the server is not repeated.
     assert (sshd.folder / "oneroster.zip").read_bytes() == OLD
     assert names(sshd.folder) == ["oneroster.zip"]
 
@@ -346,7 +350,7 @@ def test_a_drop_box_that_shows_nothing_still_takes_packages(package: Path, sshd:
     sshd.cut_after = sshd.written + MEGABYTE
     package.write_bytes(os.urandom(3 * MEGABYTE))
     done = send(package, sshd.url, access(sshd))
-    assert (done.attempts, done.resumed_bytes) == (2, 0)  # what cannot be compared is not continued
+    assert (done.attempts, done.resumed_bytes) == (2, 0)  # A partial file that cannot be compared is not continued.
     assert (sshd.folder / "oneroster.zip").read_bytes() == package.read_bytes()
 
 
@@ -380,12 +384,13 @@ def test_a_broken_line_is_continued_where_it_broke(package: Path, sshd: Sshd, ca
     done = send(package, sshd.url, access(sshd), pause=pause)
     assert done.attempts == 2
     assert done.resumed_bytes >= MEGABYTE
-    assert sshd.written < 3 * MEGABYTE + 20_000  # nothing went twice, but for a request or so at the break
+    assert sshd.written < 3 * MEGABYTE + 20_000  # No part was sent twice, except about one request at the break.
     assert (sshd.folder / "oneroster.zip").read_bytes() == package.read_bytes()
     assert names(sshd.folder) == ["oneroster.zip"]
     assert 1 <= pauses[0] <= 2
     gc.collect()
-    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == []  # tracebacks on a terminal
+    # No traceback reaches the terminal.
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_after_the_last_attempt_the_old_file_stays_and_the_next_run_continues(package: Path, sshd: Sshd) -> None:
@@ -492,7 +497,7 @@ def test_without_posix_rename_the_old_file_is_exchanged(package: Path, plain: Ss
 
 def test_a_line_that_breaks_between_the_two_renames_is_healed(package: Path, plain: Sshd) -> None:
     aside = plain.folder / ".oneroster.zip.connect-previous"
-    aside.write_bytes(OLD)  # a killed delivery got as far as this
+    aside.write_bytes(OLD)  # This is how far the killed delivery came.
     plain.cut_after = MEGABYTE
     seen = []
     send(
@@ -501,7 +506,7 @@ def test_a_line_that_breaks_between_the_two_renames_is_healed(package: Path, pla
         access(plain),
         pause=lambda _: seen.append((plain.folder / "oneroster.zip").read_bytes()),
     )
-    assert seen == [OLD]  # moved back first of all
+    assert seen == [OLD]  # The former file is moved back before anything else.
     assert (plain.folder / "oneroster.zip").read_bytes() == package.read_bytes()
     assert names(plain.folder) == ["oneroster.zip"]
 
@@ -575,7 +580,8 @@ def test_an_object_store_that_fails_is_a_sentence_that_repeats_no_secret(
             send(package, target, options, attempts=2, pause=pauses.append)
         assert len(pauses) == tries - 1
         assert not {"AKIA-KEY", "S3-SECRET"} & set(str(refused.value).split())
-    requests.post(f"{s3['endpoint_url']}/moto-api/reset-auth", data="0", timeout=10)  # from now on keys are looked at
+    # From now on the server checks keys.
+    requests.post(f"{s3['endpoint_url']}/moto-api/reset-auth", data="0", timeout=10)
     try:
         with pytest.raises(DeliveryError, match="refuses access: check the keys in CONNECT_DELIVERY_OPTIONS"):
             send(package, "s3://college/in/", s3, pause=pytest.fail)
@@ -632,6 +638,6 @@ def test_the_command_delivers_and_fails_with_exit_code_5(package: Path, tmp_path
     tested = run("test", "--to", f"{tmp_path}/drop/")
     assert [line[:4] for line in tested.stdout.splitlines()] == ["OK  "] * 5
     failed = run("test", "--to", "/proc/self/")
-    assert (failed.returncode, len(failed.stdout.splitlines())) == (5, 1)  # it can be reached
-    assert "\n  connect deliver\n" in run("--help").stdout  # the example keeps its lines
+    assert (failed.returncode, len(failed.stdout.splitlines())) == (5, 1)  # The receiver can be reached.
+    assert "\n  connect deliver\n" in run("--help").stdout  # The example keeps its line breaks.
     assert failed.stderr.startswith("Error: /proc/self/oneroster.zip cannot be written")

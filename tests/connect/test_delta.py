@@ -1,4 +1,4 @@
-"""Delta files: what a reader that imports each of them knows is what a bulk file says, whatever happened in between."""
+"""Delta files: a reader that imports each of them holds the rows of a bulk file, whatever happened in between."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def never(_what: str, _rows: int) -> None:
-    """Nobody watches."""
+    """Do nothing, in place of the progress of a publish."""
 
 
 @contextmanager
 def in_the_way(file: Path) -> Iterator[None]:
-    """Let a delivery fail: a folder has the name of what was delivered, which is there again afterwards."""
+    """Let deliveries fail within the block: a folder takes the name of the delivered file, restored afterwards."""
     aside = shutil.move(file, file.with_suffix(".aside"))
     file.mkdir()
     yield
@@ -49,7 +49,7 @@ class Received(College):
         return report
 
     def truth(self) -> dict[str, Any]:
-        """What a new reader knows from a bulk file of this moment."""
+        """Return the rows that a new reader has after a bulk file of this moment."""
         preview(self.settings, never)
         fresh = Replay()
         fresh.apply(self.package.parent / "preview" / self.package.name)
@@ -81,7 +81,7 @@ def test_the_first_file_is_bulk_and_then_only_what_changed_travels(college: Rece
     rows = {row[0]: row for row in college.csv("users")[1:]}
     assert {key: row[1] for key, row in rows.items()} == {"a7": "active", "b99": "active", "b3": "tobedeleted"}
     assert {row[2] for row in rows.values()} == {report["started_at"].replace("Z", ".000Z")}
-    assert rows["b3"][6] == "b3"  # the user name: a row to be deleted is a whole row
+    assert rows["b3"][6] == "b3"  # The user name is filled, because a row that is to be deleted is a whole row.
     assert college.reader.tables == college.truth()
 
 
@@ -178,7 +178,7 @@ def test_a_warehouse_that_was_lost_or_restored_gives_a_bulk_file(college: Receiv
     saved = shutil.copy(college.database, tmp_path / "saved.duckdb")
     college.sql("update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'")
     assert college.night()["mode"] == "delta"
-    shutil.copy(saved, college.database)  # restored: the reader has seen more than it remembers
+    shutil.copy(saved, college.database)  # The ledger is restored: the reader has seen more than the ledger remembers.
     restored = college.night()
     assert (restored["mode"], "restored" in restored["warnings"][0]) == ("bulk", True)
     assert "rows are missing that no usual run brings" in restored["warnings"][1]

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - statements as one would type them
-"""What cannot be: moments, scales of grades and clocks that an earlier run or the transforms do not believe."""
+"""Impossible values: times, grade scales and clocks that contradict an earlier run or the transforms."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_sessions_and_dates_that_an_earlier_release_made_of_a_wrong_stamp_leave_
         'update classes set "termSourcedIds" = "termSourcedIds" || \',t2084\'',
         'update "lineItems" set "gradingPeriodSourcedId" = \'g2084\', "dueDate" = \'2084-07-31\'',
     )
-    assert college.publish()["outcome"] == "published"  # the earlier release
+    assert college.publish()["outcome"] == "published"  # The earlier release left it so.
     college.sql(
         'drop table "academicSessions"', 'alter table healthy rename to "academicSessions"', "drop table classes", 'alter table "healthy classes" rename to classes',
         "update ledger.results set \"scoreDate\" = '1970-01-21'", 'update "lineItems" set "gradingPeriodSourcedId" = \'g1\', "dueDate" = \'2026-07-31\'',
@@ -133,7 +133,7 @@ def test_a_result_whose_completion_cannot_be_keeps_score_and_date_as_long_as_tha
     assert college.package.read_bytes() == before
     college.sql(
         "delete from connect.doubtful_results"
-    )  # now they have truly gone, and are held like anything that vanishes
+    )  # Now the rows have really gone, and are held like any row that vanishes.
     assert {row["reason"] for row in college.publish()["held"]} == {"vanished while the learner is still a member"}
     believe(college, 7)
     assert college.publish()["outcome"] == "blocked"
@@ -242,7 +242,7 @@ def test_a_clock_that_leapt_and_went_back_moves_no_change_into_the_past(
 def test_an_agreement_ends_after_seven_days_of_publishing_whatever_its_date(
     college: College, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock(monkeypatch, "2027-04-30")  # the clock is two months ahead while somebody agrees
+    clock(monkeypatch, "2027-04-30")  # The clock is two months ahead when the administrator agrees.
     ledger.agree(college.database, 5, "school", "b", {})
     for day in range(1, 9):
         clock(monkeypatch, f"2027-03-0{day}")
@@ -255,5 +255,5 @@ def test_an_agreement_ends_after_seven_days_of_publishing_whatever_its_date(
     assert college.publish()["outcome"] == "blocked"
     clock(monkeypatch, "2027-03-09")
     ledger.agree(college.database, 5, "school", "b", {})
-    clock(monkeypatch, "2027-02-01")  # and it is a month behind when that is needed
+    clock(monkeypatch, "2027-02-01")  # The clock is a month behind when the agreement is needed.
     assert college.publish()["outcome"] == "published"

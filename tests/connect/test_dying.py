@@ -1,4 +1,4 @@
-"""A publish that is killed, or whose surroundings are not what they were: never a wrong delta, whatever was lost."""
+"""A publish that is killed, or that finds files missing or restored, never writes a wrong delta."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rename(college: Received, name: str) -> None:
 
 
 def killed(college: Received, at: Callable[[Callable[[], None]], None], **settings: Any) -> None:
-    """Publish a delta in a child process that dies by SIGKILL, where `at` plants its end."""
+    """Publish a delta in a child process, which kills itself by SIGKILL at the place that `at` patches."""
     child = os.fork()
     if not child:
         try:
@@ -66,7 +66,7 @@ def test_wherever_a_publish_is_killed_the_next_package_makes_the_reader_right(
     college.sql("insert into categories values ('brief', null, null, 'Brief')")
     rename(college, "New")
     killed(college, point)
-    college.reader.apply(college.package)  # the old one again, or the new one
+    college.reader.apply(college.package)  # The package is the old one or the new one.
     college.sql("delete from categories where \"sourcedId\" = 'brief'")
     college.night(allow_removals=True)
     assert college.reader.tables == college.truth()
@@ -132,7 +132,7 @@ def test_a_delivery_that_nobody_noted_leaves_no_orphan_at_the_reader(college: Re
     college.sql("insert into categories values ('brief', null, null, 'Brief')")
     with in_the_way(there / "oneroster.zip"), pytest.raises(DeliveryError):
         college.publish(mode="delta", delivery=f"{there}/")
-    college.reader.apply(college.package)  # brought by hand, or with `connect deliver`
+    college.reader.apply(college.package)  # The package was brought by hand or with `connect deliver`.
     college.sql("delete from categories where \"sourcedId\" = 'brief'")
     college.publish(mode="delta", delivery=f"{there}/", allow_removals=True)
     college.reader.apply(there / "oneroster.zip")
@@ -149,7 +149,7 @@ def test_a_doubtful_package_of_another_shape_is_followed_by_a_bulk_file(college:
 def test_a_deleted_report_and_a_second_warehouse_are_a_bulk_file_and_a_deleted_package_is_not(
     college: Received, tmp_path: Path
 ) -> None:
-    college.package.unlink()  # as readers do that take it away
+    college.package.unlink()  # Some readers remove the package after importing it.
     rename(college, "New")
     assert college.night()["mode"] == "delta"
     college.package.with_name("publish-report.json").unlink()
@@ -187,7 +187,7 @@ def test_a_restored_warehouse_replaces_no_package_of_newer_data_unless_that_is_w
     assert (college.report()["run"], college.package.read_bytes() == newest) == (6, False)
     assert college.report()["allowed"][0]["reason"].endswith("; --allow-older-data was given")
     shutil.copy(tmp_path / "again.duckdb", college.database)
-    college.newer(5)  # the reports were loaded anew into the restored file
+    college.newer(5)  # The reports were loaded again into the restored file.
     rename(college, "Night5")
     assert college.publish()["outcome"] == "published"
 
@@ -199,7 +199,8 @@ def test_a_roster_that_was_read_earlier_is_older_too(college: Received, tmp_path
     college.sql("update connect.freshness set read_at = '2026-02-03 06:00:00+00'")
     rename(college, "New")
     assert college.publish()["outcome"] == "published"
-    college.sql("update connect.freshness set read_at = '2026-02-02 09:00:00+00'")  # the ledger's own may become older
+    # The time in the ledger may become older.
+    college.sql("update connect.freshness set read_at = '2026-02-02 09:00:00+00'")
     rename(college, "Newer")
     assert college.publish()["outcome"] == "published"
     shutil.copy(saved, college.database)

@@ -1,4 +1,4 @@
-"""Environments: whose env file counts, what their folders choose, and what still lies where it used to be."""
+"""Environments: which env file counts, what each folder chooses, and files that are where earlier releases had them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with the environments prod and north, in which prod is that of now."""
+    """A project with the environments prod and north, in which prod is the current one."""
     for name in ("TAP_", "TARGET_", "DBT_", "CONNECT_"):
         for variable in [one for one in os.environ if one.startswith(name)]:
             monkeypatch.delenv(variable)
@@ -105,7 +105,7 @@ def test_a_choice_is_written_with_its_comments_kept_and_taken_back_without_a_tra
         ("tap-coursera.max_parallel_requests", "99", "99"),
         ("lms_sync_time", "late", "a time"),
         ("name_placeholder", "{{ 1 }}", "plain"),
-        ("system_name", "Universit\udce4t", "UTF-8"),  # from a terminal that is not in UTF-8
+        ("system_name", "Universit\udce4t", "UTF-8"),  # The terminal does not use UTF-8.
         ("system_name", "two\nlines", "one line"),
         ("webhook", "\x1b[31m", "control characters"),
         ("delivery_password", "two\nlines", "one line"),
@@ -157,11 +157,11 @@ def test_meltano_that_was_called_by_itself_and_read_the_env_file_of_prod_is_refu
     monkeypatch.setenv("MELTANO_ENVIRONMENT", environment)
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
     assert CliRunner().invoke(main, ["settings"]).exit_code == 0
-    monkeypatch.setenv("CONNECT_GRADE_SYNC", "granular_all")  # as Meltano passes on what it has read
+    monkeypatch.setenv("CONNECT_GRADE_SYNC", "granular_all")  # Meltano passes on the variables that it has read.
     done = CliRunner().invoke(main, ["settings"])
     assert done.exit_code == 7
     assert "CONNECT_GRADE_SYNC" in done.output
-    monkeypatch.setenv("CONNECT_SHELL", "CONNECT_GRADE_SYNC")  # the shell says the same, as the launchers tell
+    monkeypatch.setenv("CONNECT_SHELL", "CONNECT_GRADE_SYNC")  # The launchers name variables that the shell has.
     assert CliRunner().invoke(main, ["settings"]).exit_code == 0
     monkeypatch.delenv("CONNECT_SHELL")
     monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")

@@ -1,4 +1,4 @@
-"""A bad day upstream: what is held, what blocks, and what lets it go."""
+"""A bad day upstream: which rows are held, what blocks a publish, and what ends both."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_nothing_left_of_a_file_in_a_school_always_blocks_however_few_there_were
     )
     report = college.publish(removal_threshold=100, allow_removals=False)
     held = {(row["file"], row["sourced_id"]) for row in report["held"]}
-    assert ("lineItems", "l.kb1") in held  # its results are held, and need it
+    assert ("lineItems", "l.kb1") in held  # The held results refer to this line item.
     college.newer(3)
     left = {("results", "b", 20), ("lineItems", "b", 1), ("categories", "b", 1)}
     assert drops(college.publish(removal_threshold=100)) == left
@@ -84,7 +84,7 @@ def test_what_vanishes_while_its_learner_is_a_member_is_held_until_newer_data_sa
     assert "e.ka1.7" in (college.publish(), college.ids("enrollments"))[1]
     college.lose("enrollments", "\"userSourcedId\" = 'a7'")
     college.lose("results", "\"studentSourcedId\" = 'a7'")
-    assert len(college.publish()["held"]) == 4  # a new dip is a new dip
+    assert len(college.publish()["held"]) == 4  # A second dip is held like the first one.
 
 
 def test_a_class_that_vanishes_with_its_learners_enrolled_is_held_with_all_it_needs(college: College) -> None:
@@ -198,7 +198,7 @@ def test_a_score_that_comes_back_keeps_its_date_and_another_score_does_not(colle
     college.sql(f"update results set score = '0.00', \"scoreDate\" = '2026-02-02' where {ids}")
     before = college.package.read_bytes()
     assert college.publish()["outcome"] == "unchanged"
-    college.newer(3)  # to the transforms these are new scores of the day they came back
+    college.newer(3)  # To the transforms these are new scores, dated on the day on which they came back.
     college.sql(
         "update results set score = '57.00', \"scoreDate\" = '2026-02-03' where \"sourcedId\" = 'r.ka1.7'",
         "update results set score = '58.00', \"scoreDate\" = '2026-02-03' where \"sourcedId\" = 'r.ka1.8'",
@@ -224,7 +224,7 @@ def test_an_enrollment_of_last_year_is_held_with_the_terms_of_its_class(college:
     for file, where in (("enrollments", "e.ka1.7"), ("results", "r.ka1.7")):
         college.lose(file, f"\"sourcedId\" = '{where}'")
     college.lose("academicSessions", "\"sourcedId\" like '0%'")
-    college.sql(  # and somebody begins in the new term of the same class
+    college.sql(  # Another learner begins in the new term of the same class.
         "update classes set \"termSourcedIds\" = 't1', title = 'New title' where \"sourcedId\" = 'ka1'",
         "update enrollments set \"beginDate\" = '2025-09-01' where \"sourcedId\" = 'e.ka1.8'",
     )

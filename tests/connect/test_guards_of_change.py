@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - statements as one would type them
-"""What changes at once: scores that fall, names and references, a mode or scale without its step, a new release's rules."""
+"""Many changes at once: falling scores, names, references, a mode or scale changed without its step, new rules."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_scores_that_are_halved_overnight_are_blocked_by_name_and_can_be_allowed
         (4, "b", 20),
     ]
     college.sql("update results set score = cast(score as double) / 2 where \"sourcedId\" <> 'r.ka1.1'")
-    assert college.publish()["outcome"] == "blocked"  # it was for one run
+    assert college.publish()["outcome"] == "blocked"  # The permission was for one run.
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,9 @@ def test_other_ids_for_few_people_leave_by_an_option_alone_and_the_setting_is_na
     report = college.publish()
     (row,) = report["blocked"]
     assert row["reason"].endswith("identity was changed from coursera_id to external_id")
-    assert report["why"] == "identity was changed from coursera_id to external_id"  # no threshold: the real cause
+    assert (
+        report["why"] == "identity was changed from coursera_id to external_id"
+    )  # The sentence names the real cause and no threshold.
     assert college.publish(allow_removals=True)["outcome"] == "published"
 
 
@@ -219,7 +221,7 @@ def test_what_the_rules_of_a_new_release_change_goes_once_and_is_listed(college:
         "delete from results where \"lineItemSourcedId\" = 'l.ka1'",
         "update users set \"givenName\" = 'Smith', \"familyName\" = 'John' where \"orgSourcedIds\" = 'a'",
     )
-    college.lose("results", "\"sourcedId\" = 'r.kb1.3'")  # and one that vanishes on the same night
+    college.lose("results", "\"sourcedId\" = 'r.kb1.3'")  # One more vanishes on the same night.
     report = college.publish()
     assert (report["outcome"], of(report, "allowed")) == ("published", {("results", "", 20), ("users", "", 100)})
     assert [row["sourced_id"] for row in report["held"]] == ["r.kb1.3"]

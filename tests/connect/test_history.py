@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - statements as one would type them
-"""What is told afterwards: one JSON object whatever happened, the summary after each outcome, the history of rows."""
+"""What a publish reports: one JSON object whatever happened, the summary of each outcome, and the history of rows."""
 
 from __future__ import annotations
 
@@ -149,7 +149,9 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(college: College, monkeypa
 
     college.sql("update users set \"familyName\" = 'New'")
     monkeypatch.setattr(warehouse.Warehouse, "transaction", interrupted)
-    before_this = signal.signal(signal.SIGINT, signal.default_int_handler)  # a loader of another test may have its own
+    before_this = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # A loader of another test may have set its own handler.
     try:
         done = call(college, "publish")
     finally:

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - statements as one would type them
-"""What holding and guarding must not do: make a package invalid, last for ever, or mistake another version for a loss."""
+"""Holds and guards never make a package invalid, never last for ever, and never take another version for a loss."""
 
 from __future__ import annotations
 

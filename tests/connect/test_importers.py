@@ -1,4 +1,4 @@
-"""What the reader of each profile makes of a package: counted after the import, not after the validation."""
+"""The rows that the reader of each profile holds after the import, which may be fewer than it accepted."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_package_for_another_reader_shows_what_a_profile_is_needed_for(college
             IMPORTERS[name](package)
     assert IMPORTERS["powerschool"](package).grades == 0
     assert IMPORTERS["blackbaud"](package).misled == RESULTS - FINAL
-    # The form before: a class is a course by its code, and an account has the name that is mapped.
+    # In the earlier form a class becomes a course by its code, and an account has the mapped name.
     college.publish(profile="moodle", package=place, allow_removals=True)
     package = opened(place)
     for row in package["classes"]:

@@ -23,7 +23,7 @@ def modules() -> dict[str, ast.Module]:
 
 
 def imported(node: ast.AST) -> Iterator[str]:
-    """The names that a module imports, also within functions, but for those that only a type checker needs."""
+    """Return the names that a module imports, also within functions, without those for type checkers only."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
             continue

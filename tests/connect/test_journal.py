@@ -1,4 +1,4 @@
-"""Every run of a job is known, however it ended, and the first thing that anybody is told is what failed."""
+"""Every run of a job is recorded, however it ended, and every screen first says what failed."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_refused_secret_is_the_first_thing_that_everything_says_until_a_load_s
     assert summary.exit_code == 1
     assert summary.output.startswith(f"The last load failed (grade-sync). tap-coursera: {REFUSED}\n")
 
-    # The daily publish does not make it well again, and neither does a load of people alone.
+    # A daily publish does not end the failed state, and neither does a load of the roster alone.
     ran(file, "publish", minutes=20)
     ran(file, "roster-sync", minutes=15, extractor="tap-coursera-roster")
     assert college.connect("publish").exit_code == 0
@@ -204,7 +204,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Meltano project with a record of runs, in which this process is a step."""
+    """A Meltano project with a record of runs, of which this process is a step."""
     (tmp_path / "meltano.yml").write_text(PROJECT)
     monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
     monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
@@ -217,7 +217,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def record(project: Path, state_id: str, error: str = "") -> None:
-    """What Meltano writes of a load that began just now."""
+    """Return the row that Meltano writes for a load that began just now."""
     engine = create_engine(f"sqlite:///{project}/meltano.db", poolclass=NullPool, isolation_level="AUTOCOMMIT")
     SystemModel.metadata.create_all(engine)
     with Session(engine) as session:
@@ -250,7 +250,7 @@ def at_work(process: subprocess.Popen[str]) -> int:
 
 
 def ended(file: Path) -> Run:
-    """The newest run, once it has ended."""
+    """Return the newest run, once that has ended."""
     deadline = time.monotonic() + 60
     while not (found := journal.read(file)) or not found[0].ended_at:
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""A ledger that an earlier release began: what it lacks is null, and the next publish goes on in it."""
+"""A ledger of an earlier release: columns that are missing become null, and the next publish continues that ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATER = {"runs": ["versions", "profile", "seconds"], "counts": ["school_name"], 
 
 
 def turn_back(database: Path) -> None:
-    """Make the tables of the ledger as that release made them, with the columns in another order."""
+    """Replace the tables of the ledger by those of the earlier release, with the columns in another order."""
     with duckdb.connect(str(database)) as connection:
         for table, later in LATER.items():
             columns = [name for name, *_ in connection.execute(f"describe ledger.{table}").fetchall()]

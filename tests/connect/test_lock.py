@@ -1,4 +1,4 @@
-"""`connect lock`: jobs follow one another, and whoever dies makes room for the next."""
+"""`connect lock`: jobs run one after another, and a job that dies releases the lock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STEP, SERVICE = {}, {"start_new_session": True}  # type: ignore[var-annotated]
 
 
 class Job:
-    """A job under way; it ends when it is left."""
+    """A running job; it ends when the `with` block is left."""
 
     def __init__(self, folder: Path, name: str, wait: float, steps: tuple[object, ...], again: bool) -> None:
         script = folder / name / "meltano"

@@ -1,4 +1,4 @@
-"""Runs that were killed are ended in Meltano's own record, as Meltano itself wrote and reads it; the living are not."""
+"""Runs that were killed are marked as ended in Meltano's own record, and running ones are left alone."""
 
 from __future__ import annotations
 

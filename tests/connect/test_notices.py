@@ -1,4 +1,4 @@
-"""What people are told about a run, on a page and through a webhook."""
+"""Notices about a run, in Markdown and through a webhook."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from tests.connect.warehouse import Place
 
-pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # apprise imports it for an old library
+# apprise imports this module for an old library.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
 
 REPORT: dict[str, Any] = {
     "run": 12,
@@ -66,7 +67,7 @@ def report(**changes: Any) -> dict[str, Any]:
 
 
 def table(page: str, title: str) -> list[list[str]]:
-    """The cells of a table as a Markdown reader finds them: a | that is escaped divides nothing."""
+    """Return the cells of a table as a Markdown reader finds them: an escaped | does not divide cells."""
     lines = page.split(f"## {title}\n\n")[1].split("\n\n", maxsplit=1)[0].splitlines()
     rows = [line.strip("|").replace("\\|", "\0").split("|") for line in lines if line.startswith("|")]
     return [[cell.strip().replace("\0", "|") for cell in row] for row in rows]
@@ -77,7 +78,7 @@ def test_the_outcome_comes_first_and_problems_before_counts() -> None:
     assert page.startswith("# Run 12: published\n\nPublished a new package. The package was delivered to `sftp://sftp.")
     titles = [line for line in page.splitlines() if line.startswith("## ")]
     assert titles == ["## Problems", "## Warnings", "## Rows", "## Held back", "## About this run"]
-    assert page.index("Above 100") < page.index("No e-mail")  # what stopped it before what did not
+    assert page.index("Above 100") < page.index("No e-mail")  # The reason that stopped the publish comes first.
     assert "results.csv score: Above 100. (1,500 times) Look." in page
 
 

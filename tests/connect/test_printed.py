@@ -1,4 +1,4 @@
-"""Every command that a page, an error, a hint or a help can print is one, and carries its environment; for two."""
+"""Every command that a page, an error, a hint or a help can print exists and names its environment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 def texts() -> Iterator[str]:
-    """Every text in the code, docstrings left out, with `{}` for what it is filled with; and the page."""
+    """Return every text in the code without docstrings, with `{}` in place of its variables, and the page."""
     for file in sorted(SOURCE.rglob("*.py")):
         nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
         told = {
@@ -58,7 +58,7 @@ def _text(node: ast.AST) -> str:
 
 
 def commands() -> list[list[str]]:
-    """The words of each command that our texts can print, sample values in place of what they are filled with."""
+    """Return the words of each command that our texts can print, with sample values in place of variables."""
     found: set[tuple[str, ...]] = set()
     for text in texts():
         for typed in COMMAND.findall(text):
@@ -79,7 +79,7 @@ def _filled(typed: str) -> Iterator[list[str]]:
 
 
 def _whole(words: list[str]) -> list[str]:
-    """The longest beginning that can be typed; what follows in a sentence is no option and has no value in it."""
+    """Return the longest beginning of the words that can be typed; options and values after it count as a failure."""
     if words[0] == "meltano":
         return words if words[1] in {"run", "config", "state"} and "{}" not in words else []
     if words[1] not in main.commands:
@@ -92,7 +92,7 @@ def _whole(words: list[str]) -> list[str]:
 
 
 def _can_be_typed(words: list[str]) -> bool:
-    """Whether click takes a verb, its options and their values; nothing is run."""
+    """Return whether click accepts a verb, its options and their values; nothing is run."""
     command: click.Command = main
     parent = click.Context(main, info_name="connect")
     while words and isinstance(command, click.Group) and words[0] in command.commands:
@@ -146,7 +146,7 @@ def test_every_command_in_a_help_can_be_typed_and_carries_its_environment(enviro
 
 
 def helps(environment: str) -> Iterator[str]:
-    """What `--help` of each command says."""
+    """Return the help of each command."""
     waiting: list[tuple[str, ...]] = [()]
     while waiting:
         path = waiting.pop()

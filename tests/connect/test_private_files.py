@@ -1,4 +1,4 @@
-"""The umask of the commands, and what they close of a project that others can look into."""
+"""The umask of the commands, and the folders that they close to other users."""
 
 from __future__ import annotations
 

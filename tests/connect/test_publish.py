@@ -1,4 +1,4 @@
-"""What is published: the files, their bytes, and what happens when something goes wrong."""
+"""A publish: its files, their bytes, and what happens when something goes wrong."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_many_results_are_written_in_full_without_holding_them(place: Place, res
         "insert into results select 'q' || i, null, null, 'm' || (i % 50000), 'u' || (1 + i // 50000), 'fully graded', "
         f"'77.00', '2025-10-01', null from range({results}) as t(i)",
     )
-    code = (  # not ru_maxrss, which begins with what the tests' own process had when it started this one
+    code = (  # ru_maxrss would begin with the memory of the process of the tests, which started this one.
         "import sys; from coursera_connect.cli.main import main\n"
         "try: main()\n"
         "finally: print(*(line for line in open('/proc/self/status') if 'VmHWM' in line), file=sys.stderr)"

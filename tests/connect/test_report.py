@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - statements as one would type them
-"""The page to look at: what it says in each state, what it must not tell, and that it never stands in a publish's way."""
+"""The report page: what it says in each state, what it must not reveal, and that it never stops a publish."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def made_and_published(made: Looked, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def college(made: Looked, tmp_path: Path) -> Looked:
-    """Nothing was published yet."""
+    """A college that has not published yet."""
     return made.copy(tmp_path)
 
 
 @pytest.fixture
 def published(made_and_published: Looked, tmp_path: Path) -> Looked:
-    """Published once, with a page."""
+    """A college that has published once, with a page."""
     return made_and_published.copy(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The page in a real browser, at a desk and on a phone: it draws, filters, prints, loads nothing, excludes nobody."""
+"""The page in a real browser, at desktop and phone width: plots, filters, print, no network, and accessibility."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of a college that bites and has something of everything: published twice, held, then blocked."""
+    """The address of a page with HTML in every name and every kind of content: published twice, held, then blocked."""
     college = Looked(tmp_path_factory.mktemp("college"))
     college.bite()
     college.connect("publish")
@@ -54,7 +54,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Seen:
-    """A page that is open, with all that it asked for and complained about."""
+    """An open page, with its requests and the messages of its console."""
 
     def __init__(self, browser: Browser, address: str, size: dict[str, Any], scheme: Any) -> None:
         self.context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ class Seen:
         return found
 
     def broken(self) -> list[str]:
-        """What axe finds, with everything unfolded."""
+        """Return the violations that axe finds when everything is unfolded."""
         self.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         found = Axe().run(self.page).response["violations"]
         return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]

@@ -1,4 +1,4 @@
-"""`connect run`: what it shows of the steps that Meltano tells of, and how it ends."""
+"""`connect run`: what it shows of the steps in Meltano's log, and how it ends."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PUBLISHED = [said("connect", "oneroster.zip published"), end(3)]
 
 
 class Desk:
-    """A project whose Meltano prints what it is told to, with the process's exit code."""
+    """A project whose stand-in of Meltano prints given lines and ends with a given exit code."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

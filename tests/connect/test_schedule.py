@@ -119,7 +119,7 @@ def test_a_time_of_the_skipped_hour_fires_right_after_it_and_one_of_the_repeated
     assert times("30 2 * * *", datetime(2027, 3, 28, tzinfo=timezone.utc)) == ["28 01:00"]
     assert times("30 2 * * *", datetime(2026, 10, 25, tzinfo=timezone.utc)) == ["25 00:30"]
     assert times("30 * * * *", datetime(2026, 10, 25, tzinfo=timezone.utc))[3:6] == ["25 01:30", "25 02:30", "25 03:30"]
-    # A check that begins in the second of the repeated hours does not go back to the first.
+    # A check that begins in the second of two repeated hours does not report a run in the first one.
     second = datetime(2026, 10, 25, 1, 10, tzinfo=timezone.utc)
     found = cron_times.fires("30 2 * * *", berlin, second, second + timedelta(days=1, hours=1))
     assert [f"{moment:%d %H:%M}" for moment in found] == ["26 01:30"]

@@ -1,6 +1,6 @@
 """A real cron runs a real Meltano through the entry that was installed.
 
-cron and crontab see a spool of their own, in a mount namespace: this machine's crontabs and jobs are out of reach.
+cron and crontab see a spool of their own, in a mount namespace, so this machine's crontabs stay as they are.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def test_cron_runs_meltano_through_the_installed_entry_one_run_at_a_time(apart: 
         finally:
             cron.terminate()
             cron.wait()
-        fcntl.flock(holder, fcntl.LOCK_EX)  # the next minute's run, if it came to that
+        fcntl.flock(holder, fcntl.LOCK_EX)  # The run of the next minute, if there was one.
     told = log.read_text()
     assert "it is on time in" in told
     assert str(apart.project) in told

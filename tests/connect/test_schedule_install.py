@@ -20,7 +20,7 @@ OTHERS = b'# mine, \xff\r\nMAILTO=""\n\t0 1 * * * echo "50\\%" # no\x0cte\n\n'
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
-    # The zone of this machine is no matter of these tests.
+    # The time zone of this machine must not matter to these tests.
     monkeypatch.setattr(time_zones, "LOCALTIME", tmp_path / "none")
     return Box(tmp_path, monkeypatch)
 

@@ -77,7 +77,7 @@ def test_installing_again_touches_what_has_changed_and_nothing_else(box: Box) ->
     assert box.calls[:6] == [
         "show-environment",
         f"disable --now {monthly} {nightly}",
-        f"clean --what=state {monthly} {nightly}",  # else systemd takes the new time for one that it missed
+        f"clean --what=state {monthly} {nightly}",  # Otherwise systemd would take the new time for a missed one.
         f"reset-failed {monthly} {nightly}".replace(".timer", ".service"),
         "daemon-reload",
         f"enable --now {nightly} {weekly}",

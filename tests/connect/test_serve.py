@@ -1,4 +1,4 @@
-"""`connect serve`: two files under a secret address, and nothing else, to nobody else."""
+"""`connect serve` serves two files under a secret address, and nothing else."""
 
 from __future__ import annotations
 

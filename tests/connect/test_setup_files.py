@@ -1,4 +1,4 @@
-"""The mapping files: every mistake with its line, what is written back, and who else is writing."""
+"""The mapping files: every mistake with its line, what commands write back, and two writers at once."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def tested(desk: Desk) -> Desk:
 
 @pytest.fixture
 def agreed(monkeypatch: pytest.MonkeyPatch) -> Agreed:
-    """What the ledger was told."""
+    """Return the agreements in the ledger."""
     told: Agreed = []
 
     def agree(_database: Path, _wait: float, kind: str, subject: str, detail: dict[str, Any]) -> None:
@@ -345,7 +345,8 @@ def test_a_program_left_out_on_purpose_is_no_longer_asked_about_and_auto_leaves_
     assert left in tested.rows()
     assert "Missing 0, With missing data 0, Left out 1" in tested.run("schools", "list").stdout
     assert [one["program_id"] for one in tested.ask("schools", "list", "--filter", "left-out")["programs"]] == [third]
-    only = json.dumps([first, second])  # gone from Coursera, it is still nothing to be asked about
+    # After the program has gone from Coursera, the command still asks nothing about it.
+    only = json.dumps([first, second])
     assert tested.ask("schools", "list", TAP_COURSERA_PROGRAM_IDS=only)["counts"]["left-out"] == 1
     tested.ask("schools", "map", third, "--as", "Back again", "--save")
     assert [third, source[third], third, "Back again"] in tested.rows()
@@ -422,7 +423,7 @@ def test_several_programs_become_one_school_that_keeps_the_id_of_the_first(
     assert sorted(subject for _kind, subject, _detail in agreed) == sorted([f"school.{second}", f"school.{third}"])
     tested.ask("schools", "rename", name, "Plain", "--save")
     assert [row[2:] for row in tested.rows() if row[3] == "Plain"] == [[first, "Plain"]] * 3
-    # The one that gave the school its id leaves it, and gets an id that nobody has.
+    # The program that gave the school its id leaves the school, and gets an id that no school has.
     tested.ask("schools", "map", first, "--as", "Alone", "--save")
     assert {row[0]: row[2:] for row in tested.rows()}[first] == [f"{first}-2", "Alone"]
     assert tested.run("mapping", "check").exit_code == 0

@@ -1,4 +1,4 @@
-"""`connect setup` as an administrator meets it: in a terminal, and without questions; against a second stand-in."""
+"""`connect setup` in a terminal and without questions, against a server that is not the sandbox of the project."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ COMMAND = [sys.executable, "-m", "coursera_connect", "setup"]
 
 @pytest.fixture(scope="module")
 def college(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    """A second stand-in: a college of another seed."""
+    """Another server: a college with another seed."""
     running = RunningSandbox(tmp_path_factory.mktemp("sandbox"), seed=11)
     yield running
     running.stop()
 
 
 class Office:
-    """A project without any choice yet; Meltano notes what it is told."""
+    """A project without any choice yet; a stand-in of Meltano records its calls."""
 
     def __init__(self, folder: Path, college: RunningSandbox) -> None:
         self.project = folder / "project"
@@ -91,7 +91,7 @@ class Office:
         return self.project / ".env"
 
     def saved(self) -> dict[str, str]:
-        """What is stored, by environment variable: the secrets, and what the folder says."""
+        """Return the stored settings by environment variable: the secrets, and the choices of the folder."""
         return {
             name: one.value for name, one in meltano.said(self.project, "prod").items() if one.is_chosen
         } | meltano.env_values(self.env_file)
@@ -101,7 +101,7 @@ class Office:
             return list(csv.reader(handle))[1:]
 
     def files(self) -> dict[str, bytes]:
-        """All that there is, but for the empty mapping that the sandbox makes itself."""
+        """Return all files except the empty mapping files that the sandbox makes itself."""
         found = (path for path in self.project.rglob("*") if path.is_file() and "sandbox" not in path.parts)
         return {str(path): path.read_bytes() for path in found}
 
@@ -267,7 +267,7 @@ def test_a_first_load_that_fails_is_told_and_so_is_what_is_missing(office: Offic
     assert terminal.exitstatus == 1
     shown = " ".join(terminal.before.split()).replace(" \\ ", " ")
     load = "meltano --environment=prod run connect:lock tap-coursera target-warehouse dbt:build"
-    assert shown.count(load) == 2  # before it, and as what does it again
+    assert shown.count(load) == 2  # The command is printed before the step, and as the way to repeat the step.
     assert "The first load did not end well; its log is " in shown.split("Still missing:")[1]
     assert "The connection test has not passed." in shown.split("Still missing:")[1]
     assert office.saved() == {"CONNECT_PROFILE": "moodle"}
@@ -296,12 +296,12 @@ def test_the_whole_set_up_is_one_command_without_questions(office: Office) -> No
     assert office.college.client_secret not in done.stdout
     saved = office.saved()
     assert (saved["CONNECT_DELIVERY"], saved["CONNECT_LMS_TIME_ZONE"]) == (str(inbox), "America/New_York")
-    assert not [name for name in saved if name.startswith("CONNECT_SCHEDULE")]  # the shipped times suit it
-    assert office.rows() == []  # all, also those to come
+    assert not [name for name in saved if name.startswith("CONNECT_SCHEDULE")]  # The default times suit the LMS.
+    assert office.rows() == []  # This stands for all programs, also future ones.
     assert office.env_file.read_text().startswith("# ours\nHTTPS_PROXY=\n")
     assert "delivered nowhere" not in done.stdout
 
-    # A step alone, once more, with what is there.
+    # One step is repeated alone, with the files that exist.
     values = {name: value for name, value in saved.items() if value}
     one = json.loads(office.list(values))["programs"][0]
     done = office.run("--save", "--program", one["program_name"], **values)
@@ -342,7 +342,7 @@ def test_without_a_terminal_it_says_how_to_do_without_questions(office: Office) 
     ("sync", "zone"),
     [
         ("00:30", "Europe/Berlin"),
-        ("03:00", "Europe/Berlin"),  # where clocks change, an hour before it is missing
+        ("03:00", "Europe/Berlin"),  # In a zone whose clocks change: an hour before the hour that is skipped.
         ("02:30", "America/New_York"),
         ("05:00,13:30", "Asia/Kathmandu"),
         ("0 */2 * * *", "Europe/Berlin"),

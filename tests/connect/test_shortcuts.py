@@ -1,4 +1,4 @@
-"""Where a publish does not look at everything, it ends as if it had."""
+"""A publish that compares only what changed gives the same package as one that compares everything."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_rows_are_written_as_pythons_csv_module_writes_them(quote_all: bool) -> 
 
 
 def plain_changes(database: Warehouse, columns: dict[str, list[str]]) -> dict[str, set[tuple[Any, ...]]]:
-    """All of now compared with all of memory."""
+    """Compare all present rows with all remembered rows."""
     found = {}
     for file, names in columns.items():
         new, old = (
@@ -52,7 +52,7 @@ def plain_changes(database: Warehouse, columns: dict[str, list[str]]) -> dict[st
 
 
 def plain_counts(database: Warehouse, file: str) -> list[dict[str, Any]]:
-    """Every row and every school it is or was in, counted one by one."""
+    """Count every row for every school that the row is or was in."""
     after, before = (
         set(database.rows(f"select * from {stages.at(f'schools of {one}', file)}")) for one in ("now", "memory")
     )
@@ -92,7 +92,7 @@ def test_only_rows_that_are_apart_are_compared_and_counted_and_none_is_missed(
     monkeypatch.setattr(counts, "per_school", counted)
     college.publish()
     college.publish()
-    # Vanished with its learner's class, fallen to nothing, a new score, a new name, another school, all in one day.
+    # One day has a vanished class, a score that fell to nothing, a new score, a new name, and another school.
     college.lose("enrollments", "\"sourcedId\" = 'e.kb1.3'")
     college.lose("results", "\"sourcedId\" in ('r.kb1.3', 'r.ka1.4')")
     college.sql(
@@ -108,7 +108,7 @@ def test_only_rows_that_are_apart_are_compared_and_counted_and_none_is_missed(
     college.find("enrollments")
     college.sql("update results set score = '55.00' where \"sourcedId\" = 'r.ka1.5'")
     college.publish(mode="delta")
-    # A reader who does not take what another one took, and then that one again.
+    # A reader that refuses what the former one took, and then the former one again.
     college.sql("update results set \"scoreStatus\" = 'partially graded' where \"sourcedId\" = 'r.kb1.9'")
     college.publish()
     assert "r.kb1.9" in college.ids("results")

@@ -47,7 +47,7 @@ for words in json.load(open(sys.argv[1])):
 
 
 def screens(folder: Path, environment: dict[str, str], *commands: list[str]) -> dict[str, str]:
-    """What a terminal of 80 columns gets to see of each command."""
+    """Return what each command shows on a terminal of 80 columns."""
     (folder / "commands.json").write_text(json.dumps(commands))
     terminal = pexpect.spawn(
         sys.executable,
@@ -61,14 +61,14 @@ def screens(folder: Path, environment: dict[str, str], *commands: list[str]) -> 
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.read()).replace("\r\n", "\n")
     terminal.close()
     assert "Traceback" not in shown, shown
-    # What moved in place, as a bar does, and was overwritten counts by its last state.
+    # Of a line that was overwritten in place, such as a progress bar, the last state counts.
     parts = ["\n".join(line.rpartition("\r")[2] for line in part.split("\n")) for part in shown.split("\n@@@ ")[1:]]
     assert len(parts) == len(commands), shown
     return {" ".join(words): part.partition("\n")[2] for words, part in zip(commands, parts, strict=True)}
 
 
 def fits(shown: dict[str, str]) -> None:
-    """Only a path or address that is wider by itself is not broken, since nobody could copy it."""
+    """Return whether all lines fit; a path or address that is wider by itself stays whole, so that it can be copied."""
     lines = [(name, line) for name, text in shown.items() for line in text.split("\n")]
     wide = [one for one in lines if cell_len(one[1]) > COLUMNS and len(one[1].split()) > 1]
     assert wide == []

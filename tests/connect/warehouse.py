@@ -66,7 +66,7 @@ def columns(file: str) -> list[str]:
 
 @dataclass
 class Place:
-    """A database and the place of its package."""
+    """A database and the path of its package."""
 
     folder: Path
 
@@ -137,7 +137,7 @@ def small(place: Place) -> None:
 
 @cache
 def _filled(fill: Callable[[Place], None]) -> bytes:
-    """Return the file that a function leaves; to make it anew costs a hundred times as much as to copy it."""
+    """Return the file that a function fills; making that file anew costs a hundred times as much as copying it."""
     with TemporaryDirectory() as folder:
         place = Place(Path(folder))
         fill(place)

@@ -40,7 +40,7 @@ _MOMENT = f"{_DAY}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[.][0-9]{{3}}Z"
 _PAIR = r"\{[^{}:,]+:[^{},]+\}"
 _PERCENT = "[0-9]{1,2}|100"
 _UUID_URN = "urn:uuid:[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-_DEEP = 20  # no tree of orgs or sessions has so many levels; the search for loops ends there
+_DEEP = 20  # No tree of orgs or sessions has so many levels, so the search for loops ends there.
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Check:
     source: str = "{rows}"
     whole: tuple[str, ...] = ()
     only_with: str = ""
-    """A rule that every row breaks which breaks this one; if that rule finds nothing, this one is not checked."""
+    """A rule that is broken by every row that breaks this one; if that rule finds nothing, this one is not checked."""
 
     @property
     def of_one_row(self) -> bool:
@@ -184,7 +184,7 @@ def check(  # noqa: PLR0913 - the two that follow `step` are for deltas and for 
     for file, columns in present.items():
         check_header(outcome, file, [column.name for column in binding.files[file]], columns)
     if outcome.counts:
-        return outcome  # nothing below can be asked of a table without its columns
+        return outcome  # The checks below need the columns.
     mode = {file: (modes or {}).get(file, "bulk") for file in binding.files}
     for file in binding.files:
         outcome.rows[file] = database.row(f"select count(*) from {rows_of(file)}")[0] if file in present else 0
@@ -227,7 +227,7 @@ def check_header(outcome: Outcome, file: str, expected: list[str], found: list[s
             outcome.add("header-missing", file, name)
     for place, name in enumerate(found, 1):
         if name not in expected and folded.get(_folded(name)) not in alike and not _EXTENSION.fullmatch(name):
-            # Where the header is missing, a cell stands in its place, and may name a person.
+            # Where the header is missing, the first line is a row, whose cells may name a person.
             outcome.add("header-extra", file, name if re.fullmatch("[a-z]+[A-Za-z]{1,60}", name) else f"column {place}")
     _check_order(outcome, file, expected, found)
 
@@ -529,7 +529,7 @@ def _run(database: Database, outcome: Outcome, checks: list[Check], mode: str, n
         outcome.counts[key] = outcome.counts.get(key, 0) + count
         query = check.query('r.row_number, r."sourcedId"', numbered, mode)
         for row, sourced_id in database.rows(f"{query} order by 1 limit {FINDINGS_PER_CHECK}"):
-            # What is no GUID or holds an e-mail may name a person; the row number finds it as well.
+            # An id that is no GUID or holds an e-mail may name a person; the row number identifies the row as well.
             shown = sourced_id if re.fullmatch(_GUID, sourced_id) and "@" not in sourced_id else None
             outcome.findings.append(Finding(file, row, shown, check.field, check.rule))
 

@@ -69,6 +69,6 @@ def check(package: Path, profile: str, empty: str | None, as_json: bool) -> None
     reader = profiles.load(profile)
     found = report.facts(package, validate.package(package, profile=reader, empty=empty or ""))
     text = json.dumps(found) if as_json else "\n".join(report.lines(found))
-    click.echo(text.encode("utf-8", "backslashreplace"))  # the name of a file may have bytes that are no UTF-8
+    click.echo(text.encode("utf-8", "backslashreplace"))  # The name of a file may have bytes that are not UTF-8.
     if not found["valid"]:
         sys.exit(_INVALID)

@@ -38,7 +38,7 @@ def known() -> set[str]:
 
 
 def properties(binding: Binding, modes: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    """Return the properties of a package in order; `modes` are those of its files, `more` other filled properties."""
+    """Return the properties of a package in order: versions, the `modes` of its files, and `more` that are filled."""
     found = {VERSION: WRITTEN_BY, ONEROSTER: binding.version}
     found |= {of_file(file): modes.get(file, "absent") for file in binding.files}
     return found | {name: value for name, value in more.items() if value}

@@ -15,15 +15,15 @@ different in another column. E-mails and usernames must stay unique: among 200,0
 with a probability of 5 in 10**13 (n**2 / 2 / 26**16). Seven letters would not do: 200,000 names with the same first
 letter have two or three such pairs, which is no harm to names, but a username that two people have is refused.
 
-What holds one of the masked values gives it away, wherever it stands: identifier, userIds and username are often made
+A column that contains one of the masked values would reveal it: identifier, userIds and username are often made
 of the e-mail, and any other attribute can be. So from level 2 on, a text of a user that holds an @, the local part of
 the e-mail or a word of the name is masked like an e-mail (equal values stay equal, also between these columns and the
 e-mail itself); at level 3 identifier, userIds and userMasterIdentifier are masked whatever they hold, since they name a
 person in other systems. A reader that matches people by one of these needs level 1; others match by sourcedId.
-`metadata.*` of files about people is blank from level 2 on: a masked natural key would be no key.
+`metadata.*` of files about people is blank from level 2 on, since a masked natural key identifies nothing.
 
 sourcedIds are never masked, since every file refers to them and a change would replace everybody. Where they are made
-of an e-mail, they can be guessed from one: then nothing above level 1 keeps what it promises.
+of an e-mail, they can be guessed from one; then the levels above 1 do not hide who somebody is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Turns rows into the rows that one reader gets: Privacy Shield, excluded attributes, the profile of the reader.
+"""Turns rows into the rows that one reader gets, by Privacy Shield, excluded attributes and the reader's profile.
 
 All cells are text, blank is the empty text. Expressions and conditions are over a row `r` of the file with all columns
 there are. In this order: a cell is blank when its attribute is excluded; else it is masked (`masking.py`), then
@@ -104,7 +104,7 @@ class Output:
     def _written(self, file: str, column: str, stamped: bool) -> str:
         if column not in STAMPS:
             return self.cell(file, column)
-        # A cell is never null, also where the moment of a row is not known any more.
+        # A cell is never null, even if the time at which its row changed is unknown.
         return f"coalesce(r.{quoted(column)}, '')" if stamped else "''"
 
 
@@ -118,7 +118,7 @@ def make(  # noqa: PLR0913, PLR0917 - one value per setting
     *,
     mode: str = "bulk",
 ) -> Output:
-    """Return the output that settings ask for; a SettingError says which of them does not go.
+    """Return the output that settings ask for; a SettingError names the setting that cannot be used.
 
     `district` is the sourcedId of the district. At a level that `masking.hides_emails`, no sourcedId of a user may be
     made of an e-mail, which the caller alone knows.

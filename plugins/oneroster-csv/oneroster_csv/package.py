@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 DATE = (1980, 1, 1, 0, 0, 0)
 """The date of every file in a package, because the same rows must give the same bytes."""
 
-_ZIP64_FROM_ROWS = 2_000_000  # a file above 2 GiB needs it announced; a row is far below 1 kB
+_ZIP64_FROM_ROWS = (
+    2_000_000  # zipfile needs to know beforehand that a file may exceed 2 GiB; a row has far less than 1 kB.
+)
 _BEGINNING = 1 << 16
 
 

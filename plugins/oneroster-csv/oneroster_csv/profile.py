@@ -61,7 +61,7 @@ GENERIC = "generic"
 _SUFFIX = ".json"
 _LONGEST = 255
 _LARGEST = 1_000_000_000
-_LONGEST_INTEGER = 300  # digits; more than 308 would be infinity, and more than 4,300 are refused by Python
+_LONGEST_INTEGER = 300  # digits; a number with more than 308 would be infinity, and Python refuses more than 4,300
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 _TAIL_DIGITS = 10
 _TAIL = 1 + _TAIL_DIGITS
@@ -109,7 +109,7 @@ class Change:
         if longest:
             text = f"rtrim(left({text}, {longest}))"
         if self.unique:
-            # What already looks as if it had such an end gets one, too: no unchanged value is another's changed one.
+            # A value that already ends like that gets such an end, too, so that it differs from every changed value.
             same = f"{text} = {cell} and not {matches(cell, _TAILED)}"
             tail = f"'-' || left({digest(f'lower({cell})')}, {_TAIL_DIGITS})"
             text = f"case when {same} then {cell} else rtrim(left({text}, {longest - _TAIL})) || {tail} end"
@@ -175,7 +175,7 @@ class Profile:
         """The parts of the profile that decide how rows are written, for comparing."""
         parts = asdict(self)
         written = {name: parts[name] for name in ("files", "empty", "quotes", "metadata", "manifest", "rows")}
-        # What a release adds to the vocabulary leaves the profiles that do not use it as they were.
+        # A word that a later release adds must not change this text for profiles that do not use it.
         written["cells"] = [
             {name: one for name, one in cell.items() if name != "copy" or one} for cell in parts["cells"]
         ]

@@ -1,6 +1,6 @@
 """The rules a package must keep: an id, one sentence and a remedy each. How they are checked is in `checks.py`.
 
-Those about the zip, its manifest and the bytes of its files are checked in `validate.py`, where a package is read.
+The rules about the zip, its manifest and the bytes of its files are checked in `validate.py`, which reads packages.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ _OF_A_SET = (
         "No file has a row, and a reader would take that for no news.",
         "Make the package again, with its rows.",
     ),
-    # No reference is broken by it (that would be `reference`): an organisation with members and no enrollments yet.
+    # This breaks no reference (see the rule `reference`): an organisation may have members and no enrollments yet.
     Rule(
         "together",
         "A file that readers expect beside the others has no rows, so it is absent.",
@@ -182,7 +182,7 @@ _OF_A_SET = (
         refuses=False,
     ),
     Rule("score-range", "A score lies outside resultValueMin to resultValueMax of its line item.", "Check the scale."),
-    # A line item may well have nothing but genuine zeros and ones; a fraction among them says the scale was 0 to 1.
+    # A line item may have only genuine zeros and ones; a fraction among them shows that the scale is 0 to 1.
     Rule(
         "score-scale",
         "All scores of a line item are at most 1, some fractions, while the maximum is 100.",

@@ -42,13 +42,13 @@ def _made(prefix: str) -> tuple[Path, int]:
         with suppress(FileNotFoundError):
             handle = os.open(folder, os.O_RDONLY)
             fcntl.flock(handle, fcntl.LOCK_EX)
-            if folder.is_dir():  # else another process took it for a left one before it was locked
+            if folder.is_dir():  # Otherwise another process removed the folder before it was locked.
                 return folder, handle
             os.close(handle)
 
 
 def _remove_if_left(folder: Path) -> None:
-    with suppress(OSError):  # another user's, in use, or gone by now
+    with suppress(OSError):  # The folder belongs to another user, is in use, or is gone by now.
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -35,7 +35,7 @@ class Reader:
     """Reads the rows of one file, beginning with the header."""
 
     def __init__(self, raw: IO[bytes]) -> None:
-        # Bytes that are no UTF-8 become lone surrogates, which UTF-8 itself cannot give: so the row is known.
+        # Bytes that are not UTF-8 become lone surrogates, which valid UTF-8 never gives, so their row can be found.
         self._text = io.TextIOWrapper(raw, "utf-8", errors="surrogateescape", newline="\n")
         self._row = -1
         self.bom = False
@@ -66,7 +66,7 @@ class Reader:
                 raise BrokenError("csv-row-length", self._row)
             if not line.isascii():
                 line = self._decoded(line)
-            # csv before Python 3.11 takes no NUL; any other control character is found by the same rule
+            # The csv module before Python 3.11 accepts no NUL; another control character breaks the same rule.
             yield line.replace("\0", "\x01") if "\0" in line else line
 
     def _quoted(self, line: str) -> str:

@@ -44,17 +44,19 @@ MOST_COLUMNS = 200
 """Columns that a file may have, extensions included. The checks need memory for each of them."""
 
 MOST_BROKEN_ROWS = 100_000
-"""Rows that cannot be read in one file, after about which the file is not read on."""
+"""The number of unreadable rows after which the rest of a file is not read."""
 
 _FEW_BYTES = 1 << 20
-_COUNTER = "row number"  # of the loaded rows; no column of a file can have the name (extensions begin with metadata.)
+_COUNTER = (
+    "row number"  # The number of a loaded row; no column of a file has this name, since extensions begin with metadata.
+)
 _ENCRYPTED = 0x1
 _NAMES = {f"{file}.csv" for version in bindings.VERSIONS for file in bindings.load(version).files} | {manifest.NAME}
 _FOLDED = {name.lower(): name for name in _NAMES}
 _PLAIN = {name.lower().removesuffix(".csv"): name for name in _NAMES}
 _PLAIN |= {re.sub("ies$", "y", re.sub("(?<=ss)es$|(?<!ie)s$", "", plain)): name for plain, name in _PLAIN.items()}
-_ALIKE = 0.85  # line_item and lineItems, enrolments and enrollments; not role and rules
-_LONGEST_ALIKE = max(map(len, _PLAIN)) * (2 / _ALIKE - 1)  # letters; a longer name is like none
+_ALIKE = 0.85  # Finds line_item for lineItems and enrolments for enrollments, and not rules for roles.
+_LONGEST_ALIKE = max(map(len, _PLAIN)) * (2 / _ALIKE - 1)  # letters; a longer name resembles none
 
 
 @dataclass
@@ -148,10 +150,10 @@ def _entries(outcome: Outcome, archive: zipfile.ZipFile) -> dict[str, zipfile.Zi
         *folders, name = entry.filename.replace("\\", "/").split("/")
         wrong, about = _wrong_entry(folders, name, names)
         if wrong:
-            outcome.add(wrong, "package", about or f"entry {place}")  # its name may be a person's
+            outcome.add(wrong, "package", about or f"entry {place}")  # The name of the file may be a person's.
         elif name in found:
             outcome.add("zip-duplicate", "package", name)
-        elif name:  # else a folder, of which its files tell
+        elif name:  # Otherwise the entry is a folder, and its files are findings themselves.
             found[name] = entry
     for name, entry in list(found.items()):
         if entry.flag_bits & _ENCRYPTED or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -343,7 +345,9 @@ class _Loading:
             if file not in self.columns:
                 self.base.view(f"publish {file}", self.binding.no_rows(file))
                 if modes[file] != "absent" or file in others:
-                    modes[file] = "delta"  # promised, or not for this reader: nothing is said of references to it
+                    modes[file] = (
+                        "delta"  # The file is announced or not for this reader, so references to it are not judged.
+                    )
             elif modes[file] == "absent":
                 rows = checks.rows_of(file)
                 filled = self.base.row(f"select count(case when status <> '' then 1 end) from {rows}")[0]  # noqa: S608
@@ -358,7 +362,7 @@ class _Loading:
             reader=self.profile.rules_of,
         )
         if self.empty == "absent" and not any(found.rows.values()):
-            return  # file-empty says it
+            return  # The rule file-empty reports this.
         self.outcome.findings += found.findings
         self.outcome.counts |= found.counts
         self.outcome.rules |= found.rules
