@@ -1,4 +1,4 @@
-"""One made-up Coursera for every test that needs one."""
+"""Fixtures of all tests: a sandbox, and one process of dbt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest files first, so that both workers end together.
     items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
     for item in items:
-        if item.get_closest_marker("slow"):  # also on a machine with more to do
+        if item.get_closest_marker("slow"):  # A busy machine may take longer.
             item.add_marker(pytest.mark.timeout(3600))
 
 

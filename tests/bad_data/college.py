@@ -42,7 +42,7 @@ def schemas() -> dict[str, Json]:
 
 
 class Place(NamedTuple):
-    """A field of the vendor's in the rows of a stream; `path` leads to it from the element of the answer."""
+    """A field of the vendor's in the rows of a stream; `path` is its path within the element of the answer."""
 
     stream: str
     path: Path_
@@ -91,7 +91,7 @@ def _inside(path: Path_, spec: Json) -> Iterator[tuple[Path_, Json]]:
 
 
 def filled(stream: str, known: Json) -> Json:
-    """The row, and something ordinary in each field of the schema that it does not have."""
+    """Return the row with an ordinary value in each field of the schema that the row lacks."""
     schema, row = schemas_once()[stream], dict(known)
     for spec in schema["properties"].values():
         if "x-newest-of" in spec or "x-of" in spec or "x-source" not in spec:
@@ -123,7 +123,7 @@ def _ordinary(spec: Json) -> Any:
 
 @dataclass(frozen=True)
 class Row:
-    """One element of a list: what it says, and by what the API finds it."""
+    """One element of a list, with the values by which the API selects it."""
 
     list: str
     key: str
@@ -150,7 +150,7 @@ class College:
 
     @property
     def now(self) -> datetime:
-        """When the API answers."""
+        """The time of the API."""
         return BEGIN + timedelta(days=self.night)
 
     def learners_of(self, program: str) -> list[str]:
@@ -192,7 +192,7 @@ class College:
             "contentIds": [],
         }
         yield Row("programs", program, filled("programs", known), program)
-        # The same element, asked for with its contents.
+        # The same element in an answer that includes its contents.
         yield Row("program_contents", program, filled("programs", known | {"contentIds": offered}), program, course)
         yield self._content(course, [program])
         collection = {"id": f"{program}~K{program}", "programId": program, "collectionId": f"K{program}"}
@@ -244,7 +244,7 @@ class College:
             yield from self._study(program, one, learner, number, person)
 
     def _study(self, program: str, course: str, learner: str, number: int, person: Json) -> Iterator[Row]:
-        # Two old hands hold the school years of before; all others began lately.
+        # Two learners have enrollments in earlier school years; all others began recently.
         enrolled = BEGIN - (timedelta(days=500) if number < ANCHORS else timedelta(days=2))
         active = self.now - timedelta(hours=4)
         done = number % 2 == 0

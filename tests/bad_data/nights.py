@@ -1,4 +1,4 @@
-"""A night without Meltano: the real tap, loader, models and publish in this process, and what came of it."""
+"""A night without Meltano: the real tap, loader, models and publish in this process, and the resulting package."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Site:
         return self.folder / "out" / "oneroster.zip"
 
     def copy(self, folder: Path) -> Site:
-        """The same, elsewhere."""
+        """Return a copy in another folder."""
         shutil.copytree(self.folder, folder)
         return Site(folder, self.state)
 
@@ -115,7 +115,7 @@ def load(place: Site, lines: list[bytes]) -> None:
     target = TargetDuckDB(config=settings)
     with redirect_stdout(io.StringIO()):
         try:
-            target.process_lines(io.BytesIO(b"".join(lines)))  # type: ignore[arg-type] # its reader reads bytes
+            target.process_lines(io.BytesIO(b"".join(lines)))  # type: ignore[arg-type] # The reader of messages takes bytes.
             target.process_endofpipe()
         finally:
             target.database.close()
@@ -123,7 +123,7 @@ def load(place: Site, lines: list[bytes]) -> None:
 
 @dataclass
 class Nights:
-    """All that a night needs: where answers come from, the models as dbt compiled them, and their tests."""
+    """The parts of a night: the server, the models as dbt compiled them, and their tests."""
 
     upstream: Upstream
     models: Mapping[str, Compiled]
@@ -148,13 +148,13 @@ class Nights:
         return self.transform(place, mode)
 
     def transform(self, place: Site, mode: str = "") -> Files:
-        """Do what follows the load."""
+        """Run the steps after the load."""
         self.models[mode or self.mode].run(place.warehouse, {})
         with duckdb.connect(str(place.warehouse), read_only=True, config={"threads": 1}) as connection:
             for name, query in self.checks.items():
                 if found := connection.execute(query).fetchmany(3):
                     place.stopped.append(f"the data test {name} would stop the build: {found}")
-        # Few learners make a school here, so a share of them says nothing.
+        # The schools are so small that a share of their learners means nothing.
         settings = Settings(place.warehouse, place.package, removal_threshold=100)
         report = publish(settings, lambda _what, _rows: None)
         assert report["outcome"] in {"published", "unchanged"}, (report["outcome"], report["why"], report["blocked"])

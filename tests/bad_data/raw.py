@@ -1,4 +1,4 @@
-"""The same at the raw tables, where other people's taps and loaders may leave what ours never would."""
+"""Odd values in the raw tables, where other taps and loaders may store values that ours never store."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VALUES = {
 
 
 def statements(odd: Odd) -> list[str]:
-    """What puts the value into the table."""
+    """Return the statements that put the value into the table."""
     table, rowid = f"coursera.{odd.place.stream}", odd.row.value["rowid"]
     if odd.value == TWICE:
         return [f"insert into {table} select * from {table} where rowid = {rowid}"]
@@ -74,7 +74,7 @@ def cells(warehouse: Site) -> list[tuple[Place, str]]:
 
 
 def rows(warehouse: Site) -> dict[str, list[Row]]:
-    """The rows of each raw table: whose each is, and its rowid."""
+    """Return the rows of each raw table, with the ids that a row belongs to and its rowid."""
     found: dict[str, list[Row]] = {}
     with duckdb.connect(str(warehouse.warehouse), read_only=True) as connection:
         for table in schemas():

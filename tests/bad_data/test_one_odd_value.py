@@ -1,8 +1,8 @@
 """An odd value in a row harms that row: the rest of the package stays byte for byte, and the row is named.
 
-Many values are thrown at once, each at a row of its own, since rows that have nothing in common cannot harm each other;
-where they do, the fault is found. `ODD_SEED` chooses other values, `ODD_ROUNDS` how many rounds of them, `ODD_MODE` the
-grade sync; with `ODD_BATCH` the tap hands its rows over by file.
+Many values are tried at once, each in a row of its own, since rows that have nothing in common cannot harm each other;
+where they do, that is the fault to find. `ODD_SEED` chooses other values, `ODD_ROUNDS` the number of rounds, `ODD_MODE`
+the grade sync; with `ODD_BATCH` the tap hands its rows over by file.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LEARNERS, PER_PROGRAM, PROGRAMS = 8, 4, 10
 
 
 class Rounds:
-    """Nights of a college without anything odd, and the same nights with it."""
+    """Nights of a college without odd values, and the same nights with odd values."""
 
     def __init__(self, folder: Path, nights: Nights, programs: int, days: int) -> None:
         self.folder, self.nights = folder, nights
@@ -65,7 +65,7 @@ class Rounds:
             self.places.append(here.copy(folder / f"night{number}"))
 
     def run_raw(self, odds: list[Odd]) -> list[str]:
-        """Build and publish again with these values in the raw tables; what was wrong."""
+        """Build and publish again with these values in the raw tables, and return the complaints."""
         place = self.new(1)
         with duckdb.connect(str(place.warehouse)) as database:
             for odd in odds:
@@ -78,17 +78,17 @@ class Rounds:
         return place.stopped + explained + _unnamed(odds, place, self.places[night])
 
     def new(self, night: int) -> Site:
-        """A place in which everything was ordinary before this night."""
+        """Return a site in which everything was ordinary before this night."""
         self.number += 1
         where = self.folder / f"round{self.number}"
         return self.places[night - 1].copy(where) if night else self.begin(where)
 
     def begin(self, folder: Path) -> Site:
-        """A place in which nothing was loaded yet."""
+        """Return a site into which nothing was loaded yet."""
         return Site(self.nights.empty).copy(folder)
 
     def run(self, odds: list[Odd], night: int) -> list[str]:
-        """Live through this night with these values, and through the next one without; what was wrong."""
+        """Run this night with these values and the next one without, and return the complaints."""
         wrong: list[str] = []
         place = self.new(night)
         altered = {(odd.row.list, odd.row.key): odd.texts for odd in odds}
@@ -96,7 +96,7 @@ class Rounds:
         wrong += self._told(odds, place, files, night)
         wrong += _bookmarks(self.places[night].state, place.state)
         files = self.nights.live(place, self.days[night + 1])
-        # Whose account was not known on the first night keeps the id of that night, on purpose.
+        # A learner whose account was unknown on the first night keeps the id of that night, on purpose.
         late = [odd for odd in odds if not night and odd.place.stream == "users" and odd.place.path[-1] in IDENTIFY]
         left = [
             seen
@@ -127,7 +127,7 @@ def _unnamed(odds: list[Odd], place: Site, plain: Site) -> list[str]:
 
 
 def _bookmarks(plain: Any, odd: Any) -> list[str]:
-    """Bookmarks that moved; how old a report is may be told earlier, since the oldest row of it says that."""
+    """Return the bookmarks that moved; the time of a report may be earlier, since its oldest row decides that."""
     before, after = _times(plain), _times(odd)
     return [
         f"bookmark {name}: {before.get(name)} became {value}"
@@ -147,13 +147,13 @@ def _times(state: Any) -> dict[str, str]:
 
 
 def chosen(random: Random, supply: dict[str, list[Row]], wanted: list[Thrown]) -> tuple[list[Odd], list[Thrown]]:
-    """As many of the values as find a row of their own, and those that did not."""
+    """Return the values that get a row of their own, and those for which no row was left."""
     taken: set[Any] = set()
     counts: Counter[str] = Counter()
     odds, left = [], []
     free = {stream: random.sample(rows, len(rows)) for stream, rows in supply.items()}
     for place, value in wanted:
-        # Two rows that are given the same name would be one thing.
+        # Two rows with the same id would be one thing.
         same = (str(place.path[-1]), value) if str(place.path[-1]) in IDENTIFY else None
         row = next((row for row in free[place.stream] if _fits(row, counts, taken)), None)
         if row is None or same in taken:
@@ -167,7 +167,7 @@ def chosen(random: Random, supply: dict[str, list[Row]], wanted: list[Thrown]) -
 
 
 def makes_a_school(wanted: Thrown) -> bool:
-    """Whether a school would leave with the value: where that is published, the guard blocks it, on purpose."""
+    """Return whether the value would remove a published school, which the guard blocks on purpose."""
     return wanted[0].stream == "programs" and wanted[0].column in {"id", "_sdc_deleted_at"}
 
 
@@ -203,8 +203,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Night
     warehouse.run("--select", *MODELS, "resource_type:seed", grade_sync=MODE)
     models = {one: compiled(warehouse, *MODELS, grade_sync=one) for one in dict.fromkeys((GRANULAR, MODE))}
     with duckdb.connect(str(warehouse.path)) as database:
-        database.execute("drop schema coursera cascade")  # the loader makes it
-        database.execute("update connect.build set is_complete = true")  # what is not made here, nobody reads
+        database.execute("drop schema coursera cascade")  # The loader makes this column.
+        database.execute("update connect.build set is_complete = true")  # No model reads a table that is not made here.
     upstream = Upstream(tmp_path_factory.mktemp("batches") if os.environ.get("ODD_BATCH") else None)
     yield Nights(upstream, models, MODE, _tests(dbt), warehouse.path.parent)
     upstream.stop()
@@ -212,7 +212,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Night
 
 
 def supply(college: College) -> dict[str, list[Row]]:
-    """The rows that each stream is made of."""
+    """Return the rows from which each stream is made."""
     return {place.stream: college.rows[LISTS.get(place.stream, place.stream)] for place in places()}
 
 
@@ -226,7 +226,7 @@ def thrown(random: Random) -> list[Thrown]:
 
 
 def none(wrong: list[str]) -> None:
-    """Fail with all that was wrong."""
+    """Fail the test if there is a complaint, and show all of them."""
     if wrong:
         pytest.fail("\n".join(wrong))
 
@@ -243,7 +243,7 @@ def test_odd_values_of_the_api_harm_no_other_row_and_are_named(rounds: Rounds) -
     others: list[Thrown] = []
     for one in thrown(random)[: 3 * TAKEN]:
         (of_learners if rows[one[0].stream][0].learner else others).append(one)
-    # A value of a program or course leaves no room for its learners, so there are few of these.
+    # A value in a program or course takes up the rows of all its learners, so there are few such values.
     odds, _ = chosen(random, rows, others[: PROGRAMS // 2] + of_learners)
     assert len(odds) > 20
     none(rounds.run(odds, 0))

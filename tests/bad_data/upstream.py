@@ -1,4 +1,4 @@
-"""Serves a college as the API does, with a Date of its own; some rows may be other JSON than they were."""
+"""Serves a college as the API does, with a Date header of its own; some rows may be replaced by other JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Upstream:
     """The API on this machine; `show` has it serve a college from now on, until `stop`."""
 
     def __init__(self, batches: Path | None = None) -> None:
-        """Begin; the tap hands its rows over in files in the folder `batches`, or without one in its output."""
+        """Start the server; the tap writes batch files into the folder `batches`, or records if that is None."""
         self.college: College
         self._batches = batches
         self._texts: dict[str, list[tuple[Row, list[str]]]] = {}
@@ -43,7 +43,7 @@ class Upstream:
         self._thread.start()
 
     def show(self, college: College, altered: Mapping[tuple[str, str], Alter] | None = None) -> None:
-        """Serve it; `altered` makes other JSON texts, none or several, of the rows with these lists and keys."""
+        """Serve a college; `altered` has JSON texts, none or several, that replace rows, by list and key."""
         alter = altered or {}
         self.college = college
         plain: Alter = lambda value: [json.dumps(value)]  # noqa: E731
@@ -54,7 +54,7 @@ class Upstream:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Settings with which the tap reads it."""
+        """Return the settings with which the tap reads this server."""
         base = f"http://127.0.0.1:{self._server.server_port}"
         by_file = {"encoding": {"format": "jsonl"}, "storage": {"root": str(self._batches)}}
         return {
@@ -68,7 +68,7 @@ class Upstream:
         }
 
     def stop(self) -> None:
-        """End."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -150,6 +150,6 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def log_message(self, *_words: Any) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""What is thrown: JSON texts that a field may hold although it cannot, and which of them have to be told by name."""
+"""The odd values: JSON texts that a field may hold against its schema, and which of them a finding has to name."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ ROWS = ("null", "true", '"x"', "[]", "{}", "5")
 
 
 def kind(spec: Json) -> str:
-    """What a field holds: moment, text, number, integer, boolean, array or object."""
+    """Return the type of a field: moment, text, number, integer, boolean, array or object."""
     if spec.get("x-unit", "").startswith("epoch") or spec.get("format") == "date-time":
         return "moment"
     first: str = next(one for one in spec["type"] if one != "null")
@@ -113,7 +113,7 @@ def kind(spec: Json) -> str:
 
 
 def thrown_at(place: Place) -> list[str]:
-    """The JSON texts to be thrown at a field."""
+    """Return the JSON texts to try in a field."""
     more = {"moment": MOMENTS, "text": TEXTS, "number": NUMBERS, "integer": NUMBERS}.get(kind(place.spec), ())
     return list(dict.fromkeys((*TYPES, *more, TWICE, TWICE_OTHERWISE)))
 
@@ -131,7 +131,7 @@ class Odd:
         return f"{self.place.stream}.{'.'.join(map(str, self.place.path))} = {shown} in {self.row.key}"
 
     def texts(self, value: Any) -> list[str]:
-        """The JSON texts that stand for the row now."""
+        """Return the JSON texts that replace the row."""
         path = self.place.path
         if self.value == TWICE:
             return [json.dumps(value)] * 2

@@ -1,4 +1,4 @@
-"""What one odd value may change in a package, and whether somebody is told of it."""
+"""Decides which differences one odd value may make in a package, and whether a finding names the value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.bad_data.nights import Files
     from tests.bad_data.values import Odd
 
-# Fields that tell whose row it is, or of what: with another value it is another row.
+# Fields that identify the person or thing of a row: with another value it is another row.
 IDENTIFY = {"id", "externalId", "contentId", "contentType", "courseId", "itemId", "programId", "email", "skillsetId"}
 HASHED = re.compile(r"\.h[0-9a-f]{40}$")
 NO_TEXT = (r"\ud83d\"", r"\udc00", r"\u00", r"\u202e", r"\u2066", r"\ufffe", r"\uffff", r"\ufdd0", r"\udffe", r"\u200f")
@@ -51,7 +51,7 @@ OF_A_PERSON = ("users", "enrollments", "results")
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that is not as it is without the odd values; `before` and `after` are None where there is none."""
+    """A row that differs from the package without odd values; `before` or `after` is None if the row is absent."""
 
     file: str
     sourced_id: str
@@ -60,21 +60,21 @@ class Difference:
 
     @property
     def parts(self) -> set[str]:
-        """The ids that the sourcedId is made of."""
+        """The ids from which the sourcedId is made."""
         return set(self.sourced_id.split("."))
 
     @property
     def stays(self) -> bool:
-        """Whether the row is still there."""
+        """Whether the row is in the package with the odd value."""
         return self.after is not None
 
     def has(self, *ids: str) -> bool:
-        """Whether all of these ids are in the sourcedId."""
+        """Return whether all of these ids are in the sourcedId."""
         return self.parts >= set(ids)
 
 
 def differences(plain: Files, odd: Files) -> Iterator[Difference]:
-    """Rows that differ; headers must not, and what is in both has the same order."""
+    """Return the rows that differ; the headers must be equal, and common rows must have the same order."""
     assert plain.headers == odd.headers
     for file, rows in plain.rows.items():
         before, after = {row[0]: row for row in rows}, {row[0]: row for row in odd.rows[file]}
@@ -86,7 +86,7 @@ def differences(plain: Files, odd: Files) -> Iterator[Difference]:
 
 
 def may(odd: Odd, seen: Difference) -> bool:
-    """Whether the odd value may have made this difference."""
+    """Return whether the odd value may cause this difference."""
     stream, name = odd.place.stream, str(odd.place.path[-1])
     if stream == "item_grades" and odd.place.path[0] in AROUND_ITEMS:
         stream = "course_grades"
@@ -121,7 +121,7 @@ def _course_grade(row: Row, seen: Difference, _identifies: bool) -> bool:
 
 def _item_grade(row: Row, seen: Difference, identifies: bool) -> bool:
     item = row.value.get("item_id", f"{row.course}i1")
-    if seen.file == "lineItems":  # the row read last tells what the item is called
+    if seen.file == "lineItems":  # The row that was read last gives the item its name.
         return seen.has(row.program, item) and seen.stays
     return seen.file == "results" and seen.has(row.learner, row.course) and (identifies or seen.has(item))
 
@@ -155,7 +155,7 @@ MAY = {
 
 
 def makes_new(odd: Odd, seen: Difference) -> bool:
-    """Whether the odd value may have brought a row that was not there: it names somebody or something else."""
+    """Return whether the odd value may add a row, because the value names another person or thing."""
     if seen.before is not None:
         return False
     if seen.file == "categories":
@@ -164,16 +164,16 @@ def makes_new(odd: Odd, seen: Difference) -> bool:
 
 
 def names(odd: Odd, finding: dict[str, Any]) -> bool:
-    """Whether a row of connect.quality tells of the odd value, by stream, row and column, or as one left out."""
+    """Return whether connect.quality names the odd value by stream, row and column, or as a row that is left out."""
     entity, column = finding["entity"], odd.place.column
     if entity == "result":
         return column in GRADES | {"completed_at"} and odd.row.learner in str(finding["record_id"])
     if entity not in {odd.place.stream, LISTS.get(odd.place.stream)}:
         return False
-    # Skills know their learners by e-mail address alone, which is told to nobody.
+    # Skills identify learners by e-mail address alone, which no finding shows.
     ids = (odd.row.course,) if entity == "skillset_progress" else (odd.row.learner, odd.row.program, odd.row.course)
     record = finding["record_id"]
-    # An id that is odd is told as it is now.
+    # A finding names an odd id as it is stored.
     of_row = (
         record is None or odd.place.path[-1] in IDENTIFY or any(one and one in record for one in (*ids, odd.row.key))
     )
@@ -181,7 +181,7 @@ def names(odd: Odd, finding: dict[str, Any]) -> bool:
 
 
 def has_to_be_named(odd: Odd) -> bool:
-    """Whether the value cannot be what the schema says, or is a text that no text is, or a moment that cannot be."""
+    """Return whether the value breaks the schema, is a text that no text can be, or an impossible moment."""
     column, value = odd.place.column, odd.value
     if column == CHANGED or column.startswith("_sdc_") or value in {TWICE, TWICE_OTHERWISE}:
         return False
@@ -190,9 +190,9 @@ def has_to_be_named(odd: Odd) -> bool:
         composed = odd.place.path[-1] == "id" and odd.place.stream not in {"users", "programs"}
         return odd.place.spec["type"] == ["string"] and not composed and odd.place.path[-1] != "programId"
     if odd.place.path[-1] == "programId" and kind(odd.place.spec) == "text":
-        return False  # of another program, which was not asked for
+        return False  # The row belongs to another program, which was not asked for.
     is_completed = odd.row.value.get("is_completed", odd.row.value.get("isCompleted"))
-    # No grade of theirs is told before they are done, and no grade of an item where no file has those.
+    # No grade is published before a course is completed, and no item grade in a mode without item grades.
     is_above = column == "grade" and not is_completed and _is_number(value) and float(value) > 1
     if is_above or (column == "item_grade" and _is_number(value.strip("\"'")) and MODE.startswith("final")):
         return False
@@ -202,7 +202,7 @@ def has_to_be_named(odd: Odd) -> bool:
 
 
 def _raw_has_to_be_named(column: str, value: str) -> bool:
-    # A raw table may hold any text and any JSON: what is no text is cleaned without a word there.
+    # A raw table may hold any text and any JSON; characters that no text can hold are removed there without a finding.
     if value.endswith("+00'") or value in {"'infinity'", "'-infinity'"}:
         return column in DONE
     return column in GRADES and not _is_grade(value, column)

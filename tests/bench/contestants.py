@@ -1,4 +1,4 @@
-"""Who takes part: how each is started for a task, and where its rows end up."""
+"""The contestants: how each is started for a task, and where its rows end up."""
 
 from __future__ import annotations
 

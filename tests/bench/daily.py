@@ -3,8 +3,8 @@
     python -m tests.bench.daily --learners 20000
 
 A sandbox of its own serves the college; each step is a process, as Meltano starts them, and rows travel by file, as in
-meltano.yml. Around 2028-10-12 nothing moves in the sandbox but the class that hands in on that day. Told are time and
-memory of each step, the requests that the vendor got, and what lies on the disk.
+meltano.yml. Around 2028-10-12 nothing changes in the sandbox except for the class that hands in on that day. The
+report has time and memory of each step, the requests that the vendor got, and the size of the files.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MB = 1e6
 
 @dataclass(frozen=True)
 class Night:
-    """What one run of the job cost: steps, requests by route of the vendor's API, bytes by what lies on the disk."""
+    """What one run of the job cost: steps, requests by route of the vendor's API, and bytes by file."""
 
     name: str
     steps: list[Step]
@@ -97,7 +97,7 @@ class Job:
 
         def watch() -> None:
             while not over.wait(INTERVAL):
-                with suppress(OSError):  # the loader removes files meanwhile
+                with suppress(OSError):  # The loader may remove a file meanwhile.
                     size = sum(one.stat().st_size for one in self.batches.iterdir())
                     self.most_in_batches = max(self.most_in_batches, size)
 
@@ -164,7 +164,7 @@ def measure(folder: Path, dbt: Path, learners: int, grade_sync: str, quiet_days:
         for day in range(quiet_days):
             sandbox.advance(days=1)
             nights.append(job.run(f"quiet day {day + 1}"))
-        sandbox.advance(days=3 - quiet_days)  # the report tells what happened a day late
+        sandbox.advance(days=3 - quiet_days)  # The report shows a change a day late.
         return [*nights, job.run("class day")], job
     finally:
         sandbox.stop()

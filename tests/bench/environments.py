@@ -23,7 +23,7 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Environments:
-    """Environments below a folder; or, for quick trials, the one that this process runs in for all of them."""
+    """Environments below a folder, or for quick trials the environment of this process for all contestants."""
 
     folder: Path
     here: bool = False

@@ -1,6 +1,6 @@
 """Tap and loader as this project's `meltano.yml` has them: in a shell's pipe, and under `meltano run`.
 
-What both are told is read from that file, so nothing is measured that nobody runs.
+The settings of both are read from that file, so the benchmark measures what users run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _definition(kind: str, name: str) -> dict[str, Any]:
 
 
 def _values(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that the project gives a value to; those of files and folders are its own affair."""
+    """Return the settings to which the project gives a value, without those that name files and folders."""
     own = {one["name"]: one["value"] for one in definition["settings"] if "value" in one}
     return {name: value for name, value in (own | definition.get("config", {})).items() if "$" not in json.dumps(value)}
 

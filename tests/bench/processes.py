@@ -1,7 +1,7 @@
-"""Runs a pipeline of processes and says what each of them cost.
+"""Runs a pipeline of processes and measures what each of them cost.
 
-The kernel keeps the account: CPU seconds and peak memory of a process, with those of the processes it waited for. Only
-where a program starts others (Meltano the tap and the loader) memory is looked at from outside, ten times a second.
+The kernel counts the CPU seconds and the peak memory of a process, with those of the children that it waited for. Only
+where a program starts others (Meltano the tap and the loader) memory is sampled from outside, ten times a second.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def run(
                 env={**clean_environment(), **stage.env},
                 cwd=stage.folder,
             )
-            # Only the next process may hold the end of a pipe: a writer whose reader died has to notice.
+            # Only the next process may hold the reading end of a pipe, so that a writer notices when its reader died.
             if started and (pipe := started[-1].stdout):
                 pipe.close()
             started.append(process)
@@ -98,7 +98,7 @@ def run(
                 cost.cpu[stage.role] = usage.ru_utime + usage.ru_stime
                 cost.peak[stage.role] = usage.ru_maxrss * _PEAK_UNIT / _MB
         finally:
-            # Whoever ends the benchmark on the way ends these with it.
+            # If the benchmark is stopped, its processes are stopped with it.
             timer.cancel()
             _kill(started)
         cost.wall = time.monotonic() - begin
@@ -119,14 +119,14 @@ def _kill(processes: list[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         if process.returncode is None:
             with suppress(psutil.Error):
-                # Its workers would wait for it for ever.
+                # The workers of a stopped process would wait for that process for ever.
                 above = psutil.Process(process.pid)
                 for one in (*above.children(recursive=True), above):
                     one.kill()
 
 
 class _Watcher:
-    """Looks at the memory of processes and of those below them, by the name of the program.
+    """Samples the memory of processes and of their children, by the name of the program.
 
     The kernel's account of a process holds the peak of its children, too, so it is not used for these.
     """

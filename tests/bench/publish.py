@@ -57,7 +57,7 @@ class Published:
 
 
 def fill(database: Path, size: Size) -> None:
-    """Make the tables that the transforms leave behind."""
+    """Make the tables of the transforms."""
     blank = "cast(null as varchar)"
     stamps = f'{blank} as "status", {blank} as "dateLastModified"'
     user = "'user.' || left(md5('u' || i), 22)"

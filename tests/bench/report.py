@@ -1,4 +1,4 @@
-"""What was measured, as Markdown tables that can be quoted."""
+"""The measurements as Markdown tables."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _first_line(text: str | None) -> str:
 
 
 def _wall(runs: Iterable[Measurement]) -> float | None:
-    """Seconds; None when a run was wrong, since being quick with wrong rows is no merit."""
+    """The wall seconds; None if a run ended with wrong rows."""
     runs = list(runs)
     return None if not runs or any(one.wrong for one in runs) else median(one.wall for one in runs)
 
@@ -153,7 +153,7 @@ def _by_role(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def machine(versions: Mapping[str, Mapping[str, str]]) -> str:
-    """Where and with what this was measured."""
+    """The machine and the versions with which the benchmark ran."""
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     memory = psutil.virtual_memory().total / _GB
     measured = (
@@ -179,5 +179,5 @@ def _processor() -> str:
 
 
 def as_json(measurements: Sequence[Measurement]) -> str:
-    """All that was measured, for whoever wants to calculate."""
+    """All measurements, for further calculation."""
     return json.dumps([asdict(one) for one in measurements], indent=1)

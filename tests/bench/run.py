@@ -71,7 +71,7 @@ class Bench:
         return self.folder / "pages"
 
     def measure(self, workloads: Sequence[Workload], them: Sequence[Contestant]) -> list[Measurement]:
-        """Let everybody load everything, in turns."""
+        """Let each contestant run each workload, in turns."""
         for name, rows in dict.fromkeys((one.kind.name, one.rows) for one in workloads):
             _tell(f"Pages: {rows:,} rows for {name}")
             command = [sys.executable, "-m", "tests.bench.pages", name, str(rows), str(self.pages)]
@@ -80,7 +80,7 @@ class Bench:
         with self._served() as address:
             for workload in workloads:
                 for number in range(workload.runs):
-                    # Nobody is always the first after a pause.
+                    # No contestant is always the first after a pause.
                     shift = number % len(them)
                     for one in (*them[shift:], *them[:shift]):
                         found += self._loads(one, workload, address, f"{number + 1} of {workload.runs}")
@@ -126,7 +126,7 @@ class Bench:
         shutil.rmtree(folder, ignore_errors=True)
 
     def _differences(self, one: Contestant, task: Task, workload: Workload) -> str | None:
-        # In a process of its own: what this one holds in memory counts as the peak of those that it starts.
+        # A process of its own checks the rows, because the memory of this process counts as the peak of its children.
         truth = Book(workload.kind, workload.rows, self.pages).truth
         command = [sys.executable, "-m", "tests.bench.verify", str(task.database), one.table(workload.kind)]
         command += [workload.kind.name, str(truth), *(["--snake"] if one.snake else [])]
@@ -203,7 +203,7 @@ def _workloads(given: argparse.Namespace) -> list[Workload]:
 
 
 def _for_memory(given: argparse.Namespace, workloads: Sequence[Workload]) -> list[Workload]:
-    """One run at each size that is not measured anyway."""
+    """Return the runs for memory, one at each size that no other workload has."""
     if "memory" not in given.only:
         return []
     measured = {one.rows for one in workloads if one.kind.name == "enrollments" and one.latency == 0}

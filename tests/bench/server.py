@@ -1,9 +1,9 @@
-"""The vendor's API as far as the contestants ask for it: the same bytes for each, at next to no cost.
+"""The vendor's API as far as the contestants use it: the same bytes for each, with hardly any CPU time.
 
     http://127.0.0.1:PORT/<milliseconds per request>/<rows of the vendor's>/ent/api/businesses.v1/...
 
-What a contestant is to meet is part of its address, so one server serves every workload. Pages are slices of files
-that `pages` wrote; the kernel sends them. Filters are ignored. The server ends when its standard input does.
+Latency and length of the report are part of the address, so one server serves every workload. Pages are slices of
+files that `pages` wrote; the kernel sends them. Filters are ignored. The server ends when its standard input ends.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Server(ThreadingHTTPServer):
             return self._indexes[book.index]
 
     def tally(self) -> dict[str, int]:
-        """Requests since the last time this was asked, and how many were under way at the same time at most."""
+        """Return the number of requests since the last call, and the largest number of requests at the same time."""
         with self.lock:
             counts = {"requests": self.requests, "in_flight": self.most_under_way}
             self.requests = self.most_under_way = 0

@@ -33,7 +33,8 @@ def run(
 ) -> Step:
     """Run one command, or several as a shell's pipe does, and end with a message if one of them fails.
 
-    What the last prints goes to the file `output` in the folder, by default `<name>.out`; complaints to `<name>.log`.
+    The output of the last command goes to the file `output` in the folder (by default `<name>.out`), and standard
+    error to `<name>.log`.
     """
     stem = name.replace(" ", "-").replace(",", "")
     printed = folder / (output or f"{stem}.out")

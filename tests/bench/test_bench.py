@@ -1,4 +1,4 @@
-"""The benchmark measures what it says, and is not fooled by a quick loader that loads something else."""
+"""The benchmark measures what it says, and finds out when a contestant loads other rows than were served."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_floor_naive_and_ours_load_what_was_served(tmp_path: Path, capsys: pytes
     assert printed.count("| **") == 6
     results = json.loads(next((tmp_path / "results").glob("*.json")).read_text())
     assert [one["contestant"] for one in results] == ["floor", "naive", "ours"] * 2
-    assert [one["requests"] for one in results] == [2, 2, 3] * 2  # ours also asks for the programs
+    assert [one["requests"] for one in results] == [2, 2, 3] * 2  # The project's tap also asks for the programs.
     assert results[2]["cpu"].keys() == results[2]["peak"].keys() == {"tap", "loader"}
     assert min(results[2]["cpu"].values()) > 0.1
     assert min(results[2]["peak"].values()) > 20

@@ -1,4 +1,4 @@
-"""Whether a DuckDB file holds what was served: rows, different keys, and sums over every field."""
+"""Checks that a DuckDB file holds the rows that were served: rows, different keys, and sums over every field."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ exposures:
     config:
       meta:
         sources:
-          learner:  # The attributes of a learner.
+          learner:  # what is known of a learner
             external_id: learner.external_id
             email: lower(learner.email)
           course: {name: course.course_name}

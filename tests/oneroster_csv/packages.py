@@ -1,4 +1,4 @@
-"""Small good OneRoster packages, every file of a version filled, and the ways to break one thing in them."""
+"""Small valid OneRoster packages in which every file of a version is filled, and ways to break one thing in them."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class Package:
 
 
 def large(path: Path, size: int) -> Path:
-    """Write what looks like a package of connect, with so many random bytes in it that nothing can press together."""
+    """Write a file that looks like a package of connect, filled with random bytes, which cannot be compressed."""
     with zipfile.ZipFile(path, "w") as archive:
         manifest = b"propertyName,value\r\nmanifest.version,1.0\r\noneroster.version,1.1\r\n"
         for name, content in (("manifest.csv", manifest), ("users.csv", os.urandom(size))):

@@ -1,4 +1,4 @@
-"""Nothing of a person passes a privacy level that hides it, and the same person always looks the same."""
+"""No attribute of a person passes a privacy level that hides it, and the same person always gets the same masks."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_blank_stays_blank_and_no_cell_is_null(profile: str, level: int) -> None
 def test_an_id_of_another_system_passes_level_2_unless_it_tells_the_name_or_email() -> None:
     (row,) = written(output("generic", 2), "users", ZOE)
     assert (row["identifier"], row["userIds"]) == ("T4711", "{Coursera:T4711}")
-    assert re.fullmatch("[a-z]{16}", row["username"])  # zoe-obrien tells it, accents and apostrophe aside
+    assert re.fullmatch("[a-z]{16}", row["username"])  # zoe-obrien would reveal the name, accents and apostrophe aside.
     for tells in ("ID-ZB47", "id-zoe", "BRIEN7", "someone@else.where"):
         (row,) = written(output("generic", 2), "users", ZOE | {"identifier": tells})
         assert row["identifier"] != tells

@@ -91,7 +91,7 @@ def no_results(change: Change) -> Change:
     return both
 
 
-# Of these, only categories is in the package, which stands alone; a row of None is the file as a whole.
+# Of these files the package has only categories, which refers to no other file; a row of None is the whole file.
 ALONE: list[tuple[str, str, str, int | None, Change]] = [
     ("zip-folder", "package", "categories.csv", None, instead("categories", "../categories.csv")),
     ("zip-folder", "package", "categories.csv", None, instead("categories", "folder\\categories.csv")),
@@ -214,7 +214,7 @@ DELTAS: list[tuple[str, str, str, int, Change]] = [
         put("categories", "cat", dateLastModified="2026-01-01T25:00:00.000Z")),
     ("id-unique-case", "categories", "sourcedId", 1, copy("categories", "cat", sourcedId="CAT")),
 ]  # fmt: skip
-# The four faults that validators in use elsewhere miss, in a delta too.
+# Four faults that other validators miss, also in a delta.
 MISSED_ELSEWHERE = [
     case for case in ROWS if case[0] in {"date-order", "learner-twice", "score-scale", "username-unique"}
 ]  # fmt: skip
@@ -525,7 +525,7 @@ def test_the_command_tells_by_its_exit_code_and_its_report(tmp_path: Path) -> No
 
 
 def described(path: Path, *arguments: str) -> set[tuple[str, str, str]]:
-    """Rule, file and field of what the command finds."""
+    """Return rule, file and field of each finding of the command."""
     report = json.loads(CliRunner().invoke(main, ["check", str(path), "--json", *arguments]).stdout)
     return {(problem["rule"], problem["file"], problem["field"]) for problem in report["problems"]}
 
@@ -536,7 +536,7 @@ def test_a_profile_adds_the_rules_of_its_reader(tmp_path: Path) -> None:
     path = package.write(tmp_path / "package.zip")
     assert described(path) == set()
     assert described(path, "--profile", "powerschool") == {("reader-unique", "categories.csv", "title")}
-    assert described(path, "--profile", "great-minds") == set()  # it takes no categories
+    assert described(path, "--profile", "great-minds") == set()  # The reader takes no categories.
     package.put("classes", "k1", sourcedId="k@1")
     assert ("reader-id", "classes.csv", "sourcedId") in described(
         package.write(tmp_path / "package.zip"), "--profile", "great-minds"

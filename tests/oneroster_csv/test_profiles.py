@@ -1,4 +1,4 @@
-"""Each reader gets what it takes, and a mistake in a profile is named with its place."""
+"""Each reader gets the rows that it accepts, and a mistake in a profile is named with its place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oneroster_csv.errors import SettingError
 from tests.oneroster_csv.writing import ADA, ZOE, broken, columns_of, connection, fill, output, written
 
 ROSTER = ("academicSessions", "classes", "courses", "demographics", "enrollments", "orgs", "users")
-READABLE = re.compile(r"[^\W_]+([ .,-]|[^\W_])*|[ .,-]+")  # as letters and digits of any script are to a reader
+READABLE = re.compile(r"[^\W_]+([ .,-]|[^\W_])*|[ .,-]+")  # A reader accepts letters and digits of any script.
 
 
 def test_generic_is_the_first_of_the_readers() -> None:
@@ -105,7 +105,8 @@ def test_blackbaud_gets_results_when_they_are_final() -> None:
 def test_moodle_gets_texts_it_can_read() -> None:
     ada, zoe = written(output("moodle-accounts"), "users", ADA, ZOE)
     assert re.fullmatch("ada.lovelace-example.org-[0-9a-f]{10}", ada["username"])
-    assert ada["identifier"] == "A" + ada["username"][1:4] + "L" + ada["username"][5:]  # one tail in any case
+    # The end of the text is the same in upper and lower case.
+    assert ada["identifier"] == "A" + ada["username"][1:4] + "L" + ada["username"][5:]
     assert ada["userIds"] == ""
     assert ada["email"] == "Ada.Lovelace@example.org"
     assert ada["phone"] == "44 1632 960002"

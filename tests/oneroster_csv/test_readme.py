@@ -38,7 +38,7 @@ def core(mode: str = "bulk") -> Package:
 
 
 def example(about: str, **variables: str) -> str:
-    """What an example of Python prints in the current folder."""
+    """Return the output of a Python example in the current folder."""
     (code,) = (one for one in blocks("python") if about in one)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=variables)
     assert not done.returncode, done.stderr

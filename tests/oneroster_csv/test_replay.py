@@ -1,4 +1,4 @@
-"""What a reader holds after bulk and delta packages, as the binding has it."""
+"""The rows that a reader holds after bulk and delta packages, by the rules of the binding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library as others get it: a wheel, alone in an empty environment."""
+"""The wheel of the library, installed alone in an empty environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows as a system may have them, in memory, and what an output makes of them."""
+"""Rows of a system, in memory, and the rows that an output writes of them."""
 
 from __future__ import annotations
 

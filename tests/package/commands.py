@@ -1,4 +1,4 @@
-"""Commands as somebody runs them who has installed nothing but the packages: nothing of this environment leaks in."""
+"""Runs commands as a user who has installed only the packages; nothing of this environment is passed on."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TAP = ROOT / "tap-coursera"
 README = (TAP / "README.md").read_text(encoding="utf-8")
-UV = Path(sys.executable).with_name("uv")  # comes with Meltano
+UV = Path(sys.executable).with_name("uv")  # uv comes with Meltano.
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The machine's variables without those that would reach into the installed programs."""
+    """Return the variables of this process without those that would change the installed programs."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "TAP_", "TARGET_", "VIRTUAL_ENV"))}
     certificates = {"UV_SYSTEM_CERTS": "true"} if SYSTEM_CERTIFICATES.exists() else {}
     return {**kept, **certificates, "UV_PYTHON_DOWNLOADS": "never", **more}
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None, **more: Any) -> str:
-    """What a command writes to its standard output; a command that fails fails the test, with its last words."""
+    """Return the standard output of a command; a command that fails also fails the test, with its last lines."""
     done: subprocess.CompletedProcess[str] = subprocess.run(
         command, env=env or environment(), capture_output=True, text=True, check=False, timeout=240, **more
     )
@@ -38,7 +38,7 @@ def run(*command: str | Path, env: dict[str, str] | None = None, **more: Any) ->
 
 
 def install(*command: str | Path, env: dict[str, str] | None = None, **more: Any) -> None:
-    """Run a command of uv with what it has stored, which needs no network; only when that lacks something, with one."""
+    """Run a command of uv from its cache, without network; use the network only if the cache lacks a package."""
     chosen = env or environment()
     stored = subprocess.run(
         command, env={**chosen, "UV_OFFLINE": "true"}, capture_output=True, check=False, timeout=240, **more
@@ -48,7 +48,7 @@ def install(*command: str | Path, env: dict[str, str] | None = None, **more: Any
 
 
 def new_environment(folder: Path, python: str, *packages: Path | str) -> Path:
-    """A virtual environment with these packages and what they need; its folder of commands."""
+    """Make a virtual environment with packages and their dependencies, and return its folder of commands."""
     run(UV, "venv", "--quiet", "--no-project", "--python", python, folder)
     install(UV, "pip", "install", "--quiet", "--python", folder / "bin/python", *packages)
     return folder / "bin"

@@ -1,4 +1,4 @@
-"""The tap as its users get it: built once, and installed the way its README says."""
+"""The built tap, installed as its README says."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def standing_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
 
 @dataclass(frozen=True)
 class Built:
-    """The two files that a package index would get."""
+    """The sdist and the wheel."""
 
     wheel: Path
     sdist: Path
@@ -58,7 +58,7 @@ class Installed:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """What the commands under "Install" in the tap's README install, which is the one place that pins the loaders."""
+    """The tap and the loaders as the commands under "Install" in the tap's README install and pin them."""
     root = tmp_path_factory.mktemp("installed")
     for part in ("tap-coursera", "plugins/target-duckdb"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", "dist"))

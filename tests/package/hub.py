@@ -1,4 +1,4 @@
-"""The tap's definition for the Meltano Hub, kept true: `python tests/package/hub.py` writes it anew.
+"""The tap's definition for the Meltano Hub; `python tests/package/hub.py` writes it again.
 
 What the tap says of itself (`--about --format=json`) becomes capabilities, settings and versions of Python, in the form
 of the Hub: sorted, nested settings with dots. Everything else in the file is written by hand and stays.
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 def about() -> Json:
-    """What the tap of the working tree says of itself."""
+    """Return what the tap of the working tree prints with `--about`."""
     command = [sys.executable, "-m", "tap_coursera", "--about", "--format=json"]
     said: Json = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return said
@@ -65,7 +65,7 @@ def settings(properties: Json, prefix: str = "") -> Iterator[Json]:
 
 
 def definition(written: Json, said: Json) -> Json:
-    """The definition, with what the tap says now in place of what it said when the file was written."""
+    """Return the definition with the present output of `--about`."""
     return written | {
         "capabilities": sorted(said["capabilities"]),
         "settings": sorted(settings(said["settings"]["properties"]), key=lambda setting: str(setting["name"])),

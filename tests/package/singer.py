@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def decoded(text: str) -> Any:
-    """JSON with its decimals as they are written."""
+    """Return parsed JSON, with decimals as they are written."""
     return json.loads(text, parse_float=Decimal)
 
 
@@ -28,7 +28,7 @@ def stored(path: Path, value: Json) -> Path:
 
 @dataclass(frozen=True)
 class Output:
-    """What one run wrote: the file itself, and the same sorted by stream."""
+    """The output of one run: the file, and its messages by stream."""
 
     path: Path
     schemas: dict[str, Json] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Tap and loader as processes on a machine whose clock leaps a month ahead and is set right again."""
+"""Tap and loader as processes on a machine whose clock jumps a month ahead and is corrected later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_faketime = pytest.mark.skipif(
 
 
 def night(folder: Path, sandbox: RunningSandbox, ahead: str | None) -> str:
-    """Read from the last state on and load, by a clock so far ahead; return what the tap told."""
+    """Read on from the last state and load, with the clock so far ahead; return the log of the tap."""
     tap, loader, state = (folder / f"{name}.json" for name in ("tap", "loader", "state"))
     tap.write_text(json.dumps(sandbox.tap_config | {"emit_activate_version_messages": True}))
     catalog = folder / "catalog.json"
@@ -67,7 +67,7 @@ def test_who_leaves_is_removed_after_a_night_with_the_clock_a_month_ahead(
         )
         assert gone == 0
         versions.append(version)
-        if ahead:  # somebody who was there that night, and has left since
+        if ahead:  # A learner who was there on that night, and has left since.
             ask(tmp_path, "insert into users select * replace ('left' as id) from users limit 1")
     first, leapt, last = versions
     assert 29 < (leapt - first) / 86_400_000 < 31

@@ -1,4 +1,4 @@
-"""What is in the wheel and in the sdist: everything that the tap needs, and nothing else."""
+"""The wheel and the sdist contain everything that the tap needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def wheel(built: Built) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def metadata(wheel: dict[str, bytes]) -> Message:
-    """What a package index shows."""
+    """The metadata that a package index shows."""
     return Parser().parsestr(next(text for name, text in wheel.items() if name.endswith("/METADATA")).decode())
 
 
@@ -45,7 +45,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_but_it(wheel: dict[str, b
 def test_the_sdist_holds_what_the_wheel_is_built_from_and_no_file_that_lies_about(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert names - {".gitignore"} == CODE | BESIDE  # the builder adds the repository's
+    assert names - {".gitignore"} == CODE | BESIDE  # The builder adds the file of the repository.
 
 
 def test_the_licence_is_the_projects_and_goes_along(wheel: dict[str, bytes], metadata: Message) -> None:

@@ -1,4 +1,4 @@
-"""The definition for the Meltano Hub says what the tap says of itself, and Meltano takes it."""
+"""The definition for the Meltano Hub agrees with `--about` of the tap, and Meltano accepts it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS: dict[str, dict[str, Any]] = {setting["name"]: setting for setting in D
 
 @pytest.fixture(scope="module")
 def about() -> dict[str, Any]:
-    """What the tap says of itself."""
+    """The output of `tap-coursera --about`."""
     return hub.about()
 
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> list[Output]:
-    """All streams of a college, three days later what changed in them; and the first day by file."""
+    """The output for all streams of a college, the changes of three days later, and the first day as batch files."""
     folder = tmp_path_factory.mktemp("days")
     tap = (sys.executable, "-m", "tap_coursera")
     files = {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": {"root": str(folder / "batches")}}
@@ -45,7 +45,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Output]:
 
 
 class Loader(Protocol):
-    """A program that takes Singer messages, and a way to look at what it made of them."""
+    """A program that takes Singer messages, with a function that reads its tables."""
 
     command: str
     appends: bool
@@ -67,7 +67,7 @@ class Jsonl:
         return {"destination_path": str(self.folder), "do_timestamp_file": False}
 
     def rows(self, stream: str) -> list[Json]:
-        file = self.folder / f"{stream}.jsonl"  # there is none without a row
+        file = self.folder / f"{stream}.jsonl"  # No table is made for a stream without rows.
         return [decoded(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
@@ -113,7 +113,7 @@ def loader(request: pytest.FixtureRequest, tmp_path: Path) -> Loader:
 
 
 def load(loader: Loader, output: Output, installed: Installed, config: Path) -> Json:
-    """Pour a file of messages into a loader; the last state that it passes on."""
+    """Send a file of messages to a loader, and return the last state that the loader passes on."""
     with output.path.open() as messages:
         said = run(installed.commands / loader.command, "--config", stored(config, loader.config), stdin=messages)
     state: Json = decoded(said.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""The tap in somebody else's Meltano project: the README's commands, from an empty folder, with the real Meltano."""
+"""The tap in a Meltano project of a user: the commands of the README, from an empty folder, with the real Meltano."""
 
 from __future__ import annotations
 

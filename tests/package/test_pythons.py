@@ -33,7 +33,7 @@ CHECKOUT = (sys.executable, "-m", "tap_coursera")
 
 
 def is_python(command: str, version: str) -> bool:
-    """Whether it really is one: a version manager's stand-in may only say that the version is not active."""
+    """Return whether a command runs Python; a version manager's stand-in may only say that none is active."""
     says = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         done = subprocess.run([command, "-Ic", says], capture_output=True, text=True, check=False, timeout=30)
@@ -56,7 +56,7 @@ def interpreter(version: str) -> str | None:
 
 
 def everything(tap: Sequence[str | Path], folder: Path, sandbox: RunningSandbox) -> Json:
-    """What a tap says of itself, and what it reads."""
+    """Return what a tap prints with `--about`, and the rows that it reads."""
     output = read_tap(folder, *tap, config=sandbox.tap_config, streams=STREAMS)
     return {
         "version": run(*tap, "--version"),
@@ -69,7 +69,7 @@ def everything(tap: Sequence[str | Path], folder: Path, sandbox: RunningSandbox)
 
 @pytest.fixture(scope="module")
 def here(standing_sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Json:
-    """The same of the working tree, under the interpreter that runs the tests."""
+    """The same for the working tree, with the interpreter that runs the tests."""
     return everything(CHECKOUT, tmp_path_factory.mktemp("here") / "run", standing_sandbox)
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox of a project serves, read with a plain HTTP client of our own: no tap, no SDK."""
+"""The data that the sandbox of a project serves, read with a plain HTTP client, without tap or SDK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ORG = "SandboxOrg-AAAAAAAAA_A"
 
 
 def served(project: Project) -> dict[str, list[dict[str, Any]]]:
-    """Stream name → elements of the API that its rows are made from."""
+    """Return the elements of the API from which the rows of each stream are made, by stream."""
     base = f"http://127.0.0.1:{project.port}"
     with httpx.Client(base_url=base, timeout=60) as client:
         token = client.post(

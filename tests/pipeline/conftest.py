@@ -1,4 +1,4 @@
-"""One copy of the project for each module: own warehouse, state, sandbox and port; the plugins' venvs are shared."""
+"""A copy of the project for each module, with its own warehouse, state, sandbox and port; plugins' venvs are shared."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def plugins() -> Path:
 
 
 def a_copy(root: Path, plugins: Path, port: int) -> Project:
-    """Copy the project into a folder that is not there yet; its sandbox has the port."""
+    """Copy the project into a new folder; `port` is the port of its sandbox."""
     (root / ".meltano").mkdir(parents=True)
     for part in PARTS:
         if (ROOT / part).is_dir():

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def asked(project: Path, environments: dict[str, dict[str, str]], env: dict[str, str]) -> dict[str, Any]:
-    """Return Meltano's answer in a process of its own; `env` is what that has besides."""
+    """Return Meltano's answer from a process of its own; `env` has the additional variables of that process."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.pipeline.meltanos_answer", str(project), json.dumps(environments)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""A throw-away copy of the project, driven with the commands that an operator would type."""
+"""A temporary copy of the project, used with the commands that an operator would type."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ class Project:
 def tables(project: Project) -> dict[str, list[str]]:
     """Every raw and OneRoster table as sorted JSON rows, without removed rows and without the loader's own columns.
 
-    Contents lack what only an incremental answer can tell: what has changed in them, and that they were removed. What a
-    run read (`stream_reads`) is a matter of the run.
+    Contents lack the columns that only an incremental answer fills: what has changed, and when they were removed. The
+    stream `stream_reads` is left out, since its rows are about a single run.
     """
     found: dict[str, list[str]] = {}
     with duckdb.connect(str(project.warehouse), read_only=True) as connection:

@@ -1,4 +1,4 @@
-"""A release's own files after two nights at a made-up college, kept to show that the next release goes on with them.
+"""The files of a release after two nights at a made-up college, saved to test that the next release continues them.
 
     python -m tests.pipeline.saved_release COMMIT
 
@@ -87,7 +87,7 @@ def meltano(folder: Path, *words: str) -> None:
 
 
 def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who made a file and when."""
+    """Remove the owner and the time of a file."""
     entry.uid = entry.gid = entry.mtime = 0
     entry.uname = entry.gname = ""
     return entry

@@ -63,7 +63,7 @@ def edited(path: Path, changes: dict[str, str]) -> None:
 
 @dataclass(frozen=True)
 class Airflow:
-    """Airflow as `airflow standalone` starts it; what is asked goes through its API."""
+    """Airflow as `airflow standalone` starts it; its methods use the API of Airflow."""
 
     project: Project
     home: Path
@@ -103,7 +103,7 @@ class Airflow:
 
 
 def until(found: Callable[[], T | None], what: str, seconds: float = 200) -> T:
-    """What `found` returns once that is something; a minute and more is only needed where the machine is busy."""
+    """Wait until `found` returns something, and return that; only a busy machine needs a minute and more."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if answer := found():
@@ -238,7 +238,7 @@ def test_one_runs_to_success_and_one_fails_is_tried_again_and_told_and_never_do_
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(times)), times
 
     def told() -> list[dict[str, Any]]:
-        return [post for post in airflow.posted if "dag" in post["report"]]  # `connect publish` tells of itself
+        return [post for post in airflow.posted if "dag" in post["report"]]  # `connect publish` sends its own notice.
 
     until(told, "the alert is there")
     run = runs["coursera-connect-fails"]
@@ -257,7 +257,7 @@ def test_one_runs_to_success_and_one_fails_is_tried_again_and_told_and_never_do_
         },
     }
     assert SECRET not in airflow.logs()
-    # Airflow has imported the DAGs over and over meanwhile, and Meltano was not asked again.
+    # Airflow has imported the DAGs many times meanwhile, without asking Meltano again.
     assert kept.stat().st_mtime_ns == written
 
 

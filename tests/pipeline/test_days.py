@@ -1,4 +1,4 @@
-"""Days go by: incremental runs end like one full run. (What becomes of runs that are killed is in test_kills.)"""
+"""Incremental runs over several days end with the tables of one full run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOAD = ("tap-coursera", "target-duckdb")
 
 
 def differences(daily: list[str], full: list[str]) -> set[str]:
-    """Rows that differ, apart from what an incremental run cannot know.
+    """Return the rows that differ, except for values that an incremental run cannot know.
 
     The report stamps every row with the time of its own last refresh; and that a learner left or came back without
     doing anything shows in memberships the same day, in enrollments with the next `full-reconcile`. The skills report

@@ -1,4 +1,4 @@
-"""`make demo` as its reader meets it: two days, one screen each, and nothing left running, also after a failure."""
+"""`make demo` on two days: one screen each, and no process left running, also after a failure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_first_day(project: Project, first: subprocess.CompletedProcess[str]
     assert len(first.stdout.splitlines()) <= 24
     assert project.warehouse.is_file()
     assert project.package.is_file()
-    assert list(project.warehouse.with_name("batches").iterdir()) == []  # rows passed through there
+    assert list(project.warehouse.with_name("batches").iterdir()) == []  # The batch files were in this folder.
     assert not sandbox_answers(project)
 
 

@@ -1,4 +1,4 @@
-"""kill -9 at twenty moments of a job, drawn at random: nothing is lost, nothing is half, nothing stands in the way."""
+"""kill -9 at twenty random moments of a job: nothing is lost, nothing is half written, and the next run can start."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def seconds(self) -> list[float]:
-        """How long each phase that has ended took."""
+        """Return the seconds of each phase that has ended."""
         whole = [line for line in self.text.splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
         events = map(json.loads, whole)
         return [one["duration_seconds"] for one in events if one.get("event") == "Block run completed"]
@@ -82,7 +82,7 @@ def running(project: Project, job: str, log: Path) -> Iterator[Run]:
 
 @dataclass
 class Undisturbed:
-    """The second day of a college as it ends when nobody dies."""
+    """The second day of a college without any kill."""
 
     before: Path
     """A copy of what the first day left."""
@@ -109,7 +109,7 @@ def bring_back(project: Project, place: Path) -> None:
 def undisturbed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
     project.start("--learners", "40")
-    # Two that take the lock, in one run: it does not wait for itself.
+    # Two steps of one run take the lock, and the run does not wait for itself.
     project.meltano(
         "run", "connect:lock", "tap-coursera-roster", "target-warehouse", "grade-sync", CONNECT_REPORT="off"
     )
@@ -125,9 +125,9 @@ def undisturbed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> U
 
 
 def moments(seconds: dict[str, float], chance: random.Random) -> list[tuple[str, float]]:
-    """Phases in any order, with the seconds after the beginning of each at which it is to be killed.
+    """Return the phases in random order, with the seconds after the beginning of each at which it is to be killed.
 
-    One of each phase comes early in it, and so is not too late where the machine is faster than it was before.
+    One kill of each phase comes early, so that it is not too late on a machine that has become faster.
     """
     drawn = [
         (phase, chance.random() * seconds[phase] * (0.3 if first else 1))
@@ -139,14 +139,14 @@ def moments(seconds: dict[str, float], chance: random.Random) -> list[tuple[str,
 
 
 def look(project: Project, day: Undisturbed, valid: set[bytes]) -> None:
-    """Whatever the moment was: the old package or the new one, and a warehouse that has what the state speaks for."""
+    """Check that the package is the old one or the new one, and that the warehouse has all rows up to the bookmarks."""
     package = project.package.read_bytes()
     assert package in (day.old, day.new)
     if package not in valid:
         found = validate.package(project.package)
         assert not [one for one in found.findings if found.rules[one.rule].refuses]
         valid.add(package)
-    with warehouse.opened(project.warehouse, 60) as opened:  # a process that was killed may take its time to go
+    with warehouse.opened(project.warehouse, 60) as opened:  # A killed process may need some time to end.
         marks = list(bookmarks(project))
         assert {"contents", "enrollments", "item_grades"} <= {stream for stream, _, _ in marks}
         for stream, context, mark in marks:
@@ -157,7 +157,7 @@ def look(project: Project, day: Undisturbed, valid: set[bytes]) -> None:
 
 
 def bookmarks(project: Project) -> Iterator[tuple[str, dict[str, str], dict[str, str]]]:
-    """Stream, context and mark of whatever the states say has been reached."""
+    """Return the bookmarks in states, as stream, context and value."""
     with closing(sqlite3.connect(project.root / ".meltano" / "meltano.db")) as system:
         rows = system.execute("select partial_state, completed_state from state").fetchall()
     for text in (text for row in rows for text in row if text):
@@ -187,7 +187,7 @@ def test_twenty_kills_and_then_two_jobs_at_once_end_like_a_day_on_which_nobody_d
             assert "already running" not in run.text
         look(project, undisturbed, valid)
         if project.package.read_bytes() == undisturbed.new:
-            bring_back(project, undisturbed.before)  # the others are to find work as well
+            bring_back(project, undisturbed.before)  # The other tests also need work to do.
     assert {"load", "dbt", "publish"} <= set(met)
 
     # Only Meltano dies, its steps live on: the next jobs wait for these, too, and the second of them for the first.

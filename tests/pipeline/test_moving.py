@@ -1,4 +1,4 @@
-"""An installation with choices in tracked files, as before: the move, then the pull, as upgrading.md says."""
+"""An installation of an earlier release with choices in tracked files: the move and the pull, as upgrading.md says."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ TEMPLATE = "plugins/connect/coursera_connect/environments/settings.yml"
 
 
 def move(college: Path) -> str:
-    """Type what the page says, with a Python that has none of our libraries."""
+    """Run the commands of the page, with a Python that has none of our libraries."""
     found = re.search(r"^    (git fetch && git show .*)$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
     assert found
     command = found[1].replace("python3 -", f"{sys.executable} -I -S -")
@@ -104,7 +104,7 @@ def move(college: Path) -> str:
 
 
 def edit(college: Path) -> None:
-    """What people did by hand, and what `meltano config set` did: the page anew, without its comments."""
+    """Edit meltano.yml as people did by hand, and as `meltano config set` did, which removes the comments."""
     content = yaml.safe_load((college / "meltano.yml").read_text())
     content["environments"][1]["config"] = {
         "plugins": {"utilities": [{"name": "connect", "config": {"mode": "delta", "removal_threshold": 20.5}}]}

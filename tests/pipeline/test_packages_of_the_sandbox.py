@@ -1,4 +1,4 @@
-"""The sandbox organisation on two days, packed for every reader in every way: our validator and a plain reader agree.
+"""Packages of the sandbox on two days for every reader, version and mode: our validator and a plain reader agree.
 
 The real tap and the real loader fill one file, without Meltano; dbt makes the tables of every grade mode from it.
 """
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 MODES = ("final", "final_incremental", "granular_selected", "granular_all")
-BY_MODE = "settings_used quality grades+ line_items+"  # what a grade mode changes; all else is made once a day
+# The models that depend on the grade mode; all others are built once a day.
+BY_MODE = "settings_used quality grades+ line_items+"
 DELTAS = (
     ("generic", "1.1", "final"),
     ("generic", "1.2", "final_incremental"),
@@ -55,11 +56,11 @@ KNOWN = {("moodle", "reader-filled", "users.csv", "password")}
 
 
 def never(_what: str, _rows: int) -> None:
-    """Nobody watches."""
+    """Do nothing, in place of the progress of a publish."""
 
 
 def load(sandbox: RunningSandbox, folder: Path, database: Path) -> None:
-    """What `meltano run tap-coursera target-duckdb` does, from the bookmarks of the day before."""
+    """Load as `meltano run tap-coursera target-duckdb` does, from the bookmarks of the day before."""
     state, config, target = (folder / f"{name}.json" for name in ("state", "tap", "target"))
     config.write_text(json.dumps({**sandbox.tap_config, "emit_activate_version_messages": True}))
     target.write_text(json.dumps({"filepath": str(database), "default_target_schema": "coursera", **METADATA}))
@@ -99,8 +100,9 @@ def days(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Days]:
             load(sandbox, folder, here.path)
             for mode in MODES:
                 here.run(*(["--select", BY_MODE] if mode != MODES[0] else []), grade_sync=mode)
-                with duckdb.connect(str(here.path)) as built:  # which takes in the write-ahead log
-                    built.execute("update connect.build set is_complete = true")  # what is not selected is the same
+                with duckdb.connect(str(here.path)) as built:  # Closing the file merges the write-ahead log.
+                    # The models that are not selected are the same.
+                    built.execute("update connect.build set is_complete = true")
                 made.warehouse(mode, day).parent.mkdir()
                 shutil.copy(here.path, made.warehouse(mode, day))
             sandbox.advance(days=1)
@@ -120,7 +122,7 @@ class Site:
         shutil.copy(days.warehouse(mode, 1), self.database)
 
     def publish(self, **settings: Any) -> dict[str, Any]:
-        """Publish, and have our validator read the package."""
+        """Publish, and check the package with our validator."""
         report = publish(replace(self.settings, **settings), never)
         assert (report["outcome"], report["warnings"]) == ("published", [])
         reader = profiles.load(self.settings.profile)
@@ -131,7 +133,7 @@ class Site:
         return report
 
     def night(self) -> None:
-        """The tables become those of the second day; the memory of what was published stays."""
+        """Replace the tables by those of the second day, and keep the ledger."""
         database = self.database
         old = database.rename(database.with_name("old.duckdb"))
         shutil.copy(self.days.warehouse(self.mode, 2), database)
@@ -144,7 +146,7 @@ class Site:
         old.unlink()
 
     def files(self) -> dict[str, list[dict[str, str]]]:
-        """The package as nothing but a CSV reader sees it."""
+        """Return the package as a plain CSV reader reads it."""
         with zipfile.ZipFile(self.settings.package) as archive:
             return {
                 name.removesuffix(".csv"): list(csv.DictReader(io.StringIO(archive.read(name).decode(), newline="")))
@@ -152,7 +154,7 @@ class Site:
             }
 
     def tables(self) -> dict[str, dict[str, dict[str, str]]]:
-        """What the models hold for this reader, as a reader knows it."""
+        """Return the rows of the models for this reader, in the form in which a reader holds them."""
         found: dict[str, dict[str, dict[str, str]]] = {}
         schemas = ["oneroster", *(["oneroster_1_2"] if self.settings.oneroster_version == "1.2" else [])]
         with duckdb.connect(str(self.settings.database), read_only=True) as connection:
@@ -178,7 +180,7 @@ class Site:
 
 
 def imported(package: Path) -> dict[str, Any]:
-    """What a new reader knows after a package."""
+    """Return the rows of a new reader after a package."""
     reader = Replay()
     reader.apply(package)
     return reader.tables

@@ -1,4 +1,4 @@
-"""One precedence for every setting of every part: command line, shell, env file, folder, default. Meltano's is it."""
+"""Every setting of every part has the same precedence as in Meltano: command line, shell, env file, folder, default."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def shell_without_settings() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which every layer of every environment says what LAYERS has."""
+    """A project in which every layer of every environment has the values of LAYERS."""
     root = tmp_path_factory.mktemp("precedence").resolve()
     (root / "transform").mkdir()
     (root / ".meltano").mkdir()
@@ -67,7 +67,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 value = setting_types.value(one, values(one)[layers["folder"]])
                 config.setdefault(plugin, {})[one["name"]] = meltano.literal(value)
             if "env file" in layers:
-                value = values(one)[layers["env file"]].replace("${", "$ {")  # dotenv has references of its own
+                # Env files have their own references to variables.
+                value = values(one)[layers["env file"]].replace("${", "$ {")
                 of_file += f"{name}='{value}'\n"
         entry = {"name": environment, "env": {"CONNECT_OUTPUT": f"$MELTANO_PROJECT_ROOT/output/{environment}"}}
         by_kind = {
@@ -82,7 +83,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def answer(project: Path) -> dict[str, Any]:
-    """With which variables Meltano would start each part."""
+    """Return the variables with which Meltano would start each part."""
     return asked(project, {name: shell(project, name) for name in LAYERS}, shell_without_settings())
 
 

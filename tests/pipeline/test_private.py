@@ -53,7 +53,7 @@ def test_a_whole_run_makes_no_file_that_others_can_read_and_closes_those_that_ar
         path.chmod(0o644)
     there = {name for name, _ in files(root)}
     seen: dict[str, int] = {}
-    exposed: set[str] = set()  # settings of a plugin, the secret among them
+    exposed: set[str] = set()  # The settings of a plugin, including the secret.
     ended = threading.Event()
 
     def watch() -> None:
@@ -83,7 +83,7 @@ def test_a_whole_run_makes_no_file_that_others_can_read_and_closes_those_that_ar
         watcher.join()
     assert done.returncode == 0, done.stdout + done.stderr
 
-    # Meltano's own files and folders are as the shell has it: they are in a folder that nobody else can enter.
+    # Meltano creates its files with the umask of the shell, in a folder that no other user can enter.
     ours = {name: mode for name, mode in seen.items() if not name.startswith(".meltano/")}
     sandbox = {name: mode for name, mode in seen.items() if name.startswith(".meltano/coursera-sandbox/")}
     for kind in ("warehouse.duckdb", "warehouse.duckdb.wal", "oneroster.zip", "report.html", "batches/", ".loading-"):

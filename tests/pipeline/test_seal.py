@@ -27,7 +27,7 @@ OTHER = {"integer": "77", "decimal": "7.7", "boolean": "false", "object": '{"a":
 
 @pytest.fixture
 def told() -> Iterator[tuple[str, list[str]]]:
-    """The address of a webhook, and what it was told."""
+    """The address of a webhook, and the messages that it received."""
     heard: list[str] = []
 
     class Webhook(BaseHTTPRequestHandler):
@@ -75,14 +75,14 @@ def write(project: Project, values: dict[str, str]) -> None:
 
 
 def connect(project: Project, *words: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """What the launcher `connect` prints."""
+    """Return the output of the launcher `connect`."""
     command = [str(project.root / ".venv/bin/connect"), *words]
     shell = project.env(**(env or {}))
     return subprocess.run(command, cwd=cwd, env=shell, capture_output=True, text=True, check=True).stdout
 
 
 def resolved(project: Project) -> dict[str, Any]:
-    """What Meltano would tell the tap, with which variables it would start each part, and what connect knows."""
+    """Return the settings of the tap by Meltano, the variables of each part by Meltano, and the settings by connect."""
     tap = json.loads(project.meltano("config", "--unsafe", "print", "tap-coursera", "--format=json").stdout)
     parts = asked(project.root, {"sandbox": {}}, project.env())["sandbox"]
     return {

@@ -1,4 +1,4 @@
-"""State in a bucket or in a PostgreSQL: another machine goes on where the first stopped, never ahead of its file."""
+"""State in a bucket or in PostgreSQL: another machine continues where the first stopped, never ahead of its file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ START_SECONDS = 30
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket of an S3 on this machine, and what `.env` says to have the state there."""
+    """A bucket of an S3 server on this machine, and the lines of `.env` that put the state there."""
 
     url: str
     name: str = "college-state"
@@ -59,7 +59,7 @@ class Bucket:
         return boto3.client("s3", endpoint_url=self.url, region_name="us-east-1", **keys)
 
     def somebody_died(self) -> None:
-        """Leave the lock of somebody who was writing the state a moment ago."""
+        """Leave the lock of a process that was writing the state a moment ago."""
         moment = (datetime.now(timezone.utc) - timedelta(seconds=8)).timestamp()
         self.client.put_object(Bucket=self.name, Key=f"meltano/{STATE}/lock", Body=str(moment).encode())
 
@@ -107,7 +107,7 @@ class System:
         return psql(self.server.programs / "psql", folder, "--username=postgres", "-XAtqc", statement)
 
     def somebody_died(self, minutes_ago: int = 6) -> None:
-        """Leave the newest run as one that was killed leaves it: said to be running, with its last sign of life."""
+        """Leave the newest run as a killed run leaves it: marked as running, with its last heartbeat."""
         self.ask(
             "update runs set state = 'RUNNING', ended_at = null, "
             f"last_heartbeat_at = now() at time zone 'UTC' - interval '{minutes_ago} minutes' "
@@ -135,7 +135,7 @@ def college(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox
 
 @dataclass(frozen=True)
 class Night:
-    """A load: where, what it asked the API for, and what the file held afterwards."""
+    """A load: its folder, its requests, and the rows of the file afterwards."""
 
     machine: Project
     asked: dict[str, int]
@@ -147,13 +147,13 @@ class Night:
 def new_machine(
     plugins: Path, college: RunningSandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], Project]:
-    """Make one more copy of the project, which has run nothing yet, for the one college."""
+    """Make one more copy of the project, which has run nothing yet, for the same college."""
     port = int(college.url.rpartition(":")[2])
     return lambda: a_copy(tmp_path_factory.mktemp("machine") / "copy", plugins, port)
 
 
 def load(machine: Project, college: RunningSandbox, env: dict[str, str]) -> Night:
-    """Load with settings that stand in the env file of the environment, as an operator's do."""
+    """Load with the settings in the env file of the environment, where an operator writes them."""
     secrets = machine.root / "environments" / "sandbox" / "secrets.env"
     secrets.parent.mkdir(parents=True, exist_ok=True)
     secrets.write_text("".join(f'{name}="{value}"\n' for name, value in env.items()))
@@ -164,7 +164,7 @@ def load(machine: Project, college: RunningSandbox, env: dict[str, str]) -> Nigh
 
 
 def with_the_file_of(before: Night, machine: Project) -> Project:
-    """Bring the folder of the warehouse, as an operator has to who moves a DuckDB file."""
+    """Copy the folder of the warehouse, as an operator has to who moves a DuckDB file."""
     shutil.copytree(before.machine.root / "output", machine.root / "output")
     return machine
 
@@ -181,7 +181,7 @@ def first(
 
 @pytest.fixture(scope="module")
 def stayed(first: dict[str, Night], new_machine: Callable[[], Project], college: RunningSandbox) -> Night:
-    """The second night where nothing was moved: the state, taken over by hand, is on the machine."""
+    """The second night on the first machine, with the state copied to it by hand."""
     machine = with_the_file_of(first["bucket"], new_machine())
     exported = machine.root / "state.json"
     exported.write_text(first["bucket"].machine.meltano("state", "export").stdout)
@@ -197,7 +197,7 @@ def moved(
     college: RunningSandbox,
     places: dict[str, Bucket | System],
 ) -> dict[str, Night]:
-    """The second night on other machines, after something on the first ones had died while it ran."""
+    """The second night on other machines, after a process on the first ones was killed."""
     assert stayed.machine not in {night.machine for night in first.values()}
     for place in places.values():
         place.somebody_died()

@@ -39,7 +39,7 @@ def git(folder: Path, *words: str) -> str:
 
 @dataclass
 class Clone:
-    """A clone of the project in which somebody types, with a shell that is as open as most are."""
+    """A clone of the project in which commands are typed, in a shell with the usual umask."""
 
     root: Path
     variables: Mapping[str, str]
@@ -91,7 +91,7 @@ class Clone:
         return (self.root / "output" / environment / "oneroster.zip").read_bytes()
 
     def is_closed(self) -> bool:
-        """Whether nobody else can read what holds people or credentials."""
+        """Return whether no other user can read the files that hold people or credentials."""
         paths = [self.root / name for name in PEOPLE if (self.root / name).exists()]
         paths += [below for path in paths if path.is_dir() for below in path.rglob("*")]
         open_ = {str(path): oct(mode) for path in paths if (mode := stat.S_IMODE(path.lstat().st_mode)) & 0o077}
@@ -100,13 +100,13 @@ class Clone:
 
 
 def commands(text: str) -> list[str]:
-    """The commands of our own that a screen prints, in their order."""
+    """Return the project's commands that a screen prints, in their order."""
     return re.findall(r"^ *((?:connect|meltano) --environment=.*)$", text, re.MULTILINE)
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    """An empty folder into which the project is cloned; its origin is a repository that has nothing else."""
+    """An empty folder into which the project is cloned; the origin is a repository with the project alone."""
     source = tmp_path / "source"
     source.mkdir()
     for name in git(ROOT, "ls-files", "-z").split("\0"):
@@ -125,7 +125,7 @@ def clone(tmp_path: Path) -> Clone:
 
 
 def next_release(origin: Path, folder: Path) -> None:
-    """Put one more commit into the origin: in the files that a college would once have edited, and in the code."""
+    """Add a commit to the origin, in the code and in the files that colleges edited in earlier releases."""
     git(folder, "clone", "-q", str(origin), "next")
     release = folder / "next"
     for name in (
@@ -143,7 +143,8 @@ def next_release(origin: Path, folder: Path) -> None:
 def test_from_an_empty_folder_to_a_second_environment(
     clone: Clone, tmp_path: Path, start_sandbox: StartSandbox
 ) -> None:
-    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"  # as at Coursera, and not as in the demo
+    # The names are those of the server, and not those of the demo.
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     college, second = (start_sandbox(seed=seed, learners=40, now=now) for seed in (11, 12))
     lms = tmp_path / "lms"
     lms.mkdir()
@@ -168,7 +169,7 @@ def the_demo(clone: Clone) -> None:
 
 
 def the_set_up(clone: Clone, college: RunningSandbox, lms: Path) -> None:
-    """The second stand-in plays Coursera; that it is elsewhere is a choice like any other."""
+    """Write the settings for the second server, which stands for Coursera; its address is an ordinary setting."""
     for name, address in (("api_url", college.api_url), ("auth_url", college.auth_url)):
         clone.types(f"connect --environment=prod settings set tap-coursera.{name} {address}")
     shown = clone.answers(
@@ -214,7 +215,8 @@ def the_first_publish(clone: Clone, lms: Path) -> None:
     assert "The sync is healthy" in clone.page("prod")
     assert "environment prod" in clone.page("prod")
     with zipfile.ZipFile(lms / "oneroster.zip") as archive:
-        assert len(archive.read("orgs.csv").splitlines()) == 1 + 1 + 3  # header, district, the chosen ones
+        # The header, the district, and the chosen schools.
+        assert len(archive.read("orgs.csv").splitlines()) == 1 + 1 + 3
     assert "published" in clone.types("connect --environment=prod history")
 
 

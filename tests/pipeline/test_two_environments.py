@@ -33,7 +33,7 @@ def project(plugins: Path, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def colleges(project: Project, tmp_path: Path) -> Iterator[dict[str, RunningSandbox]]:
-    """A college for each environment, which asks it."""
+    """A college for each environment."""
     found = {}
     for number, name in enumerate(ENVIRONMENTS):
         college = found[name] = RunningSandbox(tmp_path / name, seed=number + 1, learners=60 + 30 * number)
@@ -46,7 +46,7 @@ def colleges(project: Project, tmp_path: Path) -> Iterator[dict[str, RunningSand
 
 
 def at_once(project: Project, *words: str) -> None:
-    """Run the same words of Meltano in both environments."""
+    """Run the same Meltano command in both environments at the same time."""
     started = [
         subprocess.Popen(
             project.command(*words, environment=name),
@@ -63,14 +63,14 @@ def at_once(project: Project, *words: str) -> None:
 
 
 def held(project: Project, environment: str) -> set[str]:
-    """The people of the college that an environment loaded."""
+    """Return the people whom an environment loaded."""
     file = project.root / "output" / environment / "warehouse.duckdb"
     with duckdb.connect(str(file), read_only=True) as connection:
         return {person for (person,) in connection.execute("select id from coursera.users").fetchall()}
 
 
 def bookmarks(project: Project, environment: str) -> Any:
-    """What Meltano keeps for the next load of an environment."""
+    """Return the state that Meltano keeps for the next load of an environment."""
     state_id = f"{environment}:tap-coursera-to-target-warehouse"
     state = json.loads(project.meltano("state", "get", state_id, environment=environment).stdout)
     return state["singer_state"]["bookmarks"]

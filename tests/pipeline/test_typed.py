@@ -25,7 +25,7 @@ ENVIRONMENTS = ("prod", "north-campus")
 
 
 def dry(words: list[str], environment: str) -> str:
-    """A command as it is printed, but so that it does no work: connect tells its help, once its options are known."""
+    """Return a printed command in a form that does no work: connect shows its help after parsing the options."""
     typed = printed(shlex.join(words), environment)
     if words[0] == "connect":
         return f"{typed} --help"
@@ -33,7 +33,7 @@ def dry(words: list[str], environment: str) -> str:
 
 
 def refused(project: Project, folder: Path, found: list[list[str]]) -> list[str]:
-    """Type commands; returns what those said that did not work, or that were about another environment."""
+    """Run commands, and return the output of those that failed or were about another environment."""
 
     def started(typed: str, environment: str) -> str:
         command = f". {project.root}/.venv/bin/activate && cd {folder if typed.startswith('connect') else project.root}"
@@ -57,7 +57,7 @@ def test_what_is_printed_works_from_any_folder_in_two_environments(project: Proj
     assert all(words in commands() for words in typed[:2])
     said = refused(project, tmp_path, typed)
     assert len(said) == len(ENVIRONMENTS)
-    assert all("No such option" in one for one in said)  # of the one that is none
+    assert all("No such option" in one for one in said)  # The environment `sandbox` is not in the list.
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The first run of this release on the files of the last one, with a newer schema of a stream."""
+"""The first run of this release on the files of the last release, with a newer schema of a stream."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DELIVERED = "output/lms-import/oneroster.zip"
 
 
 def walk(project: Project, day: int) -> list[str]:
-    """Type the commands that the page has for a day; returns what the page shows and they did not print."""
+    """Type the commands of a day on the page, and return the lines of the page that the commands did not print."""
     return [
         f"$ {typed.command}\n{difference}"
         for typed in blocks()[day - 1]
@@ -197,10 +197,10 @@ def test_another_grade_sync_waits_for_its_named_step_and_then_brings_every_grada
         == ran.query(
             "select count(*) from coursera.item_grades i "
             "join coursera.program_memberships m using (program_id, external_id) "
-            # The gradebook runs ahead: a grade waits until the report knows of the enrollment.
+            # The gradebook is newer than the report: a grade waits until the report has the enrollment.
             "join coursera.enrollments e on (e.program_id, e.external_id, e.content_id) "
             "= (i.program_id, i.external_id, i.course_id) "
             "where item_grade is not null and m._sdc_deleted_at is null "
-            "and i.external_id in (select identifier from oneroster.users)"  # without the person who is excluded
+            "and i.external_id in (select identifier from oneroster.users)"  # The excluded person is missing.
         )[0][0]
     )

@@ -41,7 +41,7 @@ def blocks(text: str = "") -> list[list[Typed]]:
 
 
 def answer(project: Project, command: str) -> list[str]:
-    """Type a command in a project's folder; what it prints, without Meltano's own lines. A failure is an error."""
+    """Type a command in a project's folder, and return its output without Meltano's lines. A failure is an error."""
     here = str(project.root / ".venv" / "bin")
     env = project.env()
     done = subprocess.run(
@@ -60,7 +60,7 @@ def answer(project: Project, command: str) -> list[str]:
 
 
 def differences(shown: tuple[str, ...], printed: list[str]) -> str:
-    """Return what the document shows and the command did not print, or nothing; `...` stands for any lines or text."""
+    """Return the lines that the document shows and the command did not print; `...` stands for any lines or text."""
     at, gap = 0, False
     for line in shown:
         if line == "...":

@@ -1,4 +1,4 @@
-"""A PostgreSQL of these tests, and in it the database that the page about it creates."""
+"""A PostgreSQL server for these tests, with a database that is created as docs/postgresql.md says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three days of the same college in a DuckDB file and in PostgreSQL: one by one, the files are the same bytes."""
+"""Three days of the same college in a DuckDB file and in PostgreSQL: each file has the same bytes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KINDS = ("duckdb", "postgres")
 MODELS = ("connect", "oneroster", "oneroster_1_2")
 LOADERS = REPOSITORY / ".meltano" / "loaders" / "target-duckdb" / "venv" / "bin"
 NAMES = (
-    "  Zoe\u0308 \u00a0 O\u2019Neil\u3000",  # a combining accent, blanks of three kinds
+    "  Zoe\u0308 \u00a0 O\u2019Neil\u3000",  # A combining accent, and three kinds of blanks.
     "\u0130pek \u00d6ZT\u00dcRK\u2028",
     "\ufeffAna\tMar\u00eda\r\n de la  Cruz",
     "\u5c71\u7530 \u592a\u90ce \U0001f600",
@@ -44,16 +44,16 @@ NAMES = (
     "\u2003",
     "Ana\u2003\u0085\u1680Luz A\u030a",
     'Quote "Q", \\N, 100%?',
-    "A\u202en\ufffea \u2066L\ufdd0u\u061cz\U0001fffe \u200fX",  # what is no text
+    "A\u202en\ufffea \u2066L\ufdd0u\u061cz\U0001fffe \u200fX",  # Characters that no text can hold.
     "de la Cruz ,Mar\u00eda, Jr.",
     "\u674e\uff0c\u660e",
     "John van Smith, PhD, M.D.",
     "Acme Learning, Inc.",
 )
-MODE = "final_incremental"  # final grades, running ones, and the days on which these were first seen
+MODE = "final_incremental"  # Final grades, running grades, and the days on which these were first seen.
 COLLEGE = {"org_id": "SandboxOrg-AAAAAAAAA_A", "api_url": "http://127.0.0.1/ent/api"}
 MAPPING = {
-    # As a spreadsheet saves it, with a name that is not nothing.
+    # A mapping file as a spreadsheet saves it, with a name that is the text NULL.
     "facilitators": "\ufefffacilitator_id,program_id,course_id,given_name,family_name,email,username\r\n"
     "f1,,,Nora,Null,nora@college.example,\r\n\r\n f2 ,,,\u00a0Émile, ,,null\r\n",
 }
@@ -61,7 +61,7 @@ MAPPING = {
 
 @dataclass(frozen=True)
 class Side:
-    """The college in one of the two."""
+    """The college in one of the two warehouses."""
 
     kind: str
     folder: Path
@@ -107,7 +107,7 @@ class Side:
             "CONNECT_PACKAGE": str(self.package),
             "CONNECT_TRANSFORM": str(REPOSITORY / "transform"),
             "CONNECT_MAPPING": str(self.dbt.mapping),
-            RUN: "one",  # so that nobody asks Meltano for the mode
+            RUN: "one",  # With this variable, connect need not ask Meltano for the mode.
             "CONNECT_REPORT": "off",
             "MELTANO_PROJECT_ROOT": str(REPOSITORY),
             **{f"TAP_COURSERA_{name.upper()}": value for name, value in COLLEGE.items()},
@@ -118,7 +118,7 @@ class Side:
         return done.output
 
     def rows(self, schema: str, table: str) -> list[str]:
-        """The rows of a model, each in one notation, in an order of their own."""
+        """Return the sorted rows of a model, in the same notation for both databases."""
         query = f'select * from {schema}."{table}"'
         if self.kind == "duckdb":
             with duckdb.connect(str(self.file), read_only=True) as connection:
@@ -149,7 +149,7 @@ def files(package: Path) -> dict[str, bytes]:
 
 
 def awkward(day: Output) -> None:
-    """Give some learners of a day names and addresses that the two might tell, fold or order in different ways."""
+    """Give some learners names and addresses that the two databases might compare, fold or order differently."""
     lines = []
     for line in day.path.read_text("utf-8").splitlines():
         message = json.loads(line)
@@ -197,14 +197,14 @@ def sides(database: dict[str, str], dbt: Dbt, tmp_path_factory: pytest.TempPathF
 
 @dataclass
 class College:
-    """What was published so far, day by day: the files from DuckDB, and those from PostgreSQL."""
+    """The packages so far, day by day: those from DuckDB, and those from PostgreSQL."""
 
     days: list[Output]
     sides: list[Side]
     published: list[list[dict[str, bytes]]] = field(default_factory=list)
 
     def until(self, days: int) -> College:
-        """Let so many days go by, those that have not."""
+        """Run the days up to this number that have not run yet."""
         while len(self.published) < days:
             number = len(self.published)
             for side in self.sides:
@@ -270,7 +270,7 @@ OF_THE_MOMENT = {
 
 
 def timeless(found: Any) -> Any:
-    """Without what two runs never have in common."""
+    """Return a report without the values that differ between any two runs."""
     if isinstance(found, dict):
         return {name: timeless(value) for name, value in found.items() if name not in OF_THE_MOMENT}
     return [timeless(value) for value in found] if isinstance(found, list) else found
@@ -281,14 +281,14 @@ def test_a_verb_that_reads_the_tables_says_the_same_of_both(college: College, ve
     sides = college.until(DAYS).sides
     users, classes = (sides[0].rows("oneroster", name) for name in ("users", "classes"))
     words = verb.format(**{"user": _first_id(users), "class": _first_id(classes)}).split()
-    for side in sides:  # what `connect test` leaves, without which no program is mapped
+    for side in sides:  # The result of `connect test`, without which no program can be mapped.
         (side.folder / "connection.json").write_text(json.dumps({"passed_at": "2026-02-02T06:00:00Z", **COLLEGE}))
     said = [side.connect(*words) for side in sides]
     if "--json" not in words:
         assert said[0] == said[1]
         return
     mine, theirs = (timeless(json.loads(text)) for text in said)
-    if words[0] != "schedule":  # which tells how many minutes ago that was
+    if words[0] != "schedule":  # The output says how many minutes ago that was.
         assert theirs == mine
     assert theirs.keys() == mine.keys()
     assert mine

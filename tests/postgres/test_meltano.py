@@ -1,4 +1,4 @@
-"""The project itself on PostgreSQL: chosen by what the environment `postgres` sets, and by .env."""
+"""The project on PostgreSQL, chosen by the settings of the environment `postgres` and by .env."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.pipeline.conftest import plugins, project
 if TYPE_CHECKING:
     from tests.pipeline.project import Project
 
-__all__ = ["plugins", "project"]  # fixtures of there
+__all__ = ["plugins", "project"]  # These are fixtures.
 
 pytestmark = pytest.mark.pipeline
 

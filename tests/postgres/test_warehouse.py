@@ -49,7 +49,7 @@ TEXTS = (
 
 @pytest.fixture(autouse=True)
 def _fresh(database: dict[str, str]) -> Iterator[None]:
-    """Nothing of one test is there in the next one."""
+    """Remove all tables and schemas after each test."""
     assert database
     yield
     with psycopg.connect(autocommit=True) as server:
@@ -69,7 +69,7 @@ def sql(*statements: str) -> None:
 
 
 def copied(college: College) -> None:
-    """The tables that the transforms made in a file, once more in PostgreSQL."""
+    """Copy the tables that the transforms made in a DuckDB file into PostgreSQL."""
     with (
         warehouse.opened(college.database) as source,
         postgres.opened(Server(), 5, write=True) as target,
@@ -198,7 +198,7 @@ def test_a_second_publish_elsewhere_waits_and_says_who_holds_the_ledger(tmp_path
             DatabaseError, match=rf"is in use by connect \(PID {holder.pid}\) on .*: wait until it ends"
         ):
             publishing(college, wait=0.3)
-        with warehouse.opened(Server()) as reader:  # who only reads waits for nobody
+        with warehouse.opened(Server()) as reader:  # A reader waits for no lock.
             assert reader.columns("oneroster")
         holder.kill()
     assert publishing(college, wait=20)["outcome"] == "published"
@@ -292,7 +292,7 @@ def test_a_database_that_sorts_or_folds_in_its_own_way_stops_the_transforms(
     with psycopg.connect(user="postgres", dbname="postgres") as server:
         assert server.execute("select lower(U&'\\00c9')").fetchone() == ("\u00c9",)
     chosen = {**database, "CONNECT_WAREHOUSE": "postgres", "PGUSER": "postgres", "PGDATABASE": "postgres"}
-    chosen["DBT_TARGET_PATH"] = str(dbt.home / "postgres")  # what is parsed for the file is kept
+    chosen["DBT_TARGET_PATH"] = str(dbt.home / "postgres")  # The parsed project of the DuckDB file is kept.
     done = dbt.run(("run", "--select", "stg_coursera__users"), tmp_path / "none", {}, chosen)
     assert done.returncode != 0
     assert "create another one as docs/postgresql.md says" in " ".join(done.output.split()), done.output

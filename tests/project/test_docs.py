@@ -1,4 +1,4 @@
-"""The documents are under test: tests, commands, settings and links that they name exist."""
+"""The tests, commands, settings and links that the documents name exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents are under test: what the README, .env.example and meltano.yml say is what the parts do."""
+"""README, .env.example and meltano.yml agree with the parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One college for all tests that only look at it."""
+"""A college for all tests that only read it."""
 
 from __future__ import annotations
 

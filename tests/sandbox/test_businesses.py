@@ -130,7 +130,7 @@ def test_finders_select_by_program_and_learner(college: RunningSandbox) -> None:
     )
     assert found == [row for row in mine if row["externalId"] == one["externalId"]]
     known = next(row for row in rows if "@" not in row["externalId"])
-    for name, count in (("externalId", 1), ("email", 0)):  # the e-mail is an external id only where no other is set
+    for name, count in (("externalId", 1), ("email", 0)):  # The e-mail is the external id only if no other one is set.
         asked = {"q": "byUserProgramId", "programId": known["programId"], "externalId": known[name]}
         assert bool(college.all("/enrollmentReports", **asked)) == bool(count)
     nobody = college.get("/enrollmentReports", q="byProgramId", programId="A" * 22)
@@ -269,4 +269,4 @@ def test_the_organisation_has_what_trips_up_software(college: RunningSandbox) ->
     assert 0 < sum(user["externalId"] == user["email"] for user in users) < len(users) / 2
     rows = college.all("/enrollmentReports", **EVERYTHING)
     assert {row["membershipState"] for row in rows} == {"MEMBER", "DELETED_MEMBER", "WHITELISTED", "INVITED"}
-    assert len({row["id"] for row in rows}) < len(rows)  # the same learner and course in two programs
+    assert len({row["id"] for row in rows}) < len(rows)  # The same learner takes the same course in two programs.

@@ -1,4 +1,4 @@
-"""A class day: one class of a quiet college hands in together, and nobody else's life is touched by it."""
+"""A class day: one class of a quiet college hands in together, and nothing changes for other learners."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Item(Struct, rename="camel", gc=False):
 
 
 class Row(Struct, rename="camel", gc=False):
-    """What can change in a row of either report; there are so many rows that the rest would cost the test its time."""
+    """The values that can change in a row of either report; reading the others of so many rows would take too long."""
 
     external_id: str
     program_id: str
@@ -58,7 +58,7 @@ class Page(Struct):
 
 
 def pages(sandbox: RunningSandbox, path: str, **params: Any) -> dict[Key, Row]:
-    """All rows by program, course and learner."""
+    """Return all rows by program, course and learner."""
     found: list[Row] = []
     start = "0"
     while start:
@@ -89,15 +89,16 @@ def test_two_percent_of_a_quiet_college_hand_in_together_and_nobody_else_moves(s
     before = gradebook(sandbox)
     assert max(row.last_activity_at for row in before.values()) < day - 100 * DAY
 
-    sandbox.advance(hours=44)  # to the next day at 16:00, when the last report of the day has come
+    sandbox.advance(hours=44)  # Go to 16:00 of the next day, when the last report of the day has come.
     movers = reports(sandbox, lastActivityAfter=day - 100 * DAY)
     assert len({(program, course) for program, course, _ in movers}) == 1
     assert 0.015 * LEARNERS < len(movers) == len({learner for _, _, learner in movers}) < 0.025 * LEARNERS
     times = [row.last_activity_at for row in movers.values()]
     assert min(times) > day + 8 * HOUR
-    assert sum(at > day + 18 * HOUR for at in times) < 0.02 * len(times)  # who failed can try again after a day
+    # A learner who failed can try again after a day.
+    assert sum(at > day + 18 * HOUR for at in times) < 0.02 * len(times)
 
-    sandbox.advance(hours=14)  # to the morning after, when peers have graded, too
+    sandbox.advance(hours=14)  # Go to the next morning, when peers have graded, too.
     after = gradebook(sandbox)
     assert changed(before, after) == movers.keys()
     done = 0
@@ -138,7 +139,7 @@ def truth(campus: Campus, now: int, learners: Any) -> Enrollments:
 
 
 def table(rows: Enrollments) -> dict[tuple[int, int, int], tuple[Any, ...]]:
-    """All that is known of each enrollment; grades that are not there are -1."""
+    """Return the values of each enrollment; a missing grade is -1."""
     keys = zip(rows.learner.tolist(), rows.slot.tolist(), rows.pick.tolist(), strict=True)
     columns = (rows.last, rows.completed, np.nan_to_num(rows.grade, nan=-1), rows.hours)
     items = map(tuple, np.nan_to_num(rows.items, nan=-1).tolist())

@@ -1,4 +1,4 @@
-"""The command: a server in the background that can be found, moved, stopped, and killed without leaving a mess."""
+"""The command: a background server that can be found, moved and stopped, and leaves nothing when it is killed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def url_in(line: str) -> str:
 
 
 def has_ended(pid: int) -> bool:
-    """A zombie has ended, too; nobody has asked for its exit code yet."""
+    """Return whether a process has ended; a zombie counts, since only its exit code was not read yet."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -143,7 +143,7 @@ def test_a_server_that_does_not_react_is_killed(tmp_path: Path, monkeypatch: pyt
 
 
 def test_starting_leaves_no_warning_behind(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONWARNINGS", "once")  # as Meltano does
+    monkeypatch.setenv("PYTHONWARNINGS", "once")  # Meltano starts it in this way.
     assert len(command("start").splitlines()) == 1
 
 

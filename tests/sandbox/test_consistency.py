@@ -1,4 +1,4 @@
-"""A OneRoster gradebook is made of this: reports and directory agree with each other, whatever the seed and the day."""
+"""Reports and directory, from which a gradebook is made, agree with each other for any seed and day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALL = Query(series=True, deleted=True, expired=True)
 COURSES = Query(deleted=True)
 several = settings(
     max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate]
-)  # shrinking a college helps nobody
+)  # A smaller college would not make a failure easier to understand.
 some_campus = st.builds(
     lambda seed, day: Campus.open(seed, 120, START + day * DAY), st.integers(0, 10_000), st.integers(0, 150)
 )

@@ -1,4 +1,4 @@
-"""Misbehaviour that was ordered, and none that was not."""
+"""The sandbox shows the faults that were ordered, and no others."""
 
 from __future__ import annotations
 

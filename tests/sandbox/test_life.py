@@ -1,4 +1,4 @@
-"""The college lives: what the clock brings, when the reports tell of it, and that it is the same every time."""
+"""The life of the college: what changes with the clock, when the reports show it, and that it is the same each time."""
 
 from __future__ import annotations
 

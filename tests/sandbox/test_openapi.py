@@ -1,4 +1,4 @@
-"""Every answer against the vendor's own OpenAPI files, where these are at hand."""
+"""Every answer conforms to the vendor's own OpenAPI files; the test skips if these files are missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def patched(spec: Json) -> Json:
-    """The vendor's description without its known defects."""
+    """Return the vendor's description without its known defects."""
     schemas = spec["components"]["schemas"]
     schemas["BusinessOrganizationUser"]["required"] = ["externalId", "fullName", "id", "email", "membershipProgramIds"]
     schemas["BusinessOrganizationUser"]["properties"]["invitationProgramIds"] = {
@@ -39,13 +39,14 @@ def patched(spec: Json) -> Json:
 
 
 def as_json_schema(node: Any) -> Any:
-    """OpenAPI 3.0 in the words of JSON Schema, and strict: a member that the vendor does not name is an error."""
+    """Return an OpenAPI 3.0 schema as a strict JSON Schema: a member that the vendor does not name is an error."""
     if isinstance(node, list):
         return [as_json_schema(item) for item in node]
     if not isinstance(node, dict):
         return node
     found = {key: as_json_schema(value) for key, value in node.items() if key not in {"example", "examples", "format"}}
-    if found.get("type") == "array" and "enum" in found:  # the risk flags: the enum means the elements
+    # The enum of the risk flags applies to the elements of the list.
+    if found.get("type") == "array" and "enum" in found:
         found["items"] = {**found["items"], "enum": found.pop("enum")}
     if "oneOf" in found:  # the variants of extraMetadata overlap
         found["anyOf"] = found.pop("oneOf")
@@ -53,7 +54,7 @@ def as_json_schema(node: Any) -> Any:
         found["type"] = [found["type"], "null"]
     if isinstance(found.get("properties"), dict) and "type" not in found.get("properties", {}).get("type", {}):
         found.setdefault("additionalProperties", False)
-        if "paging" in found["properties"]:  # every envelope has it, though some of the schemas forget
+        if "paging" in found["properties"]:  # Every envelope has this member, which some of the schemas lack.
             found["properties"]["linked"] = {"type": "object"}
     return found
 

@@ -1,4 +1,4 @@
-"""The token endpoint, and what the gateway says to tokens it does not like."""
+"""The token endpoint, and the answers of the gateway to invalid tokens."""
 
 from __future__ import annotations
 

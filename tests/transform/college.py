@@ -1,4 +1,4 @@
-"""Small raw rows of a made-up college, with everything a row needs but the test does not care about filled in."""
+"""Small raw rows of a made-up college; the columns that a test does not set have ordinary values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models of the project as dbt compiled them, run without dbt, so that a day takes no seconds."""
+"""The models of the project as dbt compiled them, run without dbt, which saves seconds on each day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FINISHED = "update connect.build set build_id = cast(uuid() as varchar), is_comp
 
 @dataclass(frozen=True)
 class Compiled:
-    """Statements that make the tables of some models anew, or add to those that remember."""
+    """The statements that build the tables of some models, or add to those of incremental models."""
 
     statements: tuple[str, ...]
 
@@ -30,7 +30,7 @@ class Compiled:
         """Do what `dbt build` does in a warehouse where it ran before; a mapping file that is not named has no row."""
         with duckdb.connect(str(database)) as connection:
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute("set threads = 1")  # for a few rows, to start more costs more than they save
+            connection.execute("set threads = 1")  # With few rows, starting more threads costs more than they save.
             connection.execute("begin")
             for name, header in MAPPING.items():
                 connection.execute(f"delete from mapping.{name}")
@@ -47,7 +47,7 @@ class Compiled:
 
 
 def compiled(warehouse: Warehouse, *selection: str, grade_sync: str) -> Compiled:
-    """Have dbt compile models for a warehouse that holds them already, as what they say depends on that."""
+    """Let dbt compile models for a warehouse that already has their tables, since incremental models depend on that."""
     environment = {"CONNECT_GRADE_SYNC": grade_sync, "DBT_WRITE_JSON": "true"}
     done = warehouse.runner.run(
         ("compile", "--select", *selection), warehouse.path, warehouse.mapping_files, environment
@@ -78,7 +78,7 @@ def _needs(node: dict[str, Any]) -> list[str]:
 def _statements(node: dict[str, Any]) -> list[str]:
     relation, query, config = node["relation_name"], node["compiled_code"], node["config"]
     if config["materialized"] == "view":
-        return []  # it is there, and shows what there is
+        return []  # The view exists already and shows the present rows.
     if config["materialized"] == "table":
         return [f"create or replace table {relation} as {query}"]
     assert (config["materialized"], config["incremental_strategy"]) == ("incremental", "delete+insert")

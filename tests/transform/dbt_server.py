@@ -32,14 +32,14 @@ def run(arguments: list[str], manifest: Any) -> int:
 
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what dbt prints while it parses is no answer
+    os.dup2(2, 1)  # Output of the parsing must not be mistaken for an answer.
     parsed = dbtRunner().invoke(["--quiet", "parse"]).result
     for macro in parsed.macros.values() if parsed else ():
         template_cache.get_node_template(macro)
-    gc.freeze()  # a collection in a child would copy all of it
+    gc.freeze()  # A garbage collection in a child would copy the memory of the parent.
     for line in sys.stdin:
         job = json.loads(line)
-        child = os.fork()  # every command finds dbt as it was after parsing
+        child = os.fork()  # Every command starts with dbt as it was after parsing.
         if not child:
             code = 1
             try:
@@ -51,6 +51,6 @@ if __name__ == "__main__":
                 code = run(job["arguments"], parsed if job["is_parsed"] else None)
             finally:
                 sys.stdout.flush()
-                os._exit(code)  # a plain exit would wait for threads that only the parent has
+                os._exit(code)  # A plain exit would wait for threads that only the parent has.
         answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
         answers.flush()

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from tests.transform.warehouse import Row
 
-BEGIN = datetime(2026, 7, 20, tzinfo=timezone.utc)  # so that a school year ends on the way
+BEGIN = datetime(2026, 7, 20, tzinfo=timezone.utc)  # A school year ends within the days.
 MODES = ("final", "granular_all", "final_incremental")
 GIVEN, FAMILY = ("Ana", "Bo", "Cy", "Dee", "Eli", "Fay"), ("Lima", "Berg", "Conti", "Okoye", "Zed")
 
-# What happens on one night after the other; the nights of a row follow each other, with nothing in between.
+# Events of consecutive nights: those of one row follow each other, with no other event in between.
 TOGETHER = {
     "idle": ("idle", "idle"),
     "vanish": ("vanish", "restore"),
@@ -25,7 +25,7 @@ TOGETHER = {
     "mass loss": ("mass loss", "after loss"),
     "mode": ("mode", "mode agreed"),
 }
-# Each row keeps its order, and the rows are shuffled into each other.
+# The rows are shuffled into each other, and each row keeps its order.
 STORIES = (
     ("leave", "return"),
     ("merge", "unmap", "map again"),
@@ -74,7 +74,7 @@ class Study:
 
 
 class Life:
-    """The state of things, what changes it, and its raw rows. `today` is the number of the day."""
+    """The state of the college, the events that change it, and its raw rows. `today` is the number of the day."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -101,10 +101,10 @@ class Life:
         for _ in range(60):
             self.grade()
 
-    # What may happen
+    # Events
 
     def enroll(self) -> None:
-        """Somebody, new or known, joins a program."""
+        """Let a new or known learner join a program."""
         known = sorted(self.people.keys() - self.gone)
         if known and self.random.random() < 0.3:
             person = self.random.choice(known)
@@ -123,7 +123,7 @@ class Life:
             self.studies.setdefault((where, person, course), Study(_text(since)))
 
     def leave(self) -> None:
-        """A membership ends; the reports name it for as long as they like."""
+        """End a membership; the reports may go on naming it."""
         chosen = self.random.choice(sorted(self.members))
         self.members.discard(chosen)
         self.left.append(chosen)
@@ -133,7 +133,7 @@ class Life:
             self.gone.add(chosen[1])
 
     def back(self) -> None:
-        """Who left comes back."""
+        """Let a learner who left come back."""
         back = [pair for pair in self.left if pair not in self.members and pair[0] in self.programs]
         if back:
             chosen = self.random.choice(back)
@@ -141,14 +141,14 @@ class Life:
             self._join(*chosen)
 
     def rename(self) -> None:
-        """A learner, a program and a course get other names."""
+        """Rename a learner, a program and a course."""
         person = self.people[self.random.choice(sorted(self.people))]
         person.name = f"{self.random.choice(GIVEN)} {self.random.choice(FAMILY)}-{self.today}"
         self.programs[self.random.choice(sorted(self.programs))] = f"Program of day {self.today}"
         self.courses[self.random.choice(sorted(self.courses))] = f"Course of day {self.today}"
 
     def address(self) -> None:
-        """Learners get another e-mail address, and some another external id, under which the reports go on."""
+        """Give learners another e-mail address, and some of them another external id, which the reports then use."""
         for key in self.random.sample(sorted(self.people), 3):
             person = self.people[key]
             person.email = f"{key.lower()}.{self.today}@mail.example"
@@ -157,7 +157,7 @@ class Life:
                 person.external_id = f"sso{key}day{self.today}"
 
     def grade(self) -> None:
-        """Somebody gets on in a course."""
+        """Let a learner make progress in a course."""
         study = self.studies[self.random.choice(sorted(self.studies))]
         study.items[f"quiz{self.random.randrange(3)}"] = self.random.choice([0.0, 55.0, 66.667, 80.5, 100.0])
         study.running = round(self.random.uniform(1, 99), 2)
@@ -165,7 +165,7 @@ class Life:
             study.final = study.running / 100
 
     def merge(self) -> str:
-        """A program comes to the school of another one; return it."""
+        """Move a program to the school of another one, and return the program."""
         if not self.schools:
             self.schools = {key: key for key in self.programs}
         to, moved = self.random.sample(sorted(self.schools), 2)
@@ -173,7 +173,7 @@ class Life:
         return moved
 
     def unmap(self) -> str:
-        """A program is left out; return it."""
+        """Leave a program out of the mapping, and return the program."""
         if not self.schools:
             self.schools = {key: key for key in self.programs}
         if len(self.schools) < 3:
@@ -183,12 +183,12 @@ class Life:
         return out
 
     def map_again(self) -> None:
-        """What was left out is in again."""
+        """Map the programs again that were left out."""
         if self.unmapped:
             key, school = self.unmapped.pop()
             self.schools[key] = school
 
-    # An id appears that differs from another one in letter case alone.
+    # Add an id that differs from another one only in letter case.
 
     def twin_program(self) -> None:
         key = self.random.choice([key for key in self.programs if key.lower() not in self.programs])
@@ -213,7 +213,7 @@ class Life:
         self._join(self.random.choice(sorted(self.programs)), key.lower())
 
     def twin_gone(self) -> None:
-        """A program or a course that was a twin is no more."""
+        """Remove a program or a course whose name another one has, too."""
         if self.twins:
             kind, key = self.twins.pop()
             at = 0 if kind == "program" else 2
@@ -227,29 +227,29 @@ class Life:
             self.gone |= self.people.keys() - {person for _, person in self.members}
 
     def dip(self, how: str) -> None:
-        """The reports get some learners wrong; `restore` ends it."""
+        """Make the reports wrong for some learners, until `restore`."""
         among = sorted({key[:2] for key, study in self.studies.items() if study.items and key[:2] in self.members})
         self.hidden = dict.fromkeys(self.random.sample(among, min(len(among), 4)), how)
 
     def restore(self) -> None:
-        """The reports are right again."""
+        """Make the reports right again."""
         self.hidden = {}
 
     def found_again(self) -> bool:
-        """Tell whether those who were lost come back."""
+        """Return whether the lost learners come back."""
         found = self.random.random() < 0.5
         if found:
             self.members |= self.lost
         return found
 
     def mass_loss(self) -> None:
-        """Everybody is gone from the largest program that is in the files."""
+        """Remove everybody from the largest program that is in the files."""
         sizes = {key: sum(pair[0] == key for pair in self.members) for key in (self.schools or self.programs)}
         largest = max(sorted(sizes), key=lambda key: sizes[key])
         self.lost = {pair for pair in self.members if pair[0] == largest}
         self.members -= self.lost
 
-    # What the loader leaves
+    # Raw rows, as the loader stores them
 
     def read_at(self) -> str:
         return _text(BEGIN + timedelta(days=self.today, hours=6))

@@ -1,4 +1,4 @@
-"""Raw rows nobody would wish for: nothing crashes, nobody is merged, nothing is invented, the package is right."""
+"""Awkward raw rows: nothing crashes, no two people are merged, nothing is invented, the package is right."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_what_belongs_to_nobody_is_in_no_file_and_counted(college: Warehouse) ->
 
 
 def test_items_whose_ids_differ_by_case_are_two_columns(college: Warehouse) -> None:
-    college.build(grade_sync="granular_all")  # with all data tests: none of it may stop a night
+    college.build(grade_sync="granular_all")  # All data tests run, and none of them may stop a night.
     mapping = str(college.runner.mapping)
     assert connect(college, "grades", "change", "granular_all", "--save", "--mapping", mapping).returncode == 0
     assert publish(college).returncode == 0

@@ -1,4 +1,4 @@
-"""Moments, numbers, texts and keys that cannot be: the row is mended or left out and named, the rest goes on."""
+"""Impossible moments, numbers, texts and keys: the row is repaired or left out and named, all others go on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MOMENTS: dict[str, Row] = {
 def college(warehouse: Warehouse) -> Warehouse:
     people = [*SCORES, *MOMENTS]
     warehouse.load(
-        AHEAD,  # a machine whose clock is wrong
+        AHEAD,  # The clock of the machine is wrong.
         stream_reads=[
             {"stream": "enrollments", "program_id": "ProgA", "read_at": READ, "rows_left_out": 2, "left_out_for": "id"},
             {"stream": "users", "program_id": "", "read_at": READ},
@@ -70,7 +70,7 @@ def college(warehouse: Warehouse) -> Warehouse:
             *(completed("ProgA", f"sso-{key}", "Course1", 0.75, **more) for key, more in MOMENTS.items()),
         ],
     )
-    warehouse.build()  # with all data tests: none of it may end a night
+    warehouse.build()  # All data tests run, and none of them may stop a night.
     return warehouse
 
 

@@ -1,4 +1,4 @@
-"""What `connect.build` says of the last run of dbt, and that no table depends on what its file is called."""
+"""The table `connect.build` about the last run of dbt; and no table depends on the name of its database file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_run_of_everything_is_complete_with_the_settings_it_followed(built: Wa
 
 def test_views_can_be_read_whatever_their_file_is_called(built: Warehouse, tmp_path: Path) -> None:
     copy = tmp_path / "oneroster-2026.duckdb"
-    duckdb.connect(str(built.path)).close()  # which moves what was written last from the log into the file
+    duckdb.connect(str(built.path)).close()  # A checkpoint moves the last changes from the log into the file.
     shutil.copy(built.path, copy)
     with duckdb.connect() as connection:
         connection.execute(f"attach '{copy}' as elsewhere (read_only)")
@@ -102,7 +102,8 @@ def test_a_run_that_is_killed_is_not_complete(built: Warehouse) -> None:
     def kill() -> None:
         while not output.exists() or "OK created" not in output.read_text():
             time.sleep(0.01)
-        server.children()[-1].kill()  # the first one is that of multiprocessing, which clears semaphores
+        # The first process is the resource tracker of multiprocessing, which removes semaphores.
+        server.children()[-1].kill()
 
     killer = threading.Thread(target=kill)
     killer.start()

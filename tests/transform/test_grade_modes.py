@@ -1,4 +1,4 @@
-"""One class lived through the grade modes, calendars and scales, on the day the clocks of its zone go forward."""
+"""One class in all grade modes, calendars and scales, on the day on which the clocks of its zone go forward."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def grades(ana: float | None, cy: float) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def days(warehouse: Warehouse) -> dict[str, Day]:
-    """The files of each day, by what was set on it."""
+    """The files of each day, by the settings of that day."""
     seen: dict[str, Day] = {}
 
     def run(name: str, **settings: Any) -> None:
@@ -146,7 +146,8 @@ def test_terms_make_school_years_and_a_class_has_those_it_was_active_in_and_the_
     assert sessions["term.next"]["parentSourcedId"] == "schoolYear.2027"
     assert days["terms"]["classes"]["class.ProgA.Course1"]["termSourcedIds"] == "term.fall,term.quick"
     (line_item,) = days["terms"]["lineItems"].values()
-    assert line_item["gradingPeriodSourcedId"] == "gradingPeriod.quick"  # over, but none has begun since
+    # The last term is over, and no term has begun since.
+    assert line_item["gradingPeriodSourcedId"] == "gradingPeriod.quick"
     assert (line_item["assignDate"], line_item["dueDate"]) == ("2026-01-02", "2026-01-19")
 
 

@@ -1,4 +1,4 @@
-"""What an operator decides by hand, over three days: schools, teachers, sections, and test users."""
+"""Decisions of an operator over three days: schools, teachers, sections, and test users."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def days(warehouse: Warehouse) -> Days:
 
     mapping["school_mapping"].append(maps("Late", "Late", "Late"))
     warehouse.mapping(**mapping)
-    warehouse.build()  # with all data tests
+    warehouse.build()  # All data tests run.
     return [first, second, {name: warehouse.file(name) for name in ROSTER}]
 
 
@@ -240,7 +240,7 @@ def test_a_class_has_one_primary_teacher_and_a_section_has_the_teachers_of_its_c
 def test_a_class_with_sections_is_split_and_nobodys_enrollment_id_changes(days: Days) -> None:
     _, second, _ = days
     titles = {key: row["title"] for key, row in second["classes"].items() if row["schoolSourcedId"] == "school.sis-7"}
-    (odd,) = {key for key in titles if key.startswith("class.h")}  # a blank is not legal in an id
+    (odd,) = {key for key in titles if key.startswith("class.h")}  # An id may not have a blank.
     assert titles == {
         "class.Other.Course1": "Writing",
         "class.Other.Course1.s1": "Writing - Monday",

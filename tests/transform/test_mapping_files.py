@@ -1,4 +1,4 @@
-"""Mapping files as people save them: dbt reads them as they are meant, and refuses what connect refuses."""
+"""Mapping files as people save them: dbt reads the intended rows, and refuses the files that connect refuses."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ QUIZZES = ("Quiz \u03a3", "Final exam", "50%", "a.b", "0099")
 
 
 def written(text: str) -> set[str]:
-    """An id as somebody may have typed it, or a spreadsheet may have made it: right and wrong."""
+    """Return spellings of an id by people and spreadsheets, right and wrong ones."""
     number = text.lstrip("0")
     return {
         *(text, f" {text} ", text.upper(), text.lower(), text.swapcase(), f"{text}x", text[:-1] or "x", text[::-1]),
@@ -273,7 +273,7 @@ def written(text: str) -> set[str]:
 
 
 def lines_of(name: str, *cells: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """Lines in which each cell of the columns, one at a time, is written in all the ways."""
+    """Return lines in which one cell at a time has each of its spellings."""
     for right in cells:
         for at, cell in enumerate(right):
             for text in sorted(written(cell)):

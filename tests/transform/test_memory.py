@@ -1,4 +1,4 @@
-"""What has to be remembered from one day to the next: who an external id was, and since when a score is what it is."""
+"""The tables that remember from one day to the next: whose an external id was, and since when a score has its value."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def three_days(warehouse: Warehouse) -> list[dict[str, Row]]:
     third["users"].pop()
     third["item_grades"] += [item("ProgA", "sso4", "Course1", "same", 33.0)]
     warehouse.load(THIRD, **third)
-    warehouse.run(*FILES, "--full-refresh", grade_sync="granular_all")  # which must not forget anything either
+    warehouse.run(*FILES, "--full-refresh", grade_sync="granular_all")  # This run must not forget anything either.
     days.append(warehouse.file("results"))
     return days
 

@@ -188,7 +188,7 @@ def test_a_user_lists_all_schools_and_needs_no_enrollment(college: Warehouse) ->
     assert users["user.Ana1"]["orgSourcedIds"] == "school.ProgA,school.ProgB"
     assert users["user.Ana1"]["username"] == "ana@mail.example"
     assert users["user.Ana1"]["userIds"] == "{Coursera:sso1}"
-    assert users["user.Cy-3"]["orgSourcedIds"] == "school.ProgB"  # a program that is not listed is no school
+    assert users["user.Cy-3"]["orgSourcedIds"] == "school.ProgB"  # A program that is not listed becomes no school.
     assert users["user.Idle5"]["orgSourcedIds"] == "school.ProgE"
 
 

@@ -1,4 +1,4 @@
-"""Who a row is about, over four nights: late accounts, ids in two spellings, ids that pass to somebody else."""
+"""The person of each row over four nights: late accounts, ids in two spellings, ids that pass to another person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One college in which everything is odd once: each rule of connect.quality finds its own case and no other."""
+"""One college with one case for each rule of connect.quality, which finds its own case and no other."""
 
 from __future__ import annotations
 

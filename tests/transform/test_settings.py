@@ -1,4 +1,4 @@
-"""Settings that change what the files say, empty accounts, and settings that cannot be."""
+"""Settings that change the files, empty accounts, and impossible settings."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_every_setting_is_followed(warehouse: Warehouse) -> None:
     assert [users["user.sso1"][name] for name in ("username", "sms", "middleName")] == ["sso1", "sso1", "Ana1"]
     assert "identifier" not in users["user.sso1"]
     assert "userIds" not in users["user.sso1"]
-    assert [row["familyName"] for row in users.values()].count(PLACEHOLDER) == 4  # nobody else has an account
+    assert [row["familyName"] for row in users.values()].count(PLACEHOLDER) == 4  # No other learner has an account.
     (course,) = warehouse.file("courses").values()
     assert (course["title"], course["subjects"]) == ("Writing", "Course1")
     assert warehouse.file("orgs")["school.ProgA"]["identifier"] == "Business"

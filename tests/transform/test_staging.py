@@ -1,4 +1,4 @@
-"""Raw tables as they are at schools that chose other streams or came from an earlier release."""
+"""Raw tables at schools that chose other streams or upgraded from an earlier release."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_text_loses_what_is_no_text_and_is_one_line(warehouse: Warehouse) -> N
         for vector in vectors:
             expected = " ".join(re.split(r"[\s\ufeff]+", vector["out"])).strip()
             for said in (json.loads(vector["in"]), vector["out"]):
-                if not re.search("[\ud800-\udfff]", said):  # no database holds half an emoji
+                if not re.search("[\ud800-\udfff]", said):  # No database can hold a lone surrogate.
                     (found,) = database.execute(f"select {line} from (select ? as said)", [said]).fetchone() or ()
                     assert found == (unicodedata.normalize("NFC", expected) or None), vector["why"]
 
@@ -114,7 +114,7 @@ def test_of_two_rows_of_one_id_that_a_loader_kept_the_one_counts_that_the_tap_wr
                 "program_id": f"{case} {turned}",
                 "id": "a~Course~C",
                 "content_name": name,
-                # As a tap would say it that believes every moment.
+                # The value that a tap would send that accepts every moment.
                 "changed_at": max((value for key, value in row.items() if key.endswith("_at")), default=None),
                 "_sdc_sync_started_at": 1,
                 "_sdc_sequence": number,

@@ -1,4 +1,4 @@
-"""Thirty days of a college, by seed: a reader that imports every delta knows what a bulk package says, every day.
+"""Thirty days of a college, by seed: a reader that imports every delta holds the rows of a bulk package on every day.
 
 `THIRTY_DAYS_SEED` and `THIRTY_DAYS` choose other lives and longer ones; a failure tells its seed and its day.
 """
@@ -78,7 +78,7 @@ Tables = dict[str, Table]
 
 
 def never(_what: str, _rows: int) -> None:
-    """Nobody watches."""
+    """Do nothing, in place of the progress of a publish."""
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def told(where: str) -> Iterator[None]:
 
 
 class Nights:
-    """The warehouse, its transforms, and the reader that gets every package; `run` lives through one day."""
+    """The warehouse, its transforms, and the reader that gets every package; `run` runs one day."""
 
     def __init__(self, warehouse: Warehouse, random: Random) -> None:
         self.warehouse = warehouse
@@ -121,7 +121,7 @@ class Nights:
         self.loaded = streams
 
     def run(self, what: str, *, prove: bool = False) -> None:
-        """Live through a day on which this happens, and look at what the reader knows at its end."""
+        """Run a day with this event, and check the rows of the reader at its end."""
         life = self.life
         life.today += 1
         if what != "idle":
@@ -144,12 +144,12 @@ class Nights:
         if what in BLOCKED and not allowed:
             assert outcome == "blocked"
         elif outcome == "blocked":
-            self.allow = True  # the administrator has looked at it
+            self.allow = True  # The administrator has agreed.
             if self.random.random() < 0.5:
                 assert self.night("allowed") in {"published", "unchanged"}
 
     def agree_to_mode(self) -> None:
-        """Take the step that a change of the grade sync needs."""
+        """Agree to the change of the grade sync, as a publish demands."""
         places = ("--database", str(self.warehouse.path), "--mapping", str(self.warehouse.runner.mapping))
         words = ("grades", "change", self.life.mode, "--save", "--json", *places)
         done = CliRunner().invoke(main, words, catch_exceptions=False)
@@ -213,7 +213,7 @@ class Nights:
         return outcome
 
     def truth(self) -> Tables:
-        """What a new reader knows from a bulk package of this moment."""
+        """Return the rows of a new reader after a bulk package of this moment."""
         preview(replace(self.settings, mode="bulk"), never)
         package = self.settings.package.parent / "preview" / self.settings.package.name
         self.look_at_package(package)
@@ -262,13 +262,13 @@ class Nights:
                 assert self.ids.setdefault(thing, sourced_id) == sourced_id, thing
 
     def copy(self) -> Warehouse:
-        """The warehouse as it is, in a folder of its own."""
+        """Return a copy of the warehouse in a folder of its own."""
         folder = self.warehouse.path.parent / "twin"
         folder.mkdir()
         return replace(self.warehouse, path=Path(shutil.copy(self.warehouse.path, folder)))
 
     def look_at_dbt(self, twin: Warehouse) -> None:
-        """What dbt itself makes of this day in a copy of the warehouse is what was made here without it."""
+        """Check that dbt itself makes the same tables of this day in a copy of the warehouse."""
         life = self.life
         twin.mapping(**life.mapping())
         twin.run("--select", *MODELS, "resource_type:seed", grade_sync=life.mode)

@@ -53,7 +53,7 @@ Row = dict[str, Any]
 
 
 def one_thread(profiles: str) -> str:
-    """Return the profiles with one thread of dbt and of DuckDB: for a few rows, more cost more than they save."""
+    """Return the profiles with one thread of dbt and of DuckDB: more threads cost more than they save on few rows."""
     changed = profiles.replace("threads: 2", "threads: 1").replace("{TimeZone: UTC}", "{TimeZone: UTC, threads: 1}")
     assert changed.count("threads: 1") > profiles.count("threads: 2"), "the profiles are written otherwise now"
     return changed
@@ -85,7 +85,8 @@ class Dbt:
         python = executable().resolve().with_name("python")
         server = Path(__file__).with_name("dbt_server.py")
         self._process = subprocess.Popen(
-            [python, "-W", "ignore:resource_tracker", server],  # the forked runs leave semaphores, which it clears
+            # The forked runs leave semaphores, which this process removes.
+            [python, "-W", "ignore:resource_tracker", server],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -105,7 +106,7 @@ class Dbt:
             "DBT_DUCKDB_PATH": database,  # of the folder where dbt starts
             "DBT_TARGET_PATH": str(target),
             "DBT_LOG_PATH": str(self.home / "logs"),
-            "DBT_WRITE_JSON": "false",  # nobody reads the artifacts of a test run
+            "DBT_WRITE_JSON": "false",  # No test reads the artifacts of a run.
             "DBT_LOG_LEVEL_FILE": "none",
             "MELTANO_ENVIRONMENT": "sandbox",
         }
@@ -190,7 +191,7 @@ class Warehouse:
                     "a column the loader would not have"
                 )
                 if stamped:
-                    # As one parameter: each parameter costs more than a row.
+                    # All rows are one parameter, since each parameter costs more than a row.
                     form = json.dumps([columns])
                     rows_of = f"SELECT unnest(from_json(?, '{form}'), max_depth := 2)"
                     database.execute(f"INSERT INTO {table} BY NAME {rows_of}", [json.dumps(stamped)])
@@ -200,11 +201,11 @@ class Warehouse:
         return self.runner.run(arguments, self.path, self.mapping_files, {"CONNECT_GRADE_SYNC": grade_sync})
 
     def build(self, *, grade_sync: str = "", **variables: Any) -> None:
-        """What the jobs run: every model and every data test."""
+        """Run every model and every data test, as the jobs do."""
         self._succeed("build", "--exclude-resource-type", "unit_test", grade_sync=grade_sync, variables=variables)
 
     def run(self, *arguments: str, grade_sync: str = "", **variables: Any) -> None:
-        """The mapping files and the models alone, which is faster."""
+        """Run the mapping files and the models without data tests, which is faster."""
         only = ("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
         self._succeed(*only, *arguments, grade_sync=grade_sync, variables=variables)
 

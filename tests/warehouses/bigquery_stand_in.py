@@ -40,12 +40,12 @@ class BigQuery(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def create(self, name: str) -> None:
-        """Have an empty table; the loader waits five seconds for each that it makes itself."""
+        """Make an empty table; the loader waits five seconds for each table that the loader makes itself."""
         self.tables[name] = {"tableReference": {"projectId": PROJECT, "datasetId": "coursera", "tableId": name}}
 
     @property
     def credentials(self) -> Json:
-        """Those of a service account that gets its tokens here."""
+        """Return the credentials of a service account that gets its tokens from this server."""
         return {
             "type": "service_account",
             "project_id": PROJECT,
@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, job)
 
     def _place(self) -> tuple[str, str]:
-        """What is asked for: its kind, and its name if it has one."""
+        """Return the kind of the resource that is asked for, and its name if it has one."""
         parts = urlsplit(self.path).path.removeprefix("/upload").strip("/").split("/")
         return (parts[-1], "") if len(parts) % 2 else (parts[-2], parts[-1])
 

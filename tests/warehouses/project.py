@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def definition(warehouse: str) -> Json:
-    """What `plugins/<warehouse>.meltano.yml` says of the loader."""
+    """Return the definition of the loader in `plugins/<warehouse>.meltano.yml`."""
     found: Json = yaml.safe_load((ROOT / f"plugins/{warehouse}.meltano.yml").read_text("utf-8"))
     (loader,) = found["plugins"]["loaders"]
     return dict(loader)
@@ -34,7 +34,7 @@ class Project:
 
     @property
     def commands(self) -> Path:
-        """Where the loader is installed."""
+        """Return the folder with the commands of the installed loader."""
         return self.folder / ".meltano/loaders" / self.loader / "venv/bin"
 
     def meltano(self, *words: str, **more: str) -> str:
@@ -43,12 +43,12 @@ class Project:
         )
 
     def config(self, plugin: str, **more: str) -> Json:
-        """What Meltano would hand to a plugin, secrets masked."""
+        """Return the settings that Meltano would pass to a plugin, secrets masked."""
         found: Json = json.loads(self.meltano("config", "print", plugin, "--format=json", **more))
         return found
 
     def about(self) -> Json:
-        """What the loader says of itself."""
+        """Return the output of the loader's `--about`."""
         said: Json = json.loads(run(self.commands / self.loader, "--about", "--format=json", env=_environment()))
         return said
 

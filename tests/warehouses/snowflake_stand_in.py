@@ -29,7 +29,7 @@ staged: dict[str, list[str]] = {}
 
 
 def execute_here(self: Any, command: str, params: Any = None, *more: Any, **named: Any) -> Any:
-    """Do what Snowflake would do with a stage, and leave all else to fakesnow."""
+    """Execute the statements about stages as Snowflake would, and pass all others to fakesnow."""
     verb = command.strip().lower()
     if verb.startswith("put "):
         with gzip.open(urlparse(params["file_uri"]).path, "rt") as lines:

@@ -1,4 +1,4 @@
-"""Definitions of warehouses that nobody has to install, and their pages."""
+"""The definitions of optional warehouses, and their pages."""
 
 from __future__ import annotations
 

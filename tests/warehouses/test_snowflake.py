@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def config(project: Project) -> Json:
-    """What the loader is started with."""
+    """Return the settings with which the loader is started."""
     account = {f"TARGET_SNOWFLAKE_{name}": value for name, value in ACCOUNT.items()}
     shown = project.config("target-snowflake", **account, TARGET_SNOWFLAKE_PASSWORD=PASSWORD)
     assert PASSWORD not in shown.values()
@@ -134,7 +134,7 @@ def test_without_a_way_to_snowflake_it_ends_soon_and_says_so(project: Project, c
     done = subprocess.run(
         [project.commands / "target-snowflake", "--config", stored(tmp_path / "config.json", config)],
         input=json.dumps(schema | {"key_properties": ["id"]}),
-        env=environment(HTTPS_PROXY="http://127.0.0.1:9"),  # where nobody listens
+        env=environment(HTTPS_PROXY="http://127.0.0.1:9"),  # No server listens on this port.
         capture_output=True,
         text=True,
         check=False,

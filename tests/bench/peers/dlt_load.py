@@ -1,4 +1,4 @@
-"""dlt's `rest_api` source into DuckDB, set to be as quick as it was found to get.
+"""dlt's `rest_api` source into DuckDB, with the fastest settings that were found.
 
     dlt_load.py TASK append|merge [parts]
 

@@ -1,4 +1,4 @@
-"""The script that everybody writes first: one request after the other, a file of JSON lines, DuckDB reads it.
+"""A simple script: one request after the other, a file of JSON lines, which DuckDB reads.
 
 Run with the task file of the benchmark.
 """

@@ -1,4 +1,4 @@
-"""A tap as the Singer SDK's cookiecutter would have it: what one gets without thinking about speed.
+"""A tap as the template of the Singer SDK makes it, without any work on speed.
 
 Its configuration is the task file of the benchmark.
 """
