@@ -16,9 +16,9 @@ from unittest.mock import patch
 HOME = Path(__file__).resolve().parents[1]
 sys.path.append(str(HOME / "plugins" / "connect"))
 
-from coursera_connect import meltano as project  # noqa: E402 - found by the line above
-from coursera_connect import private_files  # noqa: E402
+from coursera_connect import private_files  # noqa: E402 - found by the line above
 from coursera_connect.errors import ConnectError  # noqa: E402
+from coursera_connect.meltano import processes, project_files, setting_values  # noqa: E402
 
 COMMANDS = ("connect", "meltano")
 _WITH_SETTINGS = {"config", "el", "invoke", "run", "schedule"}
@@ -55,9 +55,9 @@ def connect(words: list[str]) -> None:
     options, rest = _group_options(words, {"environment"})
     executable = HOME / ".meltano" / "utilities" / "connect" / "venv" / "bin" / "connect"
     try:
-        environment = options.get("environment") or project.environment_meant(HOME)
-        project.require_environment(HOME, environment)
-        variables = project.all_variables(HOME, environment)
+        environment = options.get("environment") or project_files.environment_meant(HOME)
+        project_files.require_environment(HOME, environment)
+        variables = processes.all_variables(HOME, environment)
     except ConnectError as error:
         sys.exit(f"Error: {error}")
     if not executable.exists():
@@ -71,13 +71,13 @@ def meltano(words: list[str]) -> None:
     options, rest = _group_options(words, _WITH_VALUE)
     root, environment = _project(options.get("cwd")), ""
     if root and "no-environment" not in options:
-        environment = options.get("environment") or project.environment_meant(root)
+        environment = options.get("environment") or project_files.environment_meant(root)
         if "env-file" not in options:
-            words = [f"--env-file={project.env_file(root, environment)}", f"--environment={environment}", *words]
+            words = [f"--env-file={project_files.env_file(root, environment)}", f"--environment={environment}", *words]
         try:
             if _WITH_SETTINGS & set(rest[:1]):
-                project.refuse_wrong(root, environment)
-            variables = project.variables(root, environment)
+                setting_values.refuse_impossible(root, environment)
+            variables = processes.variables(root, environment)
         except ConnectError as error:
             sys.exit(f"Error: {error}")
         os.environ.clear()
@@ -92,13 +92,13 @@ def _meltano(words: list[str], environment: str) -> None:
     from meltano.core.migration_service import MigrationService  # noqa: PLC0415
     from meltano.core.project_dirs_service import ProjectDirsService  # noqa: PLC0415
 
-    parse, port = MeltanoFile.parse, os.environ.get(project.PORT)
+    parse, port = MeltanoFile.parse, os.environ.get(project_files.PORT)
     run, upgrade = ProjectDirsService.run, MigrationService.upgrade
 
     def parsed(content: dict[str, Any]) -> MeltanoFile:
         """Apply the sandbox's port of the shell, which `env` of meltano.yml would outrank."""
         env = content.get("env") or {}
-        told = {**content, "env": {**env, project.PORT: port}} if port and project.PORT in env else content
+        told = {**content, "env": {**env, project_files.PORT: port}} if port and project_files.PORT in env else content
         found: MeltanoFile = parse(told)
         return found
 
@@ -144,7 +144,7 @@ def _group_options(words: list[str], with_value: set[str]) -> tuple[dict[str, st
 
 def _project(cwd: str | None) -> Path | None:
     """Return the project that Meltano would find, if it has these launchers."""
-    start = Path(os.environ.get(project.PROJECT) or cwd or Path.cwd()).resolve()
+    start = Path(os.environ.get(project_files.PROJECT) or cwd or Path.cwd()).resolve()
     found = next((folder for folder in (start, *start.parents) if (folder / "meltano.yml").exists()), None)
     return found if found and (found / "scripts" / "launch.py").exists() else None
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from coursera_connect import meltano
 from coursera_connect.cli.main import main
 from coursera_connect.errors import RefusedError, UsageError
+from coursera_connect.meltano import processes, project_files, setting_values
 from coursera_connect.setup import environments, old_locations, settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,21 +43,21 @@ def now(project: Path, variable: str, environment: str = "prod") -> settings.Set
 
 
 def test_the_root_env_file_is_prods_alone_and_only_until_prod_has_its_own(project: Path) -> None:
-    assert meltano.env_file(project, "prod") == project / ".env"
-    assert meltano.env_file(project, "north") == project / "environments/north/secrets.env"
-    assert meltano.env_file(project, "sandbox") == project / "environments/sandbox/secrets.env"
+    assert project_files.env_file(project, "prod") == project / ".env"
+    assert project_files.env_file(project, "north") == project / "environments/north/secrets.env"
+    assert project_files.env_file(project, "sandbox") == project / "environments/sandbox/secrets.env"
     (project / "environments/prod/secrets.env").touch()
-    assert meltano.env_file(project, "prod") == project / "environments/prod/secrets.env"
+    assert project_files.env_file(project, "prod") == project / "environments/prod/secrets.env"
 
 
 def test_the_environment_is_that_of_the_shell_else_of_the_env_file_else_the_sandbox(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert meltano.environment_meant(project) == "prod"
+    assert project_files.environment_meant(project) == "prod"
     monkeypatch.delenv("MELTANO_ENVIRONMENT")
-    assert meltano.environment_meant(project) == "sandbox"
+    assert project_files.environment_meant(project) == "sandbox"
     (project / ".env").write_text("MELTANO_ENVIRONMENT=north\n")
-    assert meltano.environment_meant(project) == "north"
+    assert project_files.environment_meant(project) == "north"
 
 
 def test_a_folder_and_what_is_in_it_are_read_by_nobody_else(project: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_value_that_cannot_be_is_a_sentence_and_changes_nothing(
 def test_a_secret_is_kept_in_the_env_file_and_never_shown(project: Path) -> None:
     assert settings.set_("prod", "delivery_password", "hunter2 x'") == project / ".env"
     settings.set_("north", "delivery_password", "other")
-    assert meltano.env_values(project / ".env")["CONNECT_DELIVERY_PASSWORD"] == "hunter2 x'"
+    assert project_files.env_values(project / ".env")["CONNECT_DELIVERY_PASSWORD"] == "hunter2 x'"
     assert (project / ".env").stat().st_mode & 0o777 == 0o600
     said = CliRunner().invoke(main, ["settings", "--changed"]).output
     assert "delivery_password = (hidden)  (.env)" in said
@@ -142,11 +142,11 @@ def test_the_sandbox_takes_choices_of_its_folder_unless_the_shell_says_otherwise
 ) -> None:
     settings.set_("sandbox", "grade_sync", "granular_all")
     settings.set_("sandbox", "coursera-sandbox.learners", "9")
-    assert meltano.variables(project, "sandbox")["CONNECT_GRADE_SYNC"] == "granular_all"
-    assert meltano.variables(project, "sandbox")["COURSERA_SANDBOX_LEARNERS"] == "9"
+    assert processes.variables(project, "sandbox")["CONNECT_GRADE_SYNC"] == "granular_all"
+    assert processes.variables(project, "sandbox")["COURSERA_SANDBOX_LEARNERS"] == "9"
     monkeypatch.setenv("CONNECT_GRADE_SYNC", "final_incremental")
-    assert meltano.variables(project, "sandbox")["CONNECT_GRADE_SYNC"] == "final_incremental"
-    assert "COURSERA_SANDBOX_LEARNERS" not in meltano.variables(project, "prod")
+    assert processes.variables(project, "sandbox")["CONNECT_GRADE_SYNC"] == "final_incremental"
+    assert "COURSERA_SANDBOX_LEARNERS" not in processes.variables(project, "prod")
 
 
 @pytest.mark.parametrize("environment", ["sandbox", "north"])
@@ -209,10 +209,10 @@ def test_meltano_by_itself_is_refused_in_the_sandbox_where_it_does_not_follow_it
 def test_a_value_that_meltano_cannot_pass_on_is_a_sentence(project: Path, variable: str, value: str, said: str) -> None:
     (project / ".env").write_text(f"{variable}='{value}'\n")
     if not said:
-        meltano.refuse_wrong(project, "prod")
+        setting_values.refuse_impossible(project, "prod")
         return
     with pytest.raises(UsageError) as refused:
-        meltano.refuse_wrong(project, "prod")
+        setting_values.refuse_impossible(project, "prod")
     assert said in str(refused.value)
     assert CliRunner().invoke(main, ["settings", "--changed"]).exit_code == 0
 

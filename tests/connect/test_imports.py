@@ -1,4 +1,4 @@
-"""No module of connect needs itself, and what does the work knows nothing of the command line."""
+"""The folders of connect are in one order, and only the command line prints."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(__file__).parents[2] / "plugins/connect/coursera_connect"
+ORDER = ("deliver", "meltano", "jobs", "notices", "warehouse", "schedule", "setup", "publish", "report", "cli")
+"""The folders, the lowest one first."""
+UPWARDS = {
+    # The command, as `python -m coursera_connect`.
+    ("coursera_connect.__main__", "coursera_connect.cli.main"),
+    # The files of the Meltano project are closed as the first thing that a process does.
+    ("coursera_connect.private_files", "coursera_connect.meltano.project_files"),
+}
+"""The imports that lead upwards."""
 LATER = {("coursera_connect.warehouse.warehouse", "coursera_connect.warehouse.postgres")}
 """Whoever has a DuckDB file does without the client of PostgreSQL."""
 
@@ -33,7 +42,7 @@ def imported(node: ast.AST) -> Iterator[str]:
         yield from imported(child)
 
 
-def test_no_import_leads_back_to_where_it_began() -> None:
+def test_no_module_needs_itself() -> None:
     known = modules()
     needed = {
         name: {one for one in imported(tree) if one in known and (name, one) not in LATER}
@@ -42,15 +51,23 @@ def test_no_import_leads_back_to_where_it_began() -> None:
     assert len(list(TopologicalSorter(needed).static_order())) == len(known)
 
 
-def test_only_the_command_line_knows_the_command_line() -> None:
-    command = "coursera_connect.cli"
-    outside = {
-        name
-        for name, tree in modules().items()
-        if not name.startswith(f"{command}.") and any(one.startswith(command) for one in imported(tree))
+def test_a_folder_imports_only_from_the_folders_below_it() -> None:
+    known = modules()
+    folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    assert folders == set(ORDER)
+    upwards = {
+        (name, one)
+        for name, tree in known.items()
+        for one in imported(tree)
+        if one in known and level(one) > level(name)
     }
-    # The holder of a lock types `connect ended`, as a job that nobody watches cannot.
-    assert outside == {"coursera_connect.__main__", "coursera_connect.schedule.lock_holder"}
+    assert upwards == UPWARDS
+
+
+def level(module: str) -> int:
+    """The place of a module's folder in the order; modules beside the folders are below all of them."""
+    folder = module.split(".")[1]
+    return ORDER.index(folder) if folder in ORDER else -1
 
 
 def test_only_the_command_line_prints() -> None:

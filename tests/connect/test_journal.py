@@ -25,8 +25,8 @@ from sqlalchemy.pool import NullPool
 
 from coursera_connect.jobs import ending, health, journal
 from coursera_connect.jobs.journal import Run
-from coursera_connect.meltano import RUN
-from coursera_connect.schedule import meltano_runs
+from coursera_connect.meltano import meltano_runs
+from coursera_connect.meltano.project_files import RUN
 from coursera_connect.warehouse import ledger, warehouse
 from tests.connect.looked import Looked
 

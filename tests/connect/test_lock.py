@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 import psutil
 import pytest
 
-from coursera_connect.meltano import RUN
+from coursera_connect.meltano.project_files import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

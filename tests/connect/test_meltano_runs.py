@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from coursera_connect.schedule import meltano_runs
+from coursera_connect.meltano import meltano_runs
 from tests.package import postgres
 
 if TYPE_CHECKING:

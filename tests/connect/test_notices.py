@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coursera_connect.jobs import health, journal
-from coursera_connect.report import announcements, notices
+from coursera_connect.notices import announcements, sending, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def table(page: str, title: str) -> list[list[str]]:
 
 
 def test_the_outcome_comes_first_and_problems_before_counts() -> None:
-    page = notices.markdown(report())
+    page = texts.markdown(report())
     assert page.startswith("# Run 12: published\n\nPublished a new package. The package was delivered to `sftp://sftp.")
     titles = [line for line in page.splitlines() if line.startswith("## ")]
     assert titles == ["## Problems", "## Warnings", "## Rows", "## Held back", "## About this run"]
@@ -83,7 +83,7 @@ def test_the_outcome_comes_first_and_problems_before_counts() -> None:
 
 
 def test_counts_are_a_table_whatever_a_school_is_called() -> None:
-    rows = table(notices.markdown(report()), "Rows")
+    rows = table(texts.markdown(report()), "Rows")
     assert rows[0] == ["file", "school", "total", "added", "changed", "removed", "held"]
     assert rows[2] == ["users", "North | South", "1,200", "3", "0", "1", "2"]
     assert rows[3][:3] == ["users", r"Line Break \<!channel\> \*", "10"]
@@ -93,7 +93,7 @@ def test_counts_are_a_table_whatever_a_school_is_called() -> None:
 
 def test_blocked_says_what_would_go_and_what_to_do() -> None:
     blocked = [{"file": "users", "school": "s1", "school_name": "", "before": 1000, "removed": 990, "reason": "99 %"}]
-    page = notices.markdown(report(outcome="blocked", why="Too many would leave.", blocked=blocked, delivery=None))
+    page = texts.markdown(report(outcome="blocked", why="Too many would leave.", blocked=blocked, delivery=None))
     assert "Blocked by a guard: the last package stays as it is. Too many would leave." in page
     assert table(page, "Blocked")[2] == ["users", "s1", "1,000", "990", "99 %"]
     assert "agree to it and publish again" in page
@@ -101,9 +101,9 @@ def test_blocked_says_what_would_go_and_what_to_do() -> None:
 
 
 def test_facts_tell_the_age_of_the_data_and_the_durations() -> None:
-    page = notices.markdown(report())
+    page = texts.markdown(report())
     assert "Coursera's data as of 2026-11-23T20:34:10Z (6 hours old at the end)" in page
-    assert "old at the end" not in notices.markdown(report(environment="sandbox"))
+    assert "old at the end" not in texts.markdown(report(environment="sandbox"))
     assert "- Seconds: check 1.2, write 0.5" in page
     assert "- OneRoster version 1.1, mode delta, profile passport" in page
     assert "24,840 bytes" in page
@@ -111,7 +111,7 @@ def test_facts_tell_the_age_of_the_data_and_the_durations() -> None:
 
 
 def test_nobodys_name_or_address_is_on_the_page() -> None:
-    for told in (notices.markdown(report()), notices.summary(report())):
+    for told in (texts.markdown(report()), texts.summary(report())):
         assert "ada@example.org" not in told
         assert "college@" not in told
         assert "r1" not in told
@@ -119,18 +119,18 @@ def test_nobodys_name_or_address_is_on_the_page() -> None:
 
 @pytest.mark.parametrize("left", [{}, {"outcome": "failed", "why": "x"}, {"run": 3, "counts": None, "seconds": {}}])
 def test_a_run_that_failed_early_can_be_told_too(left: dict[str, Any]) -> None:
-    assert notices.markdown(left).startswith("# Run")
-    assert notices.summary(left)
+    assert texts.markdown(left).startswith("# Run")
+    assert texts.summary(left)
 
 
 @pytest.mark.parametrize("data_as_of", ["yesterday", "2026-11-23", "2026-11-23T20:34:10+00:00", None])
 def test_a_strange_time_is_no_reason_to_fail(data_as_of: str | None) -> None:
-    assert "# Run 12" in notices.markdown(report(data_as_of=data_as_of))
+    assert "# Run 12" in texts.markdown(report(data_as_of=data_as_of))
 
 
 def test_a_table_of_thousands_is_cut_and_says_so() -> None:
     counts = [{"file": "users", "school": f"s{at}", "total": 1} for at in range(1000)]
-    page = notices.markdown(report(counts=counts))
+    page = texts.markdown(report(counts=counts))
     assert "800 more rows are in the ledger." in page
     assert "**1,000**" in page
 
@@ -185,7 +185,7 @@ def hook() -> Iterator[Hook]:
 
 
 def post(url: str, told: dict[str, Any] | None = None, **more: Any) -> str | None:
-    return notices.post(url, told or report(), **{"pause": lambda _seconds: None, **more})
+    return sending.post(url, told or report(), **{"pause": lambda _seconds: None, **more})
 
 
 def test_a_webhook_gets_a_text_and_the_report(hook: Hook) -> None:
@@ -301,7 +301,7 @@ def test_a_hook_whose_name_is_looked_up_without_end_is_given_up(monkeypatch: pyt
 def test_a_publish_and_its_lock_wait_no_longer_for_a_hook_than_the_deadline(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notices, "DEADLINE", 1.0)
+    monkeypatch.setattr(sending, "DEADLINE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:  # which takes the line, and never answers
         hook = f"http://127.0.0.1:{listening.getsockname()[1]}/TOKEN"
         began = time.monotonic()
@@ -384,7 +384,7 @@ def test_people_are_told_of_a_failure_once_and_once_that_it_is_over(hook: Hook, 
 
 def test_an_address_of_people_that_is_wrong_is_a_warning_without_its_secret(hook: Hook) -> None:
     hook.answers = [404, 404, 404]
-    warnings = notices.tell(report(), "", f"nonsense://TOKEN-1, {people(hook)}")
+    warnings = sending.send(report(), "", f"nonsense://TOKEN-1, {people(hook)}")
     assert warnings == [
         "CONNECT_NOTIFY: the address (nonsense) is none that apprise knows: correct it.",
         "CONNECT_NOTIFY: the notice to json was not taken: check the address.",
@@ -392,11 +392,11 @@ def test_an_address_of_people_that_is_wrong_is_a_warning_without_its_secret(hook
 
 
 def test_webhook_and_people_together_take_no_longer_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notices, "DEADLINE", 1.0)
+    monkeypatch.setattr(sending, "DEADLINE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:  # which takes the line, and never answers
         address = f"127.0.0.1:{listening.getsockname()[1]}/TOKEN"
         began = time.monotonic()
-        warnings = notices.tell(report(), f"http://{address}", f"json://{address}")
+        warnings = sending.send(report(), f"http://{address}", f"json://{address}")
         assert time.monotonic() - began < 20
     assert [warning.partition(" ")[0] for warning in warnings] == ["The", "CONNECT_NOTIFY:"]
     assert all("within 1 seconds in all" in warning and "TOKEN" not in warning for warning in warnings)

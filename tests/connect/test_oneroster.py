@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from coursera_connect import oneroster
 from coursera_connect.errors import UsageError
-from coursera_connect.publish import oneroster
 from oneroster_csv.rules import RULES
 
 if TYPE_CHECKING:

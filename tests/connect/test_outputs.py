@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from coursera_connect.cli.main import main
-from coursera_connect.publish import output_paths
+from coursera_connect.report import output_paths
 from oneroster_csv.package import is_written_here
 
 if TYPE_CHECKING:

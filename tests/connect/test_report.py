@@ -14,7 +14,8 @@ import duckdb
 import pytest
 
 from coursera_connect.report import page_data, page_text, render
-from coursera_connect.report.project_state import Around
+from coursera_connect.report.page_quality import PrivacyOptions
+from coursera_connect.report.project_state import ProjectState
 from coursera_connect.warehouse import warehouse
 from tests.connect.looked import BITE, NAMES, Looked, Page, script
 
@@ -179,7 +180,7 @@ def test_ids_of_blocked_and_held_rows_that_are_addresses_are_left_out(published:
 def test_grades_of_fewer_than_five_learners_are_not_summed_up(college: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytz", None)  # it is not installed beside connect
     with warehouse.opened(college.database) as opened:
-        facts = page_data.gather(opened, page_data.Shield(), Around())
+        facts = page_data.gather(opened, PrivacyOptions(), ProjectState())
     a, b = facts["programs"]
     assert (a["learners"], a["enrollments"], a["completed"], a["lower"], a["median"], a["upper"]) == (
         20,

@@ -18,7 +18,8 @@ from coursera_connect import timestamps
 from coursera_connect.cli.main import main
 from coursera_connect.errors import UsageError
 from coursera_connect.jobs import journal
-from coursera_connect.schedule import cron_times, lms_sync, meltano_schedules
+from coursera_connect.meltano import meltano_schedules
+from coursera_connect.schedule import cron_times, lms_sync
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 
-from coursera_connect import meltano
-from coursera_connect.schedule import lms_sync, meltano_schedules, suggested_times
+from coursera_connect.meltano import meltano_schedules, project_files, setting_values
+from coursera_connect.schedule import lms_sync, suggested_times
 from coursera_connect.setup import next_steps
 from coursera_sandbox.testing import RunningSandbox
 from tests.connect.desk import HEADERS
@@ -93,8 +93,8 @@ class Office:
     def saved(self) -> dict[str, str]:
         """Return the stored settings by environment variable: the secrets, and the choices of the folder."""
         return {
-            name: one.value for name, one in meltano.said(self.project, "prod").items() if one.is_chosen
-        } | meltano.env_values(self.env_file)
+            name: one.value for name, one in setting_values.values(self.project, "prod").items() if one.is_chosen
+        } | project_files.env_values(self.env_file)
 
     def rows(self) -> list[list[str]]:
         with (self.mapping / "school_mapping.csv").open(newline="") as handle:

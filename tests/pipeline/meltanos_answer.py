@@ -36,14 +36,14 @@ def _variables(project: Path, environment: str) -> dict[str, dict[str, str]]:
     from meltano.core.plugin_invoker import invoker_factory  # noqa: PLC0415 - in the process that asks
     from meltano.core.project import Project  # noqa: PLC0415
 
-    from coursera_connect import meltano  # noqa: PLC0415
+    from coursera_connect.meltano import processes, project_files  # noqa: PLC0415
 
     of_shell = dict(os.environ)
-    os.environ.update(meltano.variables(project, environment))
-    opened = Project(project, dotenv_file=meltano.env_file(project, environment))
+    os.environ.update(processes.variables(project, environment))
+    opened = Project(project, dotenv_file=project_files.env_file(project, environment))
     opened.activate_environment(environment)
     found = {}
-    for part in meltano.PARTS:
+    for part in project_files.PARTS:
         invoker = invoker_factory(opened, opened.plugins.find_plugin(part))
         invoker.plugin_config_env = invoker.settings_service.as_env(extras=False)
         found[part] = {name: str(value) for name, value in invoker.env().items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from coursera_connect import meltano
+from coursera_connect.meltano import project_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "upgrading.md"
@@ -142,11 +142,11 @@ def test_everything_that_was_chosen_is_in_the_folder_after_the_move_and_the_pull
             "attributes": {"users.sms": "learner.external_id", "users.middleName": ""},
         },
     }
-    found = meltano.configured(meltano.load(college / "environments/prod/settings.yml"), "prod")
+    found = project_files.configured(project_files.load(college / "environments/prod/settings.yml"), "prod")
     assert {name: values for name, values in found.items() if values} == expected
-    postgres = meltano.load(college / "environments/postgres/settings.yml")
+    postgres = project_files.load(college / "environments/postgres/settings.yml")
     assert postgres["environments"][0]["env"]["CONNECT_WAREHOUSE"] == "postgres"
-    assert meltano.configured(postgres, "postgres")["dbt"] == expected["dbt"]
+    assert project_files.configured(postgres, "postgres")["dbt"] == expected["dbt"]
     people = (college / "environments/prod/mapping/excluded_people.csv").read_text()
     assert people == 'learner,reason\ntest@x.example,"Zoë, of the ""help desk"""\n'
     assert (college / "environments/prod/mapping/school_mapping.csv").read_text().startswith("program_id,")

@@ -12,8 +12,8 @@ import click
 import pytest
 from click.core import ParameterSource
 
-from coursera_connect import meltano, setting_types
 from coursera_connect.cli.main import main
+from coursera_connect.meltano import processes, project_files, setting_types, setting_values
 from coursera_connect.setup import settings as chosen
 from tests.pipeline.meltanos_answer import asked
 
@@ -46,7 +46,7 @@ def values(definition: dict[str, Any]) -> tuple[str, str]:
 
 
 def shell_without_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(meltano.OURS)}
+    return {name: value for name, value in os.environ.items() if not name.startswith(processes.OURS)}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for plugin, name, one in definitions(root):
             if "folder" in layers:
                 value = setting_types.value(one, values(one)[layers["folder"]])
-                config.setdefault(plugin, {})[one["name"]] = meltano.literal(value)
+                config.setdefault(plugin, {})[one["name"]] = setting_values.literal(value)
             if "env file" in layers:
                 # Env files have their own references to variables.
                 value = values(one)[layers["env file"]].replace("${", "$ {")
@@ -89,10 +89,10 @@ def answer(project: Path) -> dict[str, Any]:
 
 def definitions(project: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Plugin, variable and definition of every setting of the four parts."""
-    for plugin, found in meltano.defined(project).items():
-        if plugin in meltano.PARTS[:-1]:
+    for plugin, found in project_files.defined(project).items():
+        if plugin in project_files.PARTS[:-1]:
             for one in found.values():
-                yield plugin, meltano.variable(one, plugin), one
+                yield plugin, project_files.variable(one, plugin), one
 
 
 def shell(project: Path, environment: str) -> dict[str, str]:
@@ -104,7 +104,7 @@ def shell(project: Path, environment: str) -> dict[str, str]:
 def test_shell_env_file_folder_and_default_count_in_this_order_as_meltano_has_it(
     environment: str, project: Path, answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [one for one in os.environ if one.startswith(meltano.OURS)]:
+    for name in [one for one in os.environ if one.startswith(processes.OURS)]:
         monkeypatch.delenv(name)
     for name, value in shell(project, environment).items():
         monkeypatch.setenv(name, value)
@@ -115,8 +115,8 @@ def test_shell_env_file_folder_and_default_count_in_this_order_as_meltano_has_it
         "folder": f"environments/{environment}/settings.yml",
     }.get(next(iter(layers), ""), "default")
     shown = {one.variable: one for one in chosen.listed(project, environment)}
-    found = meltano.said(project, environment)
-    of_connect = meltano.all_variables(project, environment)
+    found = setting_values.values(project, environment)
+    of_connect = processes.all_variables(project, environment)
     assert len(shown) > 80
     wrong = {}
     for plugin, name, one in definitions(project):

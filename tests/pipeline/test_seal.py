@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coursera_connect import meltano
+from coursera_connect.meltano import processes, project_files
 from coursera_connect.setup import environments
 from tests.pipeline.conftest import ROOT
 from tests.pipeline.meltanos_answer import asked
@@ -49,11 +49,11 @@ def told() -> Iterator[tuple[str, list[str]]]:
 def everything(tmp_path: Path, webhook: str) -> dict[str, str]:
     """Every setting of every part, and some of Meltano and PostgreSQL, with another value than the default."""
     found = {}
-    for plugin, settings in meltano.defined(ROOT).items():
+    for plugin, settings in project_files.defined(ROOT).items():
         for one in settings.values():
             options = [str(option["value"]) for option in one.get("options", [])]
             default = OTHER.get(one.get("kind", ""), str(tmp_path / "elsewhere"))
-            found[meltano.variable(one, plugin)] = options[-1] if options else default
+            found[project_files.variable(one, plugin)] = options[-1] if options else default
     (tmp_path / "lms").mkdir()
     return {
         **found,
@@ -89,7 +89,7 @@ def resolved(project: Project) -> dict[str, Any]:
         "tap": tap,
         "connect": json.loads(connect(project, "--environment=sandbox", "settings", "--json")),
         "parts": {
-            part: {name: value for name, value in env.items() if name.startswith(meltano.OURS) and "UUID" not in name}
+            part: {name: value for name, value in env.items() if name.startswith(processes.OURS) and "UUID" not in name}
             for part, env in parts.items()
         },
     }

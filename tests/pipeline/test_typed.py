@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coursera_connect import meltano
 from coursera_connect.command_text import printed
+from coursera_connect.meltano import project_files
 from coursera_connect.setup import environments
 from tests.connect.test_printed import commands
 
@@ -45,7 +45,7 @@ def refused(project: Project, folder: Path, found: list[list[str]]) -> list[str]
 
     activate = project.root / ".venv" / "bin" / "activate"
     activate.write_text(f'PATH="{activate.parent}:$PATH"\n')
-    if "north-campus" not in meltano.environments(project.root):
+    if "north-campus" not in project_files.environments(project.root):
         environments.add(project.root, "north-campus")
     typed = [(dry(words, name), name) for words in found for name in ENVIRONMENTS]
     with ThreadPoolExecutor(2) as both:

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from coursera_connect.cli.main import main
-from coursera_connect.meltano import RUN
+from coursera_connect.meltano.project_files import RUN
 from coursera_sandbox.testing import RunningSandbox
 from tests.package.singer import read_tap
 from tests.transform.warehouse import REPOSITORY

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from coursera_connect.cli.main import main
+from coursera_connect.meltano import meltano_schedules
 from coursera_connect.report import page_text
-from coursera_connect.schedule import meltano_schedules
 from coursera_connect.setup.mapping import FILES, columns
 from coursera_connect.warehouse import ledger, warehouse
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coursera_connect.meltano import PROJECT
+from coursera_connect.meltano.project_files import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

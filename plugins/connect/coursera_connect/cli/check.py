@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from coursera_connect import oneroster
 from coursera_connect.cli import options, screen, terminal
-from coursera_connect.publish import oneroster
 from oneroster_csv import report, validate
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.cli import options, terminal
 from coursera_connect.command_text import carried
+from coursera_connect.meltano import project_files
 from coursera_connect.setup import connection
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def test(as_json: bool, package: Path) -> None:
         click.echo(json.dumps(outcome))
     elif outcome["passed"]:
         terminal.say(carried("The connection works. Next: connect schools list"))
-    elif outcome["exit_code"] == _NO_TOKEN and meltano.environment_of_now() == meltano.SANDBOX:
-        start = meltano.printed("meltano invoke coursera-sandbox start")
+    elif outcome["exit_code"] == _NO_TOKEN and command_text.environment_of_now() == project_files.SANDBOX:
+        start = command_text.printed("meltano invoke coursera-sandbox start")
         terminal.say(f"The server of the sandbox runs while a job does. To start it: {start}")
     sys.exit(outcome["exit_code"])

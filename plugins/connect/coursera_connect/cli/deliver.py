@@ -11,7 +11,7 @@ import click
 from coursera_connect.cli import options, screen, terminal
 from coursera_connect.deliver import delivery
 from coursera_connect.publish import redelivery
-from coursera_connect.publish.allowed_days import within_consent
+from coursera_connect.schedule.allowed_days import within_consent
 
 receiver_options = options.together(
     options.outward(

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.cli import options, terminal
-from coursera_connect.setup import grade_changes, grade_sync
+from coursera_connect.setup import grade_changes, grade_sync, trial_build
 from coursera_connect.text import plural
-from coursera_connect.warehouse import trial_build
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +101,7 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     terminal.say(f"Grade sync: {change.before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
     _tell_leaving(change)
     for warning in change.warnings:
-        terminal.say(meltano.carried(f"Warning: {warning}"))
+        terminal.say(command_text.carried(f"Warning: {warning}"))
     if change.before == mode:
         terminal.say("That is the mode already.")
     else:

@@ -10,13 +10,12 @@ import click
 
 from coursera_connect.cli import options, screen, terminal
 from coursera_connect.command_text import carried
-from coursera_connect.setup import item_changes
+from coursera_connect.setup import item_changes, trial_build
 from coursera_connect.setup import items as gradebook
 from coursera_connect.setup import mapping as files
 from coursera_connect.setup.grade_sync import SELECTED, in_use
 from coursera_connect.setup.item_changes import Wanted
 from coursera_connect.text import plural
-from coursera_connect.warehouse import trial_build
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.cli import options, terminal
 from coursera_connect.cli.run import ended, refuse_demo
 from coursera_connect.errors import ConnectError
-from coursera_connect.jobs import ending, journal, watch
+from coursera_connect.jobs import ending, job_lock, journal, watch
 from coursera_connect.jobs.journal import Run
-from coursera_connect.schedule import job_lock, meltano_runs
+from coursera_connect.meltano import meltano_runs, project_files
 from coursera_connect.setup import old_locations
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def lock(package: Path, lock_wait: float) -> None:
         terminal.say(sentence, err=True)
 
     me = job_lock.Holder.caller()
-    refuse_demo(me.job, meltano.environment_of_now() or "")
+    refuse_demo(me.job, command_text.environment_of_now() or "")
     run = _begin(journal.place(package), me, say)
     try:
         entry = (str(journal.place(package)), run) if run else ()
@@ -70,10 +70,10 @@ def lock(package: Path, lock_wait: float) -> None:
             journal.end(journal.place(package), run, **told)
             ended.main([run], standalone_mode=False)
         raise
-    if environment := meltano.environment_of_now():
+    if environment := command_text.environment_of_now():
         meltano_runs.end_dead(environment, say)
         meltano_runs.remove_settings()
-        ending.look(journal.place(package), environment, meltano.project_of_now())
+        ending.look(journal.place(package), environment, project_files.project_of_now())
 
 
 def _begin(file: Path, me: job_lock.Holder, say: Callable[[str], None]) -> str:
@@ -82,11 +82,11 @@ def _begin(file: Path, me: job_lock.Holder, say: Callable[[str], None]) -> str:
     watcher, watcher_born = watch.watcher()
     run = Run(
         os.environ.get(watch.RUN_ID) or me.run or uuid.uuid4().hex,
-        environment=meltano.environment_of_now() or "",
+        environment=command_text.environment_of_now() or "",
         job=me.job,
         started_by=trigger if trigger.startswith(journal.SCHEDULE) else journal.HAND,
         meltano_run=me.run,
-        extractor=ending.extractor(meltano.project_of_now(), me.job),
+        extractor=ending.extractor(project_files.project_of_now(), me.job),
         pid=me.pid,
         born=me.born,
         watcher=watcher,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from typing_extensions import override
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.cli import (
     attributes,
     check,
@@ -32,6 +32,7 @@ from coursera_connect.cli import (
 )
 from coursera_connect.command_text import carried
 from coursera_connect.errors import ConnectError
+from coursera_connect.meltano import processes, project_files
 from coursera_connect.setup import environments
 from coursera_connect.setup import settings as chosen
 
@@ -109,10 +110,10 @@ def main(context: click.Context, debug: bool) -> None:
     the environment is that of MELTANO_ENVIRONMENT in the shell or in .env, else the sandbox.
     """
     del debug  # read from the context, where a failure is caught
-    meltano.refuse_alone()
-    if meltano.environment_of_now() == meltano.SANDBOX:
-        if project := meltano.project_of_now():
-            environments.make_mapping(project, meltano.SANDBOX)
+    processes.refuse_alone()
+    if command_text.environment_of_now() == project_files.SANDBOX:
+        if project := project_files.project_of_now():
+            environments.make_mapping(project, project_files.SANDBOX)
         if not context.meta[_WORDS] & _NO_SCREEN:
             click.echo(_SANDBOX, err=True)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from coursera_connect import meltano
+from coursera_connect import command_text
+from coursera_connect.meltano import project_files
 from coursera_connect.warehouse.warehouse import Server
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def outward(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command
 
     def kept(context: click.Context, option: click.Parameter, value: Any) -> Any:
         told = context.get_parameter_source(str(option.name))
-        if meltano.environment_of_now() == meltano.SANDBOX and told is not ParameterSource.COMMANDLINE:
+        if command_text.environment_of_now() == project_files.SANDBOX and told is not ParameterSource.COMMANDLINE:
             return more.get("default")
         return value
 

@@ -13,9 +13,9 @@ from coursera_connect.cli import options, screen, terminal
 from coursera_connect.cli import report as pages
 from coursera_connect.cli.deliver import receiver_of, receiver_options
 from coursera_connect.errors import BlockedError, ConnectError, DeliveryError, UsageError
-from coursera_connect.publish import output_paths
 from coursera_connect.publish import publish as publishing
 from coursera_connect.publish.settings import REPORT, Settings
+from coursera_connect.report import output_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,7 @@ import click
 
 from coursera_connect.cli import options, terminal
 from coursera_connect.publish import quality as qualities
-from coursera_connect.setup import lines_without_effect
-from coursera_connect.warehouse import trial_build
+from coursera_connect.setup import lines_without_effect, trial_build
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,9 @@ import click
 
 from coursera_connect.cli import options, screen, terminal
 from coursera_connect.errors import ConnectError
-from coursera_connect.publish import output_paths
-from coursera_connect.report import project_state
+from coursera_connect.report import output_paths, project_state
 from coursera_connect.report import render as pages
-from coursera_connect.report.page_data import Shield
+from coursera_connect.report.page_quality import PrivacyOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,8 +68,8 @@ def report(*, as_json: bool, database: Location, package: Path, wait: float, **c
     place = pages.place(package, chosen.pop("page"))
     output_paths.check(database, package, place, writes_package=False)
     zones = chosen.pop("schedule_time_zone"), chosen.pop("lms_time_zone")
-    around_it = project_state.here(package, *zones)
-    written = pages.write(database, place, package, _shield(chosen), around_it, wait)
+    state = project_state.here(package, *zones)
+    written = pages.write(database, place, package, _privacy_options(chosen), state, wait)
     if as_json:
         click.echo(json.dumps(written))
     else:
@@ -93,9 +92,9 @@ def after_run(
     if written is None:
         return None
     try:
-        shield = _shield({name: chosen[name] for name in _SHIELD} | {"names": names})
-        around_it = project_state.here(chosen["package"], schedule_time_zone, chosen["lms_time_zone"])
-        pages.write(chosen["database"], written, chosen["package"], shield, around_it, wait, anyway=True)
+        privacy = _privacy_options({name: chosen[name] for name in _PRIVACY} | {"names": names})
+        state = project_state.here(chosen["package"], schedule_time_zone, chosen["lms_time_zone"])
+        pages.write(chosen["database"], written, chosen["package"], privacy, state, wait, anyway=True)
     except Exception as error:  # noqa: BLE001 - no failure of the page is one of the publish
         # Only our own sentences are sure to quote no row.
         reason = error if isinstance(error, ConnectError) else type(error).__name__
@@ -104,12 +103,12 @@ def after_run(
     return written
 
 
-_SHIELD = ("schema", "oneroster_version", "profile", "privacy_level", "privacy_key", "exclude")
+_PRIVACY = ("schema", "oneroster_version", "profile", "privacy_level", "privacy_key", "exclude")
 
 
-def _shield(chosen: dict[str, Any]) -> Shield:
+def _privacy_options(chosen: dict[str, Any]) -> PrivacyOptions:
     exclude = chosen["exclude"]
-    return Shield(
+    return PrivacyOptions(
         names=chosen["names"],
         schema=chosen["schema"],
         version=chosen["oneroster_version"],

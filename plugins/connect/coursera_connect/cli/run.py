@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.cli import options, screen, terminal
 from coursera_connect.cli import report as pages
 from coursera_connect.errors import ConnectError, RefusedError, UsageError
 from coursera_connect.jobs import ending, health, journal, progress, watch
 from coursera_connect.jobs.journal import Run
-from coursera_connect.report import announcements
+from coursera_connect.meltano import meltano_schedules, processes, project_files
+from coursera_connect.notices import announcements
 from coursera_connect.report import render as report_pages
 from coursera_connect.report.summary import summary as run_summary
-from coursera_connect.schedule import meltano_schedules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,10 +40,10 @@ def refuse_demo(job: str, environment: str) -> None:
     Raises:
         RefusedError: The job is `demo`, and the environment is not the sandbox.
     """
-    if job.split()[:1] == [DEMO] and environment not in {"", meltano.SANDBOX}:
+    if job.split()[:1] == [DEMO] and environment not in {"", project_files.SANDBOX}:
         raise RefusedError(
             f"The job demo loads a made-up college, and {environment} is a real one: "
-            f"use `{meltano.printed('connect run demo', meltano.SANDBOX)}`."
+            f"use `{command_text.printed('connect run demo', project_files.SANDBOX)}`."
         )
 
 
@@ -75,7 +75,7 @@ def run(*, job: str, full_refresh: bool, as_json: bool, logs: Path, **chosen: An
                 7 the job demo outside of the sandbox
                 130 stopped with Ctrl-C
     """  # noqa: D301 - the escape is what keeps the lines apart
-    environment, project = meltano.environment_of_now(), meltano.project_of_now()
+    environment, project = command_text.environment_of_now(), project_files.project_of_now()
     if environment is None or project is None:
         raise UsageError("There is no Meltano project here: call `connect run grade-sync` in the project's folder.")
     refuse_demo(job, environment)
@@ -96,9 +96,9 @@ def run(*, job: str, full_refresh: bool, as_json: bool, logs: Path, **chosen: An
 def _stop_sandbox(project: Path, environment: str) -> None:
     """Stop the server that the job would have stopped at its end."""
     subprocess.run(  # noqa: S603 - the project's own
-        meltano.arguments(project, environment, "--log-level=disabled", "invoke", _SANDBOX_STOP),
+        processes.arguments(project, environment, "--log-level=disabled", "invoke", _SANDBOX_STOP),
         cwd=project,
-        env=meltano.variables(project, environment),
+        env=processes.variables(project, environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -113,9 +113,9 @@ def followed(  # noqa: PLR0913 - what is run, and where it is noted
     entry = _begin(file, environment, job)
     usual = next((one.steps for one in journal.read(file, "job = ? and outcome = 'done'", [job]) if one.steps), "{}")
     shown = progress.steps(words, json.loads(usual))
-    command = meltano.arguments(project, environment, "run", *told)
+    command = processes.arguments(project, environment, "run", *told)
     with closing(watch.Log(log)) as lines, progress.screen([] if quiet else shown, terminal.console()) as show:
-        watched = watch.watch(command, project, meltano.variables(project, environment), entry, (lines, show))
+        watched = watch.watch(command, project, processes.variables(project, environment), entry, (lines, show))
     ended_run = replace(watched.run, steps=json.dumps(watched.seconds))
     _end(file, ended_run)
     _tell(ended_run)
@@ -129,7 +129,7 @@ def _begin(file: Path, environment: str, job: str) -> Run:
         str(uuid.uuid4()),
         environment=environment,
         job=job,
-        extractor=ending.extractor(meltano.project_of_now(), job),
+        extractor=ending.extractor(project_files.project_of_now(), job),
         pid=pid,
         born=born,
         watcher=pid,
@@ -211,7 +211,7 @@ def ended(run: str, told: str | None, webhook: str, notify: str, names: bool, **
         found = journal.read(file, "id = ?", [run])
         if not found:
             return
-        entry = found[0] if found[0].ended_at else ending.settle(file, found[0], meltano.project_of_now())
+        entry = found[0] if found[0].ended_at else ending.settle(file, found[0], project_files.project_of_now())
         if entry.outcome == journal.DONE:
             return
         page, zone = chosen.pop("page"), chosen.pop("schedule_time_zone")

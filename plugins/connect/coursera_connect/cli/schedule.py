@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.cli import options, schedule_install, terminal
 from coursera_connect.jobs import ending, journal
+from coursera_connect.meltano import project_files
 from coursera_connect.schedule import lms_sync as schedules
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def check(as_json: bool, package: Path, **chosen: Any) -> None:
                 3 the database is in use or cannot be read
     """  # noqa: D301 - the escape is what keeps the lines apart
     file = journal.place(package)
-    ending.look(file, meltano.environment_of_now() or "", meltano.project_of_now())
+    ending.look(file, command_text.environment_of_now() or "", project_files.project_of_now())
     report = schedules.check(schedules.Settings(**chosen, journal=file), datetime.now(timezone.utc))
     if as_json:
         click.echo(json.dumps(report))

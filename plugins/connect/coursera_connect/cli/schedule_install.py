@@ -12,7 +12,7 @@ import click
 from coursera_connect.cli import options, terminal
 from coursera_connect.command_text import carried
 from coursera_connect.jobs import health
-from coursera_connect.meltano import PROJECT
+from coursera_connect.meltano.project_files import PROJECT
 from coursera_connect.schedule import entries, installation, scheduled_run, time_zones
 from coursera_connect.schedule import lms_sync as schedules
 

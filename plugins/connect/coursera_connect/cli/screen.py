@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.cli import terminal
 from coursera_connect.command_text import carried
 from coursera_connect.jobs import journal
-from coursera_connect.publish import blocked
+from coursera_connect.notices import blocked_rows
 from oneroster_csv.report import problems, warnings
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def published(report: dict[str, Any]) -> str:
 def refused(report: dict[str, Any], where: Path) -> str:
     """Return the lines with the reasons why a package was refused or blocked, with counts and the first rows."""
     lines = problems(report, "error")
-    lines += [f"{blocked.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
-    commands = blocked.commands(report["blocked"])
+    lines += [f"{blocked_rows.sentence(drop)}." for drop in report["blocked"][:_PROBLEMS_SHOWN]]
+    commands = blocked_rows.commands(report["blocked"])
     if commands:
-        lines.append(f"If that is right, once: {', '.join(map(meltano.printed, commands))}")
+        lines.append(f"If that is right, once: {', '.join(map(command_text.printed, commands))}")
     lines += _held(report) + warnings(report)
     stays = "the previous package stays" if Path(report["package"]).is_file() else "and there is no earlier package"
     lines += [f"Not published, {stays}. All findings: {near(where)}"]
@@ -85,7 +85,7 @@ def preview(report: dict[str, Any]) -> None:
     if not any(row[name] for row in report["counts"] for name in ("added", "changed", "removed")):
         terminal.say("Nothing would change.")
     lines = report["not_excluded"] + problems(report, "error") + warnings(report) + _held(report) + report["warnings"]
-    lines += [f"Would be blocked: {blocked.sentence(drop)}." for drop in report["blocked"]]
+    lines += [f"Would be blocked: {blocked_rows.sentence(drop)}." for drop in report["blocked"]]
     told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
     lines += [told or f"It would be published. The package to look at: {near(report['package'])}"]
     terminal.say(carried("\n".join(lines)))
@@ -169,7 +169,7 @@ def ran(facts: dict[str, Any]) -> None:
     if package["published"] and package["bytes"]:
         files = ", ".join(f"{name} {file['rows']:,}" for name, file in package["files"].items() if file["rows"])
         lines.append(f"Rows in the files: {files}")
-    lines.append(f"All counts: {meltano.printed('connect summary')}")
+    lines.append(f"All counts: {command_text.printed('connect summary')}")
     terminal.say(carried("\n".join(lines)))
 
 
@@ -202,7 +202,7 @@ def _not_published(package: dict[str, Any], there: str) -> list[str]:
     lines = [f"{when} {_ENDED.get(outcome, outcome)}; {kept}"]
     if outcome in {"skipped", "failed"}:
         return [*lines, f"Why: {package['why']}"]
-    stopped = [f"{blocked.sentence(drop)}." for drop in (package["blocked"] or [])[:_PROBLEMS_SHOWN]]
+    stopped = [f"{blocked_rows.sentence(drop)}." for drop in (package["blocked"] or [])[:_PROBLEMS_SHOWN]]
     return [*lines, *problems(package, "error"), *stopped, f"All findings: {near(package['report'])}"]
 
 
@@ -216,7 +216,7 @@ def runs(found: dict[str, Any]) -> None:
     """Print the runs of jobs and the publishes; a run and its publish are one line."""
     rows = sorted([*_job_rows(found), *_other_rows(found)], key=lambda row: row["at"], reverse=True)
     if not rows:
-        terminal.say(f"Nothing has run yet: {meltano.printed('connect run roster-sync')}")
+        terminal.say(f"Nothing has run yet: {command_text.printed('connect run roster-sync')}")
         return
     numbers = ("total", "added", "changed", "removed", *_told(found["runs"], ("held", "blocked")))
     headings = ("run", "ended (UTC)", "job", "by", "outcome", *numbers, "why")
@@ -282,7 +282,7 @@ def run(found: dict[str, Any]) -> None:
     ]
     details += [f"{row['severity']}: {row['entity']}: {row['rule']} ({row['how_many']:,})" for row in found["odd_rows"]]
     details += [f"held: {row['file']} {row['sourced_id']}: {row['reason']}" for row in found["held"]]
-    details += [f"{what}: {blocked.sentence(row)}" for what in ("blocked", "allowed") for row in found[what]]
+    details += [f"{what}: {blocked_rows.sentence(row)}" for what in ("blocked", "allowed") for row in found[what]]
     if details:
         terminal.say(carried("\n".join(details)))
 

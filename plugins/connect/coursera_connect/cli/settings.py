@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.cli import options, terminal
 from coursera_connect.errors import UsageError
+from coursera_connect.meltano import project_files
 from coursera_connect.setup import environments
 from coursera_connect.setup import settings as chosen
 
@@ -26,7 +27,7 @@ _OF_INSTALLED = (
 
 
 def _now() -> tuple[Path, str]:
-    project, environment = meltano.project_of_now(), meltano.environment_of_now()
+    project, environment = project_files.project_of_now(), command_text.environment_of_now()
     if project is None or environment is None:
         raise UsageError("Settings belong to a Meltano project: run this through `connect` of its .venv.")
     return project, environment
@@ -94,9 +95,9 @@ def set_setting(name: str, value: str | None) -> None:
     if one.origin == "shell":
         terminal.say(f"Warning: {one.variable} of the shell outranks it.", err=True)
     if one.plugin == "dbt":
-        terminal.say(f"To bring that into effect: {meltano.printed('connect run publish')}")
+        terminal.say(f"To bring that into effect: {command_text.printed('connect run publish')}")
     if one.key in _OF_INSTALLED:
-        terminal.say(f"To bring that into effect: {meltano.printed('connect schedule install')}")
+        terminal.say(f"To bring that into effect: {command_text.printed('connect schedule install')}")
 
 
 def _asked(name: str) -> str:
@@ -119,7 +120,7 @@ def environment() -> None:
 def list_environments() -> None:
     """Show the environments, and mark the one of this command."""
     project, now = _now()
-    for name in meltano.environments(project):
+    for name in project_files.environments(project):
         terminal.say(f"{'*' if name == now else ' '} {name}")
 
 
@@ -148,11 +149,11 @@ def add(name: str, warehouse: str) -> None:
     """  # noqa: D301 - the escape is what keeps the lines apart
     project, _ = _now()
     place = environments.add(project, name, postgres=warehouse == "postgres")
-    secrets = meltano.env_file(project, name).relative_to(project)
+    secrets = project_files.env_file(project, name).relative_to(project)
     terminal.say(f"Made {place.relative_to(project)}. Next:")
-    terminal.say(f"  {meltano.printed('connect setup', name)}")
+    terminal.say(f"  {command_text.printed('connect setup', name)}")
     terminal.say(f"      asks for what it needs; secrets go into {secrets}")
-    terminal.say(f"  {meltano.printed('connect settings', name)}")
+    terminal.say(f"  {command_text.printed('connect settings', name)}")
 
 
 COMMANDS = (settings, environment)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from coursera_connect import meltano
+from coursera_connect import command_text, oneroster
 from coursera_connect.cli import options, schedule_install, screen, terminal
 from coursera_connect.cli import run as running
 from coursera_connect.cli.questions import Questions, choice
 from coursera_connect.deliver import addresses, delivery
 from coursera_connect.errors import ConnectError, RefusedError, UsageError
 from coursera_connect.jobs import health
-from coursera_connect.publish import oneroster
+from coursera_connect.meltano import meltano_schedules, processes, project_files
 from coursera_connect.schedule import lms_sync as schedules
-from coursera_connect.schedule import meltano_schedules, time_zones
+from coursera_connect.schedule import time_zones
 from coursera_connect.setup import connection, next_steps
 from coursera_connect.setup import mapping as files
 from coursera_connect.setup import schools as mapped_schools
@@ -192,8 +192,8 @@ class _Walk:
         Raises:
             ConnectError: one of both did not end well; what it said is on the screen.
         """
-        load, again = _LOAD, meltano.printed("connect preview", self.environment)
-        terminal.say(f"$ {meltano.printed('meltano run ' + ' '.join(load), self.environment)}")
+        load, again = _LOAD, command_text.printed("connect preview", self.environment)
+        terminal.say(f"$ {command_text.printed('meltano run ' + ' '.join(load), self.environment)}")
         log = self.logs.absolute() / "first-load.log"
         run, _ = running.followed(
             self.project, self.environment, load, words=load, package=self.package, log=log, quiet=False
@@ -203,9 +203,9 @@ class _Walk:
             raise ConnectError(f"The first load did not end well; its log is {screen.near(log)}.")
         terminal.say(f"$ {again}")
         done = subprocess.run(  # noqa: S603 - the project's own
-            meltano.arguments(self.project, self.environment, "--log-level=warning", "invoke", "connect:preview"),
+            processes.arguments(self.project, self.environment, "--log-level=warning", "invoke", "connect:preview"),
             cwd=self.project,
-            env=meltano.variables(self.project, self.environment),
+            env=processes.variables(self.project, self.environment),
             check=False,
         )
         if done.returncode:
@@ -332,10 +332,10 @@ def _begun(chosen: dict[str, Any], *, asks: bool) -> _Walk:
     typed = ParameterSource.COMMANDLINE
     given = {name: value for name, value in chosen.items() if context.get_parameter_source(name) is typed}
     owner = schedule_install.owner_of(chosen)
-    if owner.environment == meltano.SANDBOX:
+    if owner.environment == project_files.SANDBOX:
         raise RefusedError(
             "The environment sandbox is a made-up college and needs no setting up: "
-            f"{meltano.printed('connect setup', meltano.PROD)} sets up yours."
+            f"{command_text.printed('connect setup', project_files.PROD)} sets up yours."
         )
     if asks and not sys.stdin.isatty():
         raise UsageError(
@@ -376,4 +376,4 @@ def _finish(walk: _Walk) -> None:
         return
     terminal.say("\nStill missing:")
     for sentence, words in missing:
-        terminal.say(f"  {sentence} {meltano.printed(words, walk.environment)}")
+        terminal.say(f"  {sentence} {command_text.printed(words, walk.environment)}")

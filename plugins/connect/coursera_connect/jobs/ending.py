@@ -15,13 +15,13 @@ from coursera_connect import timestamps
 from coursera_connect.errors import UsageError
 from coursera_connect.jobs import journal
 from coursera_connect.jobs.journal import DONE, FAILED, KILLED, Run
-from coursera_connect.schedule import meltano_runs, meltano_schedules
+from coursera_connect.meltano import meltano_runs, meltano_schedules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from coursera_connect.schedule.meltano_runs import Load
+    from coursera_connect.meltano.meltano_runs import Load
 
 GOOD = frozenset({"published", "unchanged", "skipped"})
 """Outcomes of a publish that are not failures."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.jobs.ending import GOOD
 from coursera_connect.jobs.journal import DONE, KILLED, STOPPED
 from coursera_connect.text import one_line
@@ -109,7 +109,7 @@ def told(run: Run) -> dict[str, Any]:
     return {
         "sentence": f"{sentence[:1].upper()}{sentence[1:]}",
         "more": why + ("" if why[-1:] in {"", ".", "!", "?"} else "."),
-        "commands": [meltano.printed(one, run.environment or None) for one in (*first, _again(run))],
+        "commands": [command_text.printed(one, run.environment or None) for one in (*first, _again(run))],
     }
 
 

@@ -8,20 +8,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coursera_connect import meltano
+from coursera_connect import command_text, oneroster
 from coursera_connect.deliver import delivery
 from coursera_connect.errors import DatabaseError, DeliveryError
-from coursera_connect.publish import (
-    agreements,
-    blocked,
-    counts,
-    guards,
-    holds,
-    model_findings,
-    oneroster,
-    predecessor,
-    stages,
-)
+from coursera_connect.publish import agreements, blocked, counts, guards, holds, model_findings, predecessor, stages
 from coursera_connect.setup import lines_without_effect, outdated
 from coursera_connect.warehouse import build as builds
 from coursera_connect.warehouse import ledger
@@ -140,7 +130,7 @@ def _tables(database: Warehouse, run: Run, *, is_shown: bool) -> Tables:
         if not present:
             raise DatabaseError(
                 f"{settings.database} holds no OneRoster models in the schema {settings.schema} "
-                f"(CONNECT_ONEROSTER_SCHEMA): run {meltano.printed('meltano run dbt:build')}"
+                f"(CONNECT_ONEROSTER_SCHEMA): run {command_text.printed('meltano run dbt:build')}"
             )
         build = builds.finished(database, settings.database)
         if not is_shown:

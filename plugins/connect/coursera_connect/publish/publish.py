@@ -18,17 +18,19 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import replacing as package
 from coursera_connect.deliver import delivery
 from coursera_connect.errors import ConnectError, DeliveryError, UsageError
 from coursera_connect.jobs import ending
-from coursera_connect.publish import allowed_days, package, predecessor, record
+from coursera_connect.notices import announcements
+from coursera_connect.publish import predecessor, record
 from coursera_connect.publish.prepare import WRONG_COLUMNS, Result, prepare
 from coursera_connect.publish.run import Run
 from coursera_connect.publish.settings import PREVIEW, REPORT
 from coursera_connect.publish.write import changes, write
-from coursera_connect.report import announcements
-from coursera_connect.setup import mapping
-from coursera_connect.warehouse import ledger, trial_build, warehouse
+from coursera_connect.schedule import allowed_days
+from coursera_connect.setup import mapping, trial_build
+from coursera_connect.warehouse import ledger, warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect import replacing as packages
 from coursera_connect.deliver import delivery
 from coursera_connect.errors import DeliveryError
-from coursera_connect.publish import package as packages
 from oneroster_csv.package import is_written_here
 
 if TYPE_CHECKING:

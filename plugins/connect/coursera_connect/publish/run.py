@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import meltano
+from coursera_connect import command_text
+from coursera_connect import replacing as package
 from coursera_connect.jobs import journal
-from coursera_connect.publish import package
+from coursera_connect.meltano import project_files
+from coursera_connect.notices import texts
 from coursera_connect.publish.settings import REPORT
-from coursera_connect.report import notices
 from coursera_connect.warehouse import ledger
 from oneroster_csv import binding as bindings
 
@@ -110,7 +111,7 @@ class Run:
     def begin(cls, settings: Settings, step: Callable[[str, int], None]) -> Run:
         """Return a run that begins now; `step` is called with a sentence and a number of rows."""
         report = Report(
-            environment=meltano.environment_of_now() or "",
+            environment=command_text.environment_of_now() or "",
             package=str(settings.package),
             database=str(settings.database),
             started_at=ledger.now(),
@@ -120,7 +121,7 @@ class Run:
             privacy_level=settings.privacy_level,
         )
         file = journal.place(settings.package)
-        entry = journal.of_meltano(file, os.environ.get(meltano.RUN, ""))
+        entry = journal.of_meltano(file, os.environ.get(project_files.RUN, ""))
         return cls(settings, step, report, bindings.load(settings.oneroster_version), file, entry)
 
     @contextmanager
@@ -159,7 +160,7 @@ class Run:
         """Write the report beside the package, as JSON and as Markdown."""
         told = self.report.told()
         self.write_beside(json.dumps(told, indent=2), REPORT)
-        self.write_beside(notices.markdown(told), str(Path(REPORT).with_suffix(".md")))
+        self.write_beside(texts.markdown(told), str(Path(REPORT).with_suffix(".md")))
 
     def write_beside(self, text: str, name: str) -> None:
         """Write a text file beside the package, in one step for readers."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from coursera_connect.publish import package, stages
+from coursera_connect import replacing as package
+from coursera_connect.publish import stages
 from oneroster_csv import package as packages
 
 if TYPE_CHECKING:

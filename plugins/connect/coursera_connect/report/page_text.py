@@ -6,8 +6,9 @@ import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import meltano
-from coursera_connect.publish import blocked, holds
+from coursera_connect import command_text
+from coursera_connect.notices import blocked_rows
+from coursera_connect.publish import holds
 from coursera_connect.report.page_data import age
 from coursera_connect.text import one_line, plural
 
@@ -136,7 +137,7 @@ def _of_the_run(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield _task("Load the data from Coursera and publish it.", "", f"connect run {_first_job(facts)}")
     elif outcome == "blocked":
         stands = "What was stopped stands below, under “Held and blocked”. If it is right, let it go once."
-        commands = blocked.commands(facts["blocked"])
+        commands = blocked_rows.commands(facts["blocked"])
         ending = [] if any(one.startswith("connect publish") for one in commands) else ["connect publish"]
         yield _task("Decide whether that is right.", stands, "connect preview", *commands, *ending)
     elif outcome == "refused":
@@ -208,8 +209,8 @@ def _of_the_data(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _task(what: str, why: str, *commands: str) -> dict[str, Any]:
     """Return a task with its commands, as they are typed; the last command completes the task."""
-    named = (one if _IS_NAMED in one else meltano.printed(one) for one in commands)
-    return {"what": what, "why": meltano.carried(why), "commands": list(dict.fromkeys(named))}
+    named = (one if _IS_NAMED in one else command_text.printed(one) for one in commands)
+    return {"what": what, "why": command_text.carried(why), "commands": list(dict.fromkeys(named))}
 
 
 def _first_job(facts: dict[str, Any]) -> str:

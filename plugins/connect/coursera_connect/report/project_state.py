@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import meltano, timestamps
+from coursera_connect import command_text, timestamps
 from coursera_connect.errors import ConnectError
 from coursera_connect.jobs import ending, health, journal
-from coursera_connect.schedule import crontab, entries, meltano_schedules, systemd_timers
+from coursera_connect.meltano import project_files
+from coursera_connect.schedule import crontab, entries, starts, systemd_timers
 from coursera_connect.schedule.lms_sync import schedule_zone
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _KINDS = {"cron": crontab, "systemd": systemd_timers}
 
 
 @dataclass(frozen=True)
-class Around:
+class ProjectState:
     """The surroundings of a page: the journal, and the environment and project of Meltano, if there are any."""
 
     journal: Path | None = None
@@ -32,32 +33,32 @@ class Around:
     @property
     def is_sandbox(self) -> bool:
         """Whether the environment is the sandbox."""
-        return self.environment == meltano.SANDBOX
+        return self.environment == project_files.SANDBOX
 
 
-def here(package: Path, schedule_time_zone: str, lms_time_zone: str) -> Around:
+def here(package: Path, schedule_time_zone: str, lms_time_zone: str) -> ProjectState:
     """Return the surroundings of this process, after the entries of ended runs were closed."""
     file = journal.place(package)
-    environment, project = meltano.environment_of_now() or "", meltano.project_of_now()
+    environment, project = command_text.environment_of_now() or "", project_files.project_of_now()
     ending.look(file, environment, project)
-    return Around(file, environment, project, (schedule_time_zone, lms_time_zone))
+    return ProjectState(file, environment, project, (schedule_time_zone, lms_time_zone))
 
 
-def schedules(around: Around, now: datetime | None = None) -> dict[str, Any]:
+def schedules(state: ProjectState, now: datetime | None = None) -> dict[str, Any]:
     """Return when the next run starts, what starts it, and after how many hours a load counts as missed.
 
     `next_run` is None if no schedule has a time; `installed_with` is blank if neither cron nor systemd of this machine
     has the schedules.
     """
     found: dict[str, Any] = {"next_run": None, "installed_with": "", "missed_after": health.expected([])}
-    if around.project is None or around.is_sandbox:
+    if state.project is None or state.is_sandbox:
         return found
     now = now or datetime.now(timezone.utc)
     with suppress(ConnectError):
-        starts = meltano_schedules.starts(around.project, schedule_zone(*around.zones), now)
-        found["missed_after"] = health.expected(one.at for one in starts if one.loads)
-        if starts:
-            found["next_run"] = {"at": timestamps.written(starts[0].at), "name": starts[0].schedule}
-        owner = entries.Owner(around.project, around.environment)
+        coming = starts.upcoming(state.project, schedule_zone(*state.zones), now)
+        found["missed_after"] = health.expected(one.at for one in coming if one.loads)
+        if coming:
+            found["next_run"] = {"at": timestamps.written(coming[0].at), "name": coming[0].schedule}
+        owner = entries.Owner(state.project, state.environment)
         found["installed_with"] = next((kind for kind, it in _KINDS.items() if it.found(owner)), "")
     return found

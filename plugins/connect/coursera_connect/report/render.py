@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
-from coursera_connect import meltano
+from coursera_connect import command_text
+from coursera_connect import replacing as packages
 from coursera_connect.errors import DatabaseError, OutputError
-from coursera_connect.publish import package as packages
-from coursera_connect.report import page_data, page_text
+from coursera_connect.report import page_data, page_learning, page_text
 from coursera_connect.text import one_line
 from coursera_connect.timestamps import parsed
 from coursera_connect.warehouse import warehouse
@@ -30,8 +30,8 @@ from coursera_connect.warehouse import warehouse
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coursera_connect.report.page_data import Shield
-    from coursera_connect.report.project_state import Around
+    from coursera_connect.report.page_quality import PrivacyOptions
+    from coursera_connect.report.project_state import ProjectState
     from coursera_connect.warehouse.warehouse import Location
 
 NAME = "report.html"
@@ -96,7 +96,14 @@ def place(package: Path, chosen: Path | None) -> Path:
 
 
 def write(  # noqa: PLR0913, PLR0917 - from what, where, and how
-    database: Location, page: Path, package: Path, shield: Shield, around: Around, wait: float, *, anyway: bool = False
+    database: Location,
+    page: Path,
+    package: Path,
+    privacy: PrivacyOptions,
+    state: ProjectState,
+    wait: float,
+    *,
+    anyway: bool = False,
 ) -> dict[str, Any]:
     """Replace the page, and return its path, its verdict and its first sentence.
 
@@ -105,12 +112,12 @@ def write(  # noqa: PLR0913, PLR0917 - from what, where, and how
     """
     try:
         with warehouse.opened(database, wait) as opened:
-            facts = page_data.gather(opened, shield, around)
+            facts = page_data.gather(opened, privacy, state)
     except DatabaseError as error:
         if not anyway:
             raise
         with warehouse.empty() as opened:
-            facts = {**page_data.gather(opened, shield, around), "unread": str(error)}
+            facts = {**page_data.gather(opened, privacy, state), "unread": str(error)}
     words = page_text.words(facts)
     with packages.locked(package, wait):
         text = render(facts, words, library(page), _link(page, package))
@@ -161,13 +168,13 @@ def render(facts: dict[str, Any], words: dict[str, Any], library: str, link: str
         outcomes=_OUTCOMES,
         states=_STATES,
         severities=_SEVERITIES,
-        fewest=page_data.FEWEST,
-        most_classes=page_data.CLASSES,
+        fewest=page_learning.FEWEST,
+        most_classes=page_learning.CLASSES,
         old_run_hours="Infinity" if facts["is_sandbox"] else facts["missed_after"] / timedelta(hours=1),
-        install=meltano.printed("connect schedule install"),
+        install=command_text.printed("connect schedule install"),
         outcomes_of_jobs=_OUTCOMES_OF_JOBS,
         release=version("coursera-connect"),
-        connect=f"connect --environment={name}" if (name := meltano.environment_of_now()) else "connect",
+        connect=f"connect --environment={name}" if (name := command_text.environment_of_now()) else "connect",
     )
 
 

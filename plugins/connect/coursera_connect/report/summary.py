@@ -7,7 +7,7 @@ import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.errors import DatabaseError
 from coursera_connect.jobs import health, journal
 from coursera_connect.publish.settings import REPORT
@@ -47,7 +47,7 @@ def summary(database: Location, package: Path, raw_schema: str, wait: float) -> 
             raise
     failed, loaded = health.failure(jobs), health.last_load(jobs)
     return {
-        "environment": meltano.environment_of_now() or "",
+        "environment": command_text.environment_of_now() or "",
         "database": str(database),
         "failed": health.told(failed) if failed else None,
         "last_load": loaded.ended_at if loaded else "",

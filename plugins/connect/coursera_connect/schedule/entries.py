@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from cronsim import CronSimError
 
 from coursera_connect.errors import RefusedError, SchedulerError, UsageError
-from coursera_connect.meltano import executable
-from coursera_connect.schedule import meltano_schedules, time_zones
+from coursera_connect.meltano import meltano_schedules
+from coursera_connect.meltano.processes import executable
+from coursera_connect.schedule import time_zones
 from coursera_connect.schedule.cron_times import DAYS, parsed
 from coursera_connect.schedule.lms_sync import schedule_zone
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from cronsim import CronSim
 
-    from coursera_connect.schedule.meltano_schedules import Schedule
+    from coursera_connect.meltano.meltano_schedules import Schedule
 
 ENVIRONMENT = "MELTANO_ENVIRONMENT"
 _SANDBOX = "sandbox"

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from cronsim import CronSimError
 
-from coursera_connect import meltano, timestamps
+from coursera_connect import command_text, timestamps
 from coursera_connect.errors import UsageError
 from coursera_connect.jobs.journal import DONE
-from coursera_connect.schedule import blackout, meltano_schedules, time_zones
+from coursera_connect.meltano import meltano_schedules, project_files
+from coursera_connect.schedule import blackout, time_zones
 from coursera_connect.schedule.cron_times import DAYS, fires, parsed
 from coursera_connect.warehouse import ledger, warehouse
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from coursera_connect.jobs.journal import Run
-    from coursera_connect.schedule.meltano_schedules import Schedule
+    from coursera_connect.meltano.meltano_schedules import Schedule
     from coursera_connect.warehouse.warehouse import Location
 
 SYNC_TIME = "CONNECT_LMS_SYNC_TIME"
@@ -307,8 +308,8 @@ class _Check:
     def _to_set(self, schedule: Schedule, value: str = _NEW_TIME) -> str:
         """Return the command for another time; a schedule that the organisation added has only a variable."""
         name = schedule.setting.removeprefix("CONNECT_").lower()
-        if name in meltano.defined(self.settings.project).get("connect", {}):
-            return meltano.printed(f"connect settings set {name} '{value}'")
+        if name in project_files.defined(self.settings.project).get("connect", {}):
+            return command_text.printed(f"connect settings set {name} '{value}'")
         return f"{schedule.setting}='{value}' in the env file"
 
     def _described(self, plan: _Plan) -> dict[str, Any]:

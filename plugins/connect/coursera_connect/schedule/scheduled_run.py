@@ -14,10 +14,9 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from coursera_connect import meltano
 from coursera_connect.errors import OutputError
 from coursera_connect.jobs import ending, journal, watch
-from coursera_connect.schedule import meltano_schedules
+from coursera_connect.meltano import meltano_schedules, processes
 from coursera_connect.schedule.cron_times import fires
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def execute(run: Scheduled) -> Watched:
     `connect ended` is started through Meltano, which passes the settings of the journal and of the notices.
     """
     os.umask(run.umask)
-    environment = meltano.variables(run.project, run.environment)
+    environment = processes.variables(run.project, run.environment)
     entry = journal.Run(
         str(uuid.uuid4()),
         environment=run.environment,
@@ -92,11 +91,11 @@ def execute(run: Scheduled) -> Watched:
     )
     log = watch.Log(run.log)
     with closing(log):
-        called = meltano.arguments(run.project, run.environment, "schedule", "run", run.name, meltano=run.meltano)
+        called = processes.arguments(run.project, run.environment, "schedule", "run", run.name, meltano=run.meltano)
         watched = watch.watch(called, run.project, environment, entry, (log, lambda _: None))
         watched = replace(watched, run=replace(watched.run, steps=json.dumps(watched.seconds)))
         told = json.dumps({name: value for name, value in asdict(watched.run).items() if value not in ("", None)})
         words = ("invoke", "connect", "ended", entry.id, "--told", told)
-        called = meltano.arguments(run.project, run.environment, *words, meltano=run.meltano)
+        called = processes.arguments(run.project, run.environment, *words, meltano=run.meltano)
         watch.passed_on(called, run.project, environment, log)
     return watched

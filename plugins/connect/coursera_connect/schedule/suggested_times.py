@@ -10,9 +10,9 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from coursera_connect.meltano.meltano_schedules import setting
 from coursera_connect.schedule.cron_times import fires
 from coursera_connect.schedule.lms_sync import sync_crons
-from coursera_connect.schedule.meltano_schedules import setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

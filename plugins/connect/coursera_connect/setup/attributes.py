@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.errors import UsageError
+from coursera_connect.meltano import processes, project_files
 from coursera_connect.setup.mapping import Problem
 from coursera_connect.text import suggestion
 
@@ -121,16 +122,16 @@ def read(transform: Path) -> Attributes:
 
 def _chosen() -> tuple[str, list[Entry] | None]:
     """Where the organisation's own mapping is written down, and its entries; None where the project tells none."""
-    told = meltano.settings("dbt").get(OWN)
-    project, environment = meltano.project_of_now(), meltano.environment_of_now()
+    told = processes.plugin_settings("dbt").get(OWN)
+    project, environment = project_files.project_of_now(), command_text.environment_of_now()
     if not told or project is None or environment is None:
         return FILE, None
-    file = meltano.folder(project, environment) / meltano.SETTINGS
+    file = project_files.folder(project, environment) / project_files.SETTINGS
     if file.exists():
         text = file.read_text("utf-8")
-        of_file = meltano.configured(yaml.safe_load(text), environment).get("dbt", {}).get(OWN)
+        of_file = project_files.configured(yaml.safe_load(text), environment).get("dbt", {}).get(OWN)
         if of_file == told:
-            return meltano.SETTINGS, _found(yaml.compose(text, Loader=yaml.SafeLoader))
+            return project_files.SETTINGS, _found(yaml.compose(text, Loader=yaml.SafeLoader))
     return "CONNECT_ATTRIBUTES", _entries(yaml.compose(json.dumps(told), Loader=yaml.SafeLoader))
 
 

@@ -16,9 +16,10 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import meltano
+from coursera_connect import command_text
+from coursera_connect import replacing as packages
 from coursera_connect.errors import ConnectError, OutputError, RefusedError
-from coursera_connect.publish import package as packages
+from coursera_connect.meltano import processes, project_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -176,13 +177,13 @@ def _tap(answers: Mapping[str, str] | None = None) -> TapCoursera:
 
 def _told() -> dict[str, Any] | None:
     """Return the settings that Meltano passes to the tap; None outside a project, where the tap reads variables."""
-    project, environment = meltano.project_of_now(), meltano.environment_of_now()
-    return _told_in(str(project), environment) if project and environment and meltano.executable(project) else None
+    project, environment = project_files.project_of_now(), command_text.environment_of_now()
+    return _told_in(str(project), environment) if project and environment and processes.executable(project) else None
 
 
 @cache
 def _told_in(_project: str, _environment: str) -> dict[str, Any]:
-    found = meltano.settings("tap-coursera")
+    found = processes.plugin_settings("tap-coursera")
     return {name: value for name, value in found.items() if value is not None and "." not in name}
 
 

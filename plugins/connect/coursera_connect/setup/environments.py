@@ -6,8 +6,9 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.errors import OutputError, RefusedError, UsageError
+from coursera_connect.meltano import project_files
 from coursera_connect.setup import mapping
 
 if TYPE_CHECKING:
@@ -43,15 +44,17 @@ def add(project: Path, name: str, *, postgres: bool = False) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name} is no name for an environment: use up to 40 of a-z, 0-9, - and _, as north-campus.")
-    place = meltano.folder(project, name)
-    if name in meltano.environments(project):
-        raise RefusedError(f"There is an environment {name} already; see {meltano.printed('connect settings', name)}")
+    place = project_files.folder(project, name)
+    if name in project_files.environments(project):
+        raise RefusedError(
+            f"There is an environment {name} already; see {command_text.printed('connect settings', name)}"
+        )
     try:
         private(place)
         make_mapping(project, name)
-        write(place / meltano.SETTINGS, settings(name, postgres=postgres))
-        if name != meltano.PROD:  # whose secrets are in the root .env
-            secrets = place / meltano.SECRETS
+        write(place / project_files.SETTINGS, settings(name, postgres=postgres))
+        if name != project_files.PROD:  # whose secrets are in the root .env
+            secrets = place / project_files.SECRETS
             if not secrets.exists():
                 write(secrets, _SECRETS.format(name=name) + (_DATABASE if postgres else ""))
     except OSError as error:
@@ -61,7 +64,7 @@ def add(project: Path, name: str, *, postgres: bool = False) -> Path:
 
 def settings(name: str, *, postgres: bool = False) -> str:
     """Return the text of a new settings.yml, which chooses nothing but the place of the tables."""
-    text = (resources.files("coursera_connect") / "environments" / meltano.SETTINGS).read_text("utf-8")
+    text = (resources.files("coursera_connect") / "environments" / project_files.SETTINGS).read_text("utf-8")
     lines = text.replace("{environment}", name).splitlines(keepends=True)
     at = next(index for index, line in enumerate(lines) if line.startswith(_OUTPUT)) + 1
     return "".join([*lines[:at], _POSTGRES if postgres else "", *lines[at:]])
@@ -69,7 +72,7 @@ def settings(name: str, *, postgres: bool = False) -> str:
 
 def make_mapping(project: Path, name: str) -> None:
     """Create missing mapping files with their headers."""
-    place = meltano.folder(project, name) / meltano.MAPPING
+    place = project_files.folder(project, name) / project_files.MAPPING
     missing = [file for file in mapping.FILES if not (place / file).exists()]
     if missing:
         private(place.parent)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.errors import UsageError
-from coursera_connect.setup import grade_sync, items, mapping
+from coursera_connect.setup import grade_sync, items, mapping, trial_build
 from coursera_connect.text import suggestion
-from coursera_connect.warehouse import ledger, trial_build
+from coursera_connect.warehouse import ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ class GradeChange:
     @property
     def command(self) -> str:
         """The command that changes the setting."""
-        return meltano.printed(f"connect settings set {self.kind} {self.after}")
+        return command_text.printed(f"connect settings set {self.kind} {self.after}")
 
     def agree(self) -> bool:
         """Record the agreement for the next publish, and return whether one was needed."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coursera_connect.errors import ConnectError, RefusedError
-from coursera_connect.schedule import crontab, lms_sync, meltano_schedules, suggested_times, systemd_timers
+from coursera_connect.meltano import meltano_schedules
+from coursera_connect.schedule import crontab, lms_sync, suggested_times, systemd_timers
 from coursera_connect.schedule.entries import Owner
 from coursera_connect.setup import connection, schools
 from coursera_connect.setup import mapping as files

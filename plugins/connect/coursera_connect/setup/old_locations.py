@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.errors import RefusedError
+from coursera_connect.meltano import project_files
 from coursera_connect.setup import mapping
 from coursera_connect.text import plural
 
@@ -28,7 +29,7 @@ MOVE = f"python3 {_MOVE}"
 def refuse(project: Path, environment: str) -> None:
     """Raise RefusedError if an old place holds choices that the folder of an environment lacks; name each place."""
     if left := [*_mapping(project, environment), *_vars(project, environment), *_meltano(project, environment)]:
-        place = meltano.folder(project, environment).relative_to(project)
+        place = project_files.folder(project, environment).relative_to(project)
         raise RefusedError(
             f"The choices of {environment} are in the folder {place} since release 0.2, and this is still elsewhere: "
             f"{'; '.join(left)}. To move it there, type in {project}: {MOVE}"
@@ -37,7 +38,7 @@ def refuse(project: Path, environment: str) -> None:
 
 def refuse_now() -> None:
     """Call `refuse` for the environment of this process, if there is one."""
-    project, environment = meltano.project_of_now(), meltano.environment_of_now()
+    project, environment = project_files.project_of_now(), command_text.environment_of_now()
     if project and environment and (project / _MOVE).exists():
         refuse(project, environment)
 
@@ -50,7 +51,10 @@ def shipped() -> dict[str, Any]:
 
 
 def _mapping(project: Path, environment: str) -> list[str]:
-    old, new = project / "transform" / "mapping" / environment, meltano.folder(project, environment) / meltano.MAPPING
+    old, new = (
+        project / "transform" / "mapping" / environment,
+        project_files.folder(project, environment) / project_files.MAPPING,
+    )
     found = []
     for file in mapping.FILES:
         if (old / file).exists():
@@ -84,9 +88,9 @@ def _meltano(project: Path, environment: str) -> list[str]:
     found = [
         f"the environment {environment} of meltano.yml"
         for entry in content.get("environments") or []
-        if entry.get("name") == environment and (environment != meltano.SANDBOX or entry.get("config"))
+        if entry.get("name") == environment and (environment != project_files.SANDBOX or entry.get("config"))
     ]
-    settings = meltano.defined(project)
+    settings = project_files.defined(project)
     found += [
         f"{name} of {entry['name']} in meltano.yml"
         for plugins in (content.get("plugins") or {}).values()
@@ -102,8 +106,8 @@ _OURS = {"tap-coursera", "tap-coursera-roster", "target-duckdb", "target-warehou
 
 
 def _chosen(project: Path, environment: str) -> dict[str, dict[str, Any]]:
-    file = meltano.folder(project, environment) / meltano.SETTINGS
-    return meltano.configured(_yaml(file), environment) if file.exists() else {}
+    file = project_files.folder(project, environment) / project_files.SETTINGS
+    return project_files.configured(_yaml(file), environment) if file.exists() else {}
 
 
 def _yaml(file: Path) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.errors import DatabaseError, UsageError
+from coursera_connect.meltano import processes, project_files
 from coursera_connect.setup import attributes, mapping
 from coursera_connect.text import listed
 from oneroster_csv.sql import quoted
@@ -39,7 +40,7 @@ def refuse(database: Warehouse, build: Build, folder: Path | None, transform: Pa
     if found := changed(database, build, folder, transform):
         raise DatabaseError(
             f"Changed since the last dbt:build, so that the tables do not follow it yet: {listed(found)}. "
-            f"Run {meltano.printed('meltano run dbt:build')}"
+            f"Run {command_text.printed('meltano run dbt:build')}"
         )
 
 
@@ -88,11 +89,11 @@ def _comparable(value: Any) -> str:
 
 def _chosen(build: Build) -> dict[str, Any]:
     """Return the settings that Meltano passes to dbt, which outrank the vars."""
-    if build.meltano_run and build.meltano_run == os.environ.get(meltano.RUN):
+    if build.meltano_run and build.meltano_run == os.environ.get(project_files.RUN):
         return dict(build.settings)  # of a step of the run that this one is a step of
     return {
         name: value
-        for name, value in meltano.settings("dbt").items()
+        for name, value in processes.plugin_settings("dbt").items()
         if name in build.settings and value is not None and value != ""
     }
 

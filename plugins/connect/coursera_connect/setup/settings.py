@@ -1,6 +1,6 @@
 """Lists the settings of every part with values and origins, and sets them.
 
-`meltano.said` has the precedence for all settings; only the command line outranks it.
+`setting_values.values` has the precedence for all settings; only the command line outranks it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from zoneinfo import available_timezones
 import click
 import yaml
 
-from coursera_connect import env_file, meltano, setting_types
+from coursera_connect import command_text, env_file
 from coursera_connect.errors import ConnectError, OutputError, RefusedError, UsageError
+from coursera_connect.meltano import project_files, setting_types, setting_values
 from coursera_connect.setup import environments
 from coursera_connect.text import suggestion
 
@@ -55,8 +56,8 @@ def listed(project: Path, environment: str) -> list[Setting]:
     defaults = _defaults(project)
     return [
         _setting(variable, one, defaults)
-        for variable, one in meltano.said(project, environment).items()
-        if one.plugin and (one.plugin != _OF_THE_SANDBOX or environment == meltano.SANDBOX)
+        for variable, one in setting_values.values(project, environment).items()
+        if one.plugin and (one.plugin != _OF_THE_SANDBOX or environment == project_files.SANDBOX)
     ]
 
 
@@ -71,7 +72,7 @@ def find(settings: list[Setting], name: str) -> Setting:
         if wanted in {one.name.replace("-", "_").casefold(), one.variable.casefold()}:
             return one
     near = suggestion(name, [one.name for one in settings])
-    raise UsageError(f"There is no setting {name}; see {meltano.printed('connect settings')}{near and '. '}{near}")
+    raise UsageError(f"There is no setting {name}; see {command_text.printed('connect settings')}{near and '. '}{near}")
 
 
 def set_(environment: str, name: str, value: str, project: Path | None = None) -> Path:
@@ -86,16 +87,18 @@ def set_(environment: str, name: str, value: str, project: Path | None = None) -
     """
     project = project or _project()
     one = find(listed(project, environment), name)
-    if one.origin == meltano.SETTLED:
+    if one.origin == setting_values.SETTLED:
         raise RefusedError(f"{one.name} is settled for the environment {environment}, and cannot be chosen.")
     if one.secret:
         return set_secret(environment, one.variable, value, project)
     checked = _checked(one, value) if value else None
-    if one.variable in meltano.lines(meltano.env_file(project, environment)):  # which outranks the folder
+    if one.variable in project_files.variables_of(
+        project_files.env_file(project, environment)
+    ):  # which outranks the folder
         written = set_secret(environment, one.variable, value, project)
         if value:
             return written
-    file = meltano.folder(project, environment) / meltano.SETTINGS
+    file = project_files.folder(project, environment) / project_files.SETTINGS
     if not file.exists():
         environments.private(file.parent)
         environments.write(file, environments.settings(environment))
@@ -111,13 +114,13 @@ def set_secret(environment: str, variable: str, value: str, project: Path | None
     project = project or _project()
     if not value.isprintable():
         raise UsageError(f"{variable} cannot be that: {_ONE_LINE}")
-    file = meltano.env_file(project, environment)
+    file = project_files.env_file(project, environment)
     env_file.write(file, {variable: value})
     file.chmod(0o600)
     return file
 
 
-def _setting(variable: str, said: meltano.Said, defaults: dict[str, str]) -> Setting:
+def _setting(variable: str, said: setting_values.SettingValue, defaults: dict[str, str]) -> Setting:
     one = said.definition
     default = _text(one.get("value")) or defaults.get(variable, "")
     value = said.value if said.origin else default
@@ -140,7 +143,7 @@ def _defaults(project: Path) -> dict[str, str]:
     """Return the defaults in the code of the parts, by environment variable."""
     from tap_coursera import settings as of_the_tap  # noqa: PLC0415 - takes long
 
-    dbt = meltano.load(project / "transform" / "dbt_project.yml")["vars"]
+    dbt = project_files.load(project / "transform" / "dbt_project.yml")["vars"]
     tap = of_the_tap.PROPERTIES.to_dict()["properties"]
     return (
         {f"CONNECT_{name.upper()}": _text(value) for name, value in dbt.items()}
@@ -236,13 +239,13 @@ def _is_year_start(text: str) -> bool:
 
 
 def _is_day(text: str) -> bool:
-    from coursera_connect.publish import allowed_days  # noqa: PLC0415 - only here
+    from coursera_connect.schedule import allowed_days  # noqa: PLC0415 - only here
 
     return bool(allowed_days.consent_end(text))
 
 
 def _is_profile(text: str) -> bool:
-    from coursera_connect.publish import oneroster  # noqa: PLC0415 - only here
+    from coursera_connect import oneroster  # noqa: PLC0415 - only here
 
     return bool(oneroster.load(text))
 
@@ -284,7 +287,7 @@ def _with(text: str, environment: str, one: Setting, value: Any) -> str:
     entry = _named(content.setdefault("environments", []), environment)
     plugins = _within(_within(entry, "config", {}), "plugins", {})
     kind = {"tap-coursera": "extractors", "target-warehouse": "loaders"}.get(one.plugin, "utilities")
-    _within(_named(_within(plugins, kind, []), one.plugin), "config", {})[one.key] = meltano.literal(value)
+    _within(_named(_within(plugins, kind, []), one.plugin), "config", {})[one.key] = setting_values.literal(value)
     written = io.StringIO()
     editor.dump(content, written)
     return written.getvalue()
@@ -344,7 +347,7 @@ def _text(value: Any) -> str:
 
 
 def _project() -> Path:
-    found = meltano.project_of_now()
+    found = project_files.project_of_now()
     if found is None:
         raise UsageError("Settings belong to a Meltano project: run this through `connect` of its .venv.")
     return found

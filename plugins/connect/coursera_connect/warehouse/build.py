@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def finished(database: Warehouse, location: object) -> Build:
     Raises:
         DatabaseError: There is none: dbt never ran, is at work, ended early, or made a part of the tables only.
     """
-    remedy = f"run {meltano.printed('meltano run dbt:build')}"
+    remedy = f"run {command_text.printed('meltano run dbt:build')}"
     columns = database.columns(SCHEMA).get(_TABLE, [])
     if not set(_COLUMNS) <= set(columns):
         raise DatabaseError(f"{location} does not say that its tables are all of one finished dbt:build: {remedy}")

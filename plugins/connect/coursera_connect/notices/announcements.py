@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect.jobs import ending, health, journal
-from coursera_connect.report import notices
+from coursera_connect.notices import sending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ def announce(file: Path, entry: Run | None, report: Mapping[str, Any], webhook: 
         told = _news(file, entry, report)
     except (sqlite3.Error, OSError):
         told = dict(report)
-    return notices.tell(told or report, webhook, people if told is not None else "")
+    return sending.send(told or report, webhook, people if told is not None else "")
 
 
 def _news(file: Path, entry: Run | None, report: Mapping[str, Any]) -> dict[str, Any] | None:

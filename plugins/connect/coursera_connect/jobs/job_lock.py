@@ -21,7 +21,7 @@ import psutil
 
 from coursera_connect import file_lock
 from coursera_connect.errors import DatabaseError, OutputError
-from coursera_connect.meltano import RUN
+from coursera_connect.meltano.project_files import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,7 +149,7 @@ def _keep(handle: int, me: Holder, entry: Sequence[str]) -> None:
     # A process of its own program: a fork would keep all of this one's memory. In a session of its own, so that what
     # is meant for the job (Ctrl-C, a kill of its process group) does not take the lock from steps that live on.
     keeper = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "coursera_connect.schedule.lock_holder", str(handle), str(os.getsid(me.pid)), *entry],
+        [sys.executable, "-m", "coursera_connect.jobs.lock_holder", str(handle), str(os.getsid(me.pid)), *entry],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

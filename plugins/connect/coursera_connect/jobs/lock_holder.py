@@ -1,6 +1,6 @@
 """Holds the lock of a job until the job is gone.
 
-Started as `python -m coursera_connect.schedule.lock_holder LOCK SESSION [JOURNAL RUN]`.
+Started as `python -m coursera_connect.jobs.lock_holder LOCK SESSION [JOURNAL RUN]`.
 
 LOCK is the open file, which names the holder, and SESSION is the session of the job's processes. A killed job may leave
 steps that still write to the warehouse, so the next job has to wait for these, too. A service that a step started, such
@@ -12,6 +12,7 @@ When the job is over, this process ends its entry in the journal, unless another
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -21,13 +22,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from coursera_connect import meltano
 from coursera_connect.jobs import ending, journal
-from coursera_connect.meltano import RUN
-from coursera_connect.schedule.job_lock import holder, write
+from coursera_connect.jobs.job_lock import holder, write
+from coursera_connect.meltano import project_files
+from coursera_connect.meltano.project_files import RUN
 
 if TYPE_CHECKING:
-    from coursera_connect.schedule.job_lock import Holder
+    from coursera_connect.jobs.job_lock import Holder
 
 _LOOK_SECONDS = 0.5
 _SAME = 2
@@ -57,11 +58,9 @@ def end_entry(file: Path, run: str) -> None:
         if not found[0].is_watched:
             break
         time.sleep(_LOOK_SECONDS)
-    ended = ending.settle(file, found[0], meltano.project_of_now())
+    ended = ending.settle(file, found[0], project_files.project_of_now())
     if ended.outcome != journal.DONE:
-        from coursera_connect.cli.main import main as connect  # noqa: PLC0415 - most jobs end well
-
-        connect(["ended", run], standalone_mode=False)
+        subprocess.run([sys.executable, "-m", "coursera_connect", "ended", run], check=False)  # noqa: S603 - our own
 
 
 def _wait(process: psutil.Process) -> None:

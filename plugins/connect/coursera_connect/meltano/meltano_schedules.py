@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from cronsim import CronSimError
 
 from coursera_connect.errors import UsageError
-from coursera_connect.meltano import PROJECT
-from coursera_connect.schedule.cron_times import fires
+from coursera_connect.meltano.project_files import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
     from pathlib import Path
-    from zoneinfo import ZoneInfo
 
-DAYS_AHEAD = 15
+
 _FILE = "meltano.yml"
 _CONNECT = "connect"
 _PUBLISH = "publish"
@@ -81,26 +75,6 @@ def read(project: Path, times: Mapping[str, str] | None = None) -> list[Schedule
     jobs = {str(job.get("name")): job for part in parts for job in _entries(part, "jobs")}
     publishing = _publishing(parts)
     return [_schedule(entry, jobs, publishing, chosen) for part in parts for entry in _entries(part, "schedules")]
-
-
-@dataclass(frozen=True)
-class Start:
-    """A time at which a schedule starts its job; `loads` is whether that job reads from Coursera."""
-
-    at: datetime
-    schedule: str
-    loads: bool
-
-
-def starts(project: Path, zone: ZoneInfo, now: datetime) -> list[Start]:
-    """Return when the schedules of the project folder start within the next DAYS_AHEAD days, the next one first."""
-    found = []
-    for one in read(project):
-        loads = any(word.startswith("tap-") for word in steps(project, one.job))
-        with suppress(CronSimError):
-            times = fires(one.cron, zone, now, now + timedelta(days=DAYS_AHEAD)) if one.cron else ()
-            found += [Start(moment, one.name, loads) for moment in times]
-    return sorted(found, key=lambda start: start.at)
 
 
 def jobs(project: Path) -> list[str]:

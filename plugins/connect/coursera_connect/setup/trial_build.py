@@ -9,8 +9,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from coursera_connect import meltano
+from coursera_connect import command_text
 from coursera_connect.errors import DatabaseError
+from coursera_connect.meltano import processes
 from coursera_connect.setup import outdated
 from coursera_connect.text import listed
 from coursera_connect.warehouse import build as builds
@@ -41,7 +42,7 @@ def _since(changed: list[str]) -> str:
 
 
 def _remedy() -> str:
-    return f"To bring that into effect: {meltano.printed('meltano run dbt:build')}"
+    return f"To bring that into effect: {command_text.printed('meltano run dbt:build')}"
 
 
 @contextmanager
@@ -77,13 +78,13 @@ def up_to_date(
     with scratch_folder() as private, _room(location, private, wait) as place:
         where = place.aside if isinstance(place, warehouse.Server) else str(place)
         target, logs = (str(private / name) for name in ("target", "logs"))
-        done = meltano.started(
+        done = processes.started(
             "invoke", "dbt:build", CONNECT_BUILD_ASIDE=where, DBT_TARGET_PATH=target, DBT_LOG_PATH=logs
         )
         if done is None:
             yield location, as_built
         elif done.returncode:
-            see = meltano.printed("meltano run dbt:build")
+            see = command_text.printed("meltano run dbt:build")
             raise DatabaseError(f"{_since(changed)} A dbt:build with that fails; to see why: {see}")
         else:
             yield place, f"{_since(changed)} This shows what a build of now would make, from a copy. {_remedy()}"

@@ -1,4 +1,4 @@
-"""Reports a run as Markdown, as JSON to a webhook, and as a few lines to people, without names or e-mail addresses.
+"""Describes a run as Markdown, and in a few lines for a chat or a mail, without names or e-mail addresses.
 
 The report of a run is the one that `publish` makes: `outcome`, `why`, `counts` per file and school, `totals` per file,
 `problems`, `blocked`, `held`, `seconds` per part of the work, `data_as_of`, `delivery`, `warnings`. What is
@@ -7,17 +7,13 @@ missing in it is left out. The report of an early failure has `job`, `step` and 
 
 from __future__ import annotations
 
-import json
-import logging
 import re
-import threading
-import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from coursera_connect import meltano
-from coursera_connect.publish import blocked
+from coursera_connect.command_text import printed
+from coursera_connect.meltano.project_files import SANDBOX
+from coursera_connect.notices import blocked_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,17 +26,15 @@ _SENTENCES = {
     "skipped": "Skipped: the last package stays as it is.",
     "failed": "Failed: the last package stays as it is.",
 }
-_COUNTS = ("total", "added", "changed", "removed", "held")
-_ROWS = 200  # of a table; what a person reads, and what a chat shows, is far less
-_SHOWN = 5  # problems and blocked schools in a chat
-DEADLINE = 30.0
-"""Seconds after which a webhook is given up in any case, since a publish holds its lock meanwhile."""
 
-_LOCAL = {"localhost", "127.0.0.1", "::1"}
-_PASSING = {408, 425, 429}
+_COUNTS = ("total", "added", "changed", "removed", "held")
+
+ROWS = 200  # of a table; what a person reads, and what a chat shows, is far less
+
+_SHOWN = 5  # problems and blocked schools in a chat
+
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
-_BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-"""The pattern of what separates two addresses of people."""
+
 _MAIL = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+\.[^\s@<>(),;:]+")
 
 
@@ -63,12 +57,17 @@ def summary(report: Mapping[str, Any], words: Callable[[Any], str] | None = None
     return "\n".join([_title(report, words), *_lines(report, words)])
 
 
+def notice(report: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the run as the subject and the text of a mail."""
+    return f"Coursera Connect: {_title(report, _plain)}", "\n".join(_lines(report, _for_people))
+
+
 def _title(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
     """Return a title: the run, its environment, and how it ended."""
     words = words or _text
     what = words(report["job"]) if report.get("job") else f"Run {words(report.get('run'))}".rstrip()
     where = report.get("environment") or ""
-    told = " of the sandbox, a made-up college" if where == meltano.SANDBOX else f" of {words(where)}" if where else ""
+    told = " of the sandbox, a made-up college" if where == SANDBOX else f" of {words(where)}" if where else ""
     return f"{what}{told}: {words(report.get('outcome', 'unknown'))}"
 
 
@@ -80,103 +79,9 @@ def _lines(report: Mapping[str, Any], words: Callable[[Any], str]) -> list[str]:
     if sums := _sums(report):
         lines.append(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS if sums[name] or name == "total") + " rows")
     lines += [f"- {_problem(problem, words)}" for problem in _of(report, "problems")[:_SHOWN]]
-    lines += [f"- blocked: {words(blocked.sentence(block))}" for block in _of(report, "blocked")[:_SHOWN]]
+    lines += [f"- blocked: {words(blocked_rows.sentence(block))}" for block in _of(report, "blocked")[:_SHOWN]]
     lines += [f"To do: {words(command)}" for command in report.get("to_do") or []]
     return lines
-
-
-def tell(report: Mapping[str, Any], webhook: str, people: str) -> list[str]:
-    """Send the report to the webhook and to people (addresses for apprise); return warnings as sentences.
-
-    This takes at most DEADLINE seconds, whatever an address does, and never raises.
-    """
-    deadline = DEADLINE
-    began = time.monotonic()
-    warnings: list[str] = []
-    ended = threading.Event()
-
-    def work() -> None:
-        warnings.extend(_told(report, people))
-        ended.set()
-
-    if people:
-        threading.Thread(target=work, name="notice", daemon=True).start()
-    trouble = post(webhook, report, deadline=deadline) if webhook else None
-    if people and not ended.wait(max(0.0, deadline - (time.monotonic() - began))):
-        warnings.append(f"CONNECT_NOTIFY: no answer within {deadline:.0f} seconds in all; the run is not affected.")
-    return [*([trouble] if trouble else []), *warnings]
-
-
-def _told(report: Mapping[str, Any], people: str) -> list[str]:
-    """Send the report to each address; return warnings that name only its scheme, since the rest is secret."""
-    import apprise  # noqa: PLC0415 - most runs tell nobody, and it takes long to load
-
-    logging.getLogger("apprise").disabled = True  # it would print addresses
-    warnings = []
-    title = f"Coursera Connect: {_title(report, _plain)}"
-    body = "\n".join(_lines(report, _for_people))
-    for address in filter(None, _BETWEEN.split(people.strip())):
-        scheme = address.partition("://")[0] if "://" in address else "one"
-        service = apprise.Apprise()
-        try:
-            known = bool(service.add(address))
-            sent = known and service.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
-        except Exception:  # noqa: BLE001 - each of a hundred services has errors of its own, with addresses in them
-            known, sent = True, False
-        if not known:
-            warnings.append(f"CONNECT_NOTIFY: the address ({scheme}) is none that apprise knows: correct it.")
-        elif not sent:
-            warnings.append(f"CONNECT_NOTIFY: the notice to {scheme} was not taken: check the address.")
-    return warnings
-
-
-def post(  # noqa: PLR0913 - where, what, and how patiently
-    url: str,
-    report: Mapping[str, Any],
-    *,
-    timeout: float = 10.0,
-    deadline: float = DEADLINE,
-    attempts: int = 3,
-    allow_http: bool = False,
-    pause: Callable[[float], None] = time.sleep,
-) -> str | None:
-    """Post the run to a webhook as `{"text": …, "report": …}`; return None, or the sentence of a warning.
-
-    This function never raises, since an unreachable chat must not make a good run fail. `timeout` is in seconds, for
-    one attempt without an answer; `deadline` is for all attempts together, including name look-up, TLS and slow
-    answers. The URL is a secret (everybody who has it can post), so messages name only its host. `http://` is allowed
-    for this machine only, unless `allow_http` is set. Redirects are not followed.
-    """
-    try:
-        parts = urlsplit(url)
-        host, scheme = parts.hostname or "", parts.scheme
-    except ValueError:
-        host = scheme = ""
-    if not host or scheme not in {"http", "https"}:
-        return "The webhook is no web address, so nobody was told: correct CONNECT_WEBHOOK."
-    if scheme == "http" and host not in _LOCAL and not allow_http:
-        return f"The webhook at {host} is not encrypted, so nobody was told: use https in CONNECT_WEBHOOK."
-    body = json.dumps({"text": summary(report), "report": _short(report)}, default=str)
-    ended: list[tuple[int, str]] = []
-
-    def work() -> None:
-        for attempt in range(1, attempts + 1):
-            found = _posted(url, body.encode(), timeout)
-            if attempt == attempts or (0 < found[0] < 500 and found[0] not in _PASSING):  # noqa: PLR2004 - 5xx may pass
-                ended.append(found)
-                return
-            pause(2.0**attempt)
-
-    # Some of what a request waits for takes no time limit, so another thread waits, and ends with the process.
-    worker = threading.Thread(target=work, name="webhook", daemon=True)
-    worker.start()
-    worker.join(deadline)
-    status, why = ended[0] if ended else (0, f"no answer within {deadline:.0f} seconds in all")
-    if 0 < status < 300:  # noqa: PLR2004 - 2xx
-        return None
-    if 0 < status < 500 and status not in _PASSING:  # noqa: PLR2004 - 5xx may pass, the rest will not
-        return f"The webhook at {host} did not take the notice ({why}): check CONNECT_WEBHOOK."
-    return f"The webhook at {host} could not be told ({why}): the run itself is not affected."
 
 
 def _opening(report: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
@@ -206,8 +111,8 @@ def _blocked(report: Mapping[str, Any]) -> list[str]:
     if not rows:
         return []
     environment = report.get("environment") or None
-    commands = blocked.commands(_of(report, "blocked"))
-    typed = ", then ".join(f"`{meltano.printed(one, environment)}`" for one in commands)
+    commands = blocked_rows.commands(_of(report, "blocked"))
+    typed = ", then ".join(f"`{printed(one, environment)}`" for one in commands)
     remedy = (
         f"If that is right, agree to it and publish again: {typed}. If not, look in Coursera for what is wrong "
         "there. `connect history show` tells which rows."
@@ -218,7 +123,7 @@ def _blocked(report: Mapping[str, Any]) -> list[str]:
 def _problems(report: Mapping[str, Any]) -> list[str]:
     order = {"error": 0, "stop": 0, "warning": 1, "skip": 1}
     problems = sorted(_of(report, "problems"), key=lambda problem: order.get(str(problem.get("severity")), 2))
-    return [f"- {_text(problem.get('severity'))}: {_problem(problem)}" for problem in problems[:_ROWS]]
+    return [f"- {_text(problem.get('severity'))}: {_problem(problem)}" for problem in problems[:ROWS]]
 
 
 def _problem(problem: Mapping[str, Any], words: Callable[[Any], str] | None = None) -> str:
@@ -239,7 +144,7 @@ def _counts(report: Mapping[str, Any]) -> list[str]:
     ]
     sums = _sums(report)
     total = ("**all**", "", *(f"**{sums[name]:,}**" for name in _COUNTS))
-    return _table(("file", "school", *_COUNTS), [*rows[:_ROWS], total], "llrrrrr", left_out=len(rows) - _ROWS)
+    return _table(("file", "school", *_COUNTS), [*rows[:ROWS], total], "llrrrrr", left_out=len(rows) - ROWS)
 
 
 def _held(report: Mapping[str, Any]) -> list[str]:
@@ -258,7 +163,7 @@ def _facts(report: Mapping[str, Any]) -> list[str]:
     if started:
         facts.append(f"- Started {started}" + (f", finished {ended}" if ended else ""))
     if as_of := report.get("data_as_of"):
-        is_sandbox = report.get("environment") == meltano.SANDBOX  # whose clock is simulated
+        is_sandbox = report.get("environment") == SANDBOX  # whose clock is simulated
         age = "" if is_sandbox else _age(str(as_of), str(report.get("finished_at") or ""))
         facts.append(f"- Coursera's data as of {_text(as_of)}{age}")
     seconds = report.get("seconds") or {}
@@ -337,39 +242,3 @@ def _for_people(value: Any) -> str:
 
 def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, (int, float)) else _text(value)
-
-
-def _short(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the report with shortened lists and their lengths: webhooks refuse large bodies."""
-    cut = {name: rows for name, rows in report.items() if isinstance(rows, list) and len(rows) > _ROWS}
-    return {
-        **report,
-        **{name: rows[:_ROWS] for name, rows in cut.items()},
-        **{f"{name}_in_all": len(rows) for name, rows in cut.items()},
-    }
-
-
-def _posted(url: str, body: bytes, timeout: float) -> tuple[int, str]:
-    """Post once; return the HTTP status (0 without an answer) and what is wrong in words."""
-    import requests  # noqa: PLC0415 - most runs have no webhook, and it takes long to load
-
-    try:
-        answer = requests.post(
-            url,
-            data=body,
-            headers={"Content-Type": "application/json"},
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-            auth=lambda request: request,  # of our own, so that none is taken from ~/.netrc
-        )
-        with answer:
-            return answer.status_code, f"HTTP {answer.status_code}"
-    except requests.Timeout:
-        return 0, "no answer in time"
-    except requests.exceptions.SSLError:
-        return 0, "its certificate is not valid"
-    except requests.ConnectionError:
-        return 0, "no connection"
-    except (requests.RequestException, ValueError, OSError) as error:
-        return 0, type(error).__name__  # their texts contain the URL

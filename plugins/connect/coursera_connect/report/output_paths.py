@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coursera_connect.errors import UsageError
+from coursera_connect.jobs.job_lock import LOCK
 from coursera_connect.publish.settings import PREVIEW, REPORT
 from coursera_connect.report import render as pages
-from coursera_connect.schedule.job_lock import LOCK
 from coursera_connect.setup.connection import RECORD
 from oneroster_csv import package as packages
 

@@ -1,0 +1,1 @@
+"""The Meltano project around connect: its folders, settings, processes, schedules and record of runs."""
