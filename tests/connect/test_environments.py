@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from coursera_connect.cli.main import main
-from coursera_connect.errors import RefusedError, UsageError
+from coursera_connect.errors import OutputError, RefusedError, UsageError
 from coursera_connect.meltano import processes, project_files, setting_values
 from coursera_connect.setup import environments, old_locations, settings
 
@@ -114,6 +114,10 @@ def test_a_choice_is_written_with_its_comments_kept_and_taken_back_without_a_tra
         ("tap-coursera.api_url", "http://api.example.org", "unencrypted"),
         ("consent_until", "2026-W01-1", "as 2027-06-30"),
         ("profile", "moodel", "docs/profiles.md"),
+        ("exclude", "users.emial", "users.email,users.userIds"),
+        ("exclude", "users.username", "does not require"),
+        ("target-warehouse.batch_size_rows", "0", "from 1"),
+        ("target-warehouse.lock_timeout", "-1", "0 or more"),
         ("grade_synk", "final", "grade_sync"),
     ],
 )
@@ -135,6 +139,30 @@ def test_a_secret_is_kept_in_the_env_file_and_never_shown(project: Path) -> None
     said = CliRunner().invoke(main, ["settings", "--changed"]).output
     assert "delivery_password = (hidden)  (.env)" in said
     assert "hunter2" not in said
+
+
+def test_attributes_of_either_version_can_be_excluded(project: Path) -> None:
+    for attributes in ("users.email, users.userIds", "userProfiles.description", "users.metadata.district"):
+        settings.set_("prod", "exclude", attributes)
+        assert now(project, "CONNECT_EXCLUDE").value == attributes
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_secret_that_meltano_would_read_otherwise_is_refused_and_the_env_file_stays(
+    project: Path, tmp_path: Path, is_linked: bool
+) -> None:
+    file = project / ".env"
+    if is_linked:
+        file.unlink(missing_ok=True)
+        file.symlink_to(tmp_path / "secrets elsewhere")
+    settings.set_("prod", "delivery_password", "hunter2")
+    before = file.read_bytes()
+    for value in ("${HOME}", "a${CONNECT_MODE}b"):
+        with pytest.raises(OutputError, match="write it there by hand"):
+            settings.set_("prod", "delivery_password", value)
+        assert file.read_bytes() == before
+    assert (file.is_symlink(), file.stat().st_mode & 0o777) == (is_linked, 0o600)
+    assert [path.name for path in file.resolve().parent.glob("*.partial")] == []
 
 
 def test_the_sandbox_takes_choices_of_its_folder_unless_the_shell_says_otherwise(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
@@ -250,6 +251,20 @@ def _is_profile(text: str) -> bool:
     return bool(oneroster.load(text))
 
 
+def _is_exclusion(text: str) -> bool:
+    from coursera_connect import oneroster  # noqa: PLC0415 - only here
+    from oneroster_csv import binding  # noqa: PLC0415 - only here
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+
+    def is_of(version: str) -> bool:
+        with suppress(UsageError):
+            return bool(oneroster.output(version, "generic", 0, "", names, ""))
+        return False
+
+    return any(is_of(version) for version in binding.VERSIONS)
+
+
 _ZONE = (_is_zone, "the name of an IANA time zone, as Europe/Amsterdam")
 _LENGTH = (_is_length, "a whole number from 10 to 255")
 _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
@@ -262,6 +277,9 @@ _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
     "consent_until": (_is_day, "a day, as 2027-06-30"),
     "lms_sync_time": (_is_sync_time, "a time, as 05:00, several, or a cron expression"),
     "profile": (_is_profile, "a profile that docs/profiles.md names, or a file"),
+    "exclude": (_is_exclusion, "attributes that OneRoster does not require, as users.email,users.userIds"),
+    "batch_size_rows": (lambda text: int(text) >= 1, "a whole number from 1"),
+    "lock_timeout": (lambda text: int(text) >= 0, "a whole number of seconds, 0 or more"),
     "delivery": (_is_target, "a folder, sftp://user@host/path/ or an object store"),
 }
 
