@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,10 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def project(desk: Desk, *overrides: str, text: str = "", mapping: str = MAPPING) -> None:
-    file = desk.folder / attributes.MAPPING
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(mapping)
+    for name in (attributes.MAPPING, attributes.RULES):
+        (desk.folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (desk.folder / attributes.MAPPING).write_text(mapping)
+    shutil.copy(REPOSITORY / "transform" / attributes.RULES, desk.folder / attributes.RULES)
     own = "".join(f"\n    {line}" for line in overrides) or " {}"
     (desk.folder / attributes.FILE).write_text(text or f"{PROJECT}  attributes:{own}\n", "utf-8")
 

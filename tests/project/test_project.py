@@ -15,8 +15,8 @@ import yaml
 from coursera_connect.cli.main import main
 from coursera_connect.command_text import VERBS
 from coursera_connect.report import summary
-from coursera_connect.setup import attributes
-from coursera_connect.setup.mapping import FILES, columns
+from coursera_connect.setup import attributes, mapping_rules
+from coursera_connect.setup.mapping import FILES
 from oneroster_csv import binding
 from scripts import choices
 from tap_coursera import settings
@@ -228,7 +228,8 @@ def test_no_lock_file_and_no_machine_path_is_committed() -> None:
     assert not named
 
 
-def test_the_seeds_have_the_columns_of_the_mapping_files() -> None:
+def test_connect_knows_the_mapping_files_that_dbt_reads() -> None:
     seeds = yaml.safe_load((ROOT / "transform/models/mapping/mapping.yml").read_text("utf-8"))["seeds"]
-    described = {f"{seed['name']}.csv": list(seed["config"]["column_types"]) for seed in seeds}
-    assert described == {name: list(columns(name.removesuffix(".csv"))) for name in FILES}
+    assert {f"{seed['name']}.csv" for seed in seeds} == set(FILES)
+    for seed in seeds:
+        assert mapping_rules.of(seed["name"]).columns == tuple(seed["config"]["column_types"])

@@ -17,25 +17,17 @@
 {#- The sources, sees and targets of models/oneroster/attributes.yml. dbt knows them when it has parsed all files (`execute`). -#}
 {% macro attribute_data() %}{{ return(graph.exposures["exposure.coursera_connect.oneroster_files"].config.meta) }}{% endmacro %}
 
-{#-
-  {column: source} for each column that can be mapped; the source is "" for none. `chosen` is the organisation's own mapping. A choice that is
-  not possible stops the run; `connect attributes check` explains it and names the line.
--#}
+{#- {column: source} for each column that can be mapped; the source is "" for none. `chosen` is the organisation's own mapping. -#}
 {% macro attribute_mapping(chosen) %}
   {%- set data = attribute_data() -%}
+  {%- set problems = [] -%}
+  {%- do attribute_problems(data, chosen, problems) -%}
+  {%- if problems -%}
+    {%- do exceptions.raise_compiler_error("attributes: " ~ problems[0]["sentence"] ~ problems[0]["otherwise"]) -%}
+  {%- endif -%}
   {%- set mapping = {} -%}
   {%- for target, rule in data["targets"].items() if "from" in rule -%}
-    {%- set possible = [] if rule["required"] else [""] -%}
-    {%- for entity in data["sees"][target.split(".")[0]] -%}
-      {%- for name in data["sources"][entity] %}{% do possible.append(entity ~ "." ~ name) %}{% endfor -%}
-    {%- endfor -%}
     {%- do mapping.update({target: chosen.get(target, rule["from"]) or ""}) -%}
-    {%- if mapping[target] not in possible -%}
-      {%- do exceptions.raise_compiler_error("attributes: " ~ target ~ " cannot be '" ~ mapping[target] ~ "': connect attributes check tells why.") -%}
-    {%- endif -%}
-  {%- endfor -%}
-  {%- for target in chosen if target not in mapping -%}
-    {%- do exceptions.raise_compiler_error("attributes: " ~ target ~ " cannot be mapped: connect attributes check tells why.") -%}
   {%- endfor -%}
   {{- return(mapping) -}}
 {% endmacro %}

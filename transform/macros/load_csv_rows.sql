@@ -1,5 +1,5 @@
 {#-
-  The rows of a mapping file, read as `connect mapping check` reads them (setup/mapping.py). A spreadsheet may write CRLF, a byte order mark,
+  The rows of a mapping file, read as `connect mapping check` reads them (setup/mapping.py of connect). A spreadsheet may write CRLF, a byte order mark,
   blank lines and blanks around a cell. An empty cell is null, and `null` is a name like any other. This macro refuses what the tests of mapping.yml
   cannot find: a wrong header, rows with too few cells, wrong quotes, and control characters.
 

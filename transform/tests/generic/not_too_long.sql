@@ -1,7 +1,6 @@
-{#- Fails with rows in which a name has more than the 255 characters of a cell, or another text more than 1,000. Nulls pass. -#}
-{% test not_too_long(model, names=[], others=[]) %}
-  select {{ (names + others) | join(", ") }}
+{#- Fails with rows in which a column has more characters than `longest` says by column. Nulls pass. -#}
+{% test not_too_long(model, longest) %}
+  select {{ longest | join(", ") }}
   from {{ model }}
-  where
-    {% for column in names %}length({{ column }}) > 255 or {% endfor %}{% for column in others %}length({{ column }}) > 1000 or {% endfor %}false
+  where {% for column, characters in longest.items() %}length({{ column }}) > {{ characters }}{{ " or " if not loop.last }}{% endfor %}
 {% endtest %}

@@ -1,6 +1,7 @@
 """The attribute mapping: which source fills each attribute of OneRoster, with the lines of the organisation's choices.
 
-The default mapping is data in the dbt project, in models/oneroster/attributes.yml. dbt makes SQL of the same file.
+The default mapping is data in the dbt project, in models/oneroster/attributes.yml, of which dbt makes SQL. The rules
+for an organisation's own mapping are a macro there, macros/attribute_problems.sql, which is rendered here as dbt does.
 
     sources: {learner: {email: <SQL>, ...}, program: {...}, ...}     what an attribute can be filled from
     sees: {users: [learner], ...}                                    the entities whose sources a file can use
@@ -16,8 +17,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import jinja2
 import yaml
 
 from coursera_connect import command_text
@@ -27,13 +29,15 @@ from coursera_connect.setup.mapping import Problem
 from coursera_connect.text import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 FILE = "dbt_project.yml"
 """The file of a dbt project in which its vars are."""
 MAPPING = "models/oneroster/attributes.yml"
 """The file of a dbt project in which the default mapping is, as the meta of an exposure."""
+RULES = "macros/attribute_problems.sql"
+"""The macro of a dbt project with the rules for an organisation's own mapping."""
 OWN = "attributes"
 
 
@@ -47,7 +51,7 @@ class Entry:
 
     @property
     def text(self) -> str | None:
-        """The value, when it is one: blank for null, too."""
+        """The value, if it is one; blank for null."""
         if not isinstance(self.node, yaml.ScalarNode):
             return None
         return "" if self.node.tag == "tag:yaml.org,2002:null" else str(self.node.value)
@@ -55,23 +59,23 @@ class Entry:
 
 @dataclass(frozen=True)
 class Target:
-    """An attribute of OneRoster and what it is filled from."""
+    """An attribute of OneRoster and its source."""
 
     name: str
     entity: str
     required: bool
     fixed: str
-    """The rule in words, for what cannot be mapped; else blank."""
+    """The rule of an attribute that cannot be mapped, in words; blank for others."""
     default: str
     source: str
-    """What it is filled from now; blank is nothing."""
+    """The present source; blank for none."""
     line: int | None
-    """Where the organisation mapped it; None while the default holds."""
+    """The line on which the organisation mapped it; None for the default."""
 
 
 @dataclass
 class Attributes:
-    """The mapping, as far as it can be understood, and what is wrong with it."""
+    """The mapping as far as it can be read, and what is wrong with it."""
 
     file: Path
     targets: list[Target] = field(default_factory=list)
@@ -82,7 +86,7 @@ def read(transform: Path) -> Attributes:
     """Read the attribute mapping of a dbt project.
 
     Raises:
-        UsageError: when there is none, or a file is no YAML.
+        UsageError: There is none, or a file is no YAML.
     """
     path = transform / MAPPING
     found = Attributes(path)
@@ -99,11 +103,8 @@ def read(transform: Path) -> Attributes:
     own = _once(_all(_vars(transform / FILE), OWN) if chosen is None else chosen, OWN, wrong)
     if not known["targets"]:
         raise UsageError(f"{path} has no attribute mapping (targets): check CONNECT_TRANSFORM.")
-    sources = {
-        f"{entity.key}.{name.key}"
-        for entity in known["sources"].values()
-        for name in _once(_entries(entity.node), f"sources.{entity.key}", wrong_here).values()
-    }
+    for entity in known["sources"].values():
+        _once(_entries(entity.node), f"sources.{entity.key}", wrong_here)
     for name, entry in known["targets"].items():
         told = {one.key: one.text or "" for one in _entries(entry.node)}
         default, fixed = told.get("from", ""), told.get("fixed", "")
@@ -112,16 +113,16 @@ def read(transform: Path) -> Attributes:
         required = told.get("required", "").lower() == "true"
         line = mine.line if mine else None
         found.targets.append(Target(name, name.partition(".")[0], required, fixed, default, source, line))
-    seen = _seen(known["sees"])
-    for entry in own.values():
-        for sentence in _misfits(entry, found.targets, sources, seen):
-            wrong(entry.line, sentence)
+    own_sources = {name: ["several"] if entry.text is None else entry.text for name, entry in own.items()}
+    for problem in _problems(transform, own_sources):
+        near = _near(problem["name"], problem["names"]) if problem["names"] else ""
+        wrong(own[problem["target"]].line, f"{problem['sentence']}{near or problem['otherwise']}")
     found.problems.sort(key=lambda problem: problem.line)
     return found
 
 
 def _chosen() -> tuple[str, list[Entry] | None]:
-    """Where the organisation's own mapping is written down, and its entries; None where the project tells none."""
+    """Return the file with the organisation's own mapping, and its entries; None if Meltano passes no mapping."""
     told = processes.plugin_settings("dbt").get(OWN)
     project, environment = project_files.project_of_now(), command_text.environment_of_now()
     if not told or project is None or environment is None:
@@ -136,7 +137,7 @@ def _chosen() -> tuple[str, list[Entry] | None]:
 
 
 def _found(node: yaml.Node | None) -> list[Entry]:
-    """The entries of `attributes`, wherever they are in a settings.yml."""
+    """Return the entries of `attributes`, wherever they are in a settings.yml."""
     if isinstance(node, yaml.SequenceNode):
         return [entry for one in node.value for entry in _found(one)]
     entries = _entries(node)
@@ -144,40 +145,20 @@ def _found(node: yaml.Node | None) -> list[Entry]:
     return own or [entry for one in entries for entry in _found(one.node)]
 
 
-def _misfits(entry: Entry, targets: list[Target], sources: set[str], seen: dict[str, set[str]]) -> Iterator[str]:
-    names = {target.name: target for target in targets}
-    target = names.get(entry.key)
-    if target is None:
-        entity = entry.key.partition(".")[0]
-        of_it = ", ".join(name for name, one in names.items() if one.entity == entity and not one.fixed)
-        rest = f" those of {entity} are {of_it}." if of_it else " connect attributes list shows all."
-        yield f"there is no attribute {entry.key}:{_near(entry.key, names) or rest}"
-        return
-    if target.fixed:
-        yield f"{entry.key} cannot be mapped, since it follows a rule: {target.fixed}."
-        return
-    if entry.text is None:
-        yield f"{entry.key} has to be one source, such as {target.default or 'learner.external_id'}, or blank."
-        return
-    if not entry.text:
-        if target.required:
-            yield f"{entry.key} is required by OneRoster, so it cannot be unmapped: remove this line, or name a source."
-        return
-    if entry.text not in sources:
-        near = _near(entry.text, sources)
-        yield f"there is no source {entry.text} for {entry.key}:{near or ' see the sources in ' + MAPPING + '.'}"
-        return
-    entity = entry.text.partition(".")[0]
-    if entity not in seen.get(target.entity, set()):
-        can = ", ".join(sorted(seen.get(target.entity, ()))) or "none"
-        yield (
-            f"{entry.key} cannot be filled from {entry.text}, since {target.entity} do not know a {entity}; they know: "
-            f"{can}."
-        )
+def _problems(transform: Path, chosen: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is wrong with the organisation's own mapping, by the macro with which dbt checks it."""
+    try:
+        text = (transform / RULES).read_text("utf-8")
+    except OSError as error:
+        raise UsageError(f"Cannot read {transform / RULES} ({error.strerror}): check CONNECT_TRANSFORM.") from error
+    macros: Any = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False).from_string(text).module  # noqa: S701 - no HTML
+    found: list[dict[str, Any]] = []
+    macros.attribute_problems(data(transform), chosen, found)
+    return found
 
 
 def _near(name: str, names: Iterable[str]) -> str:
-    """A suggestion for `entity.name`: where the entity is right, only the rest is compared."""
+    """Return a suggestion for `entity.name`; if the entity is right, only the rest is compared."""
     entity, _, rest = name.partition(".")
     of_it = [one.partition(".")[2] for one in names if one.startswith(f"{entity}.")]
     if not of_it:
@@ -185,20 +166,11 @@ def _near(name: str, names: Iterable[str]) -> str:
     return suggestion(rest, of_it).replace("mean ", f"mean {entity}.")
 
 
-def _seen(declared: dict[str, Entry]) -> dict[str, set[str]]:
-    """Which source entities the targets of an entity can be filled from."""
-    return {
-        one.key: {str(node.value) for node in one.node.value}
-        for one in declared.values()
-        if isinstance(one.node, yaml.SequenceNode)
-    }
-
-
-def data(transform: Path) -> object:
+def data(transform: Path) -> dict[str, Any]:
     """Return the default mapping as dbt reads it: sources, sees and targets.
 
     Raises:
-        UsageError: when there is none, or the file is no YAML.
+        UsageError: There is none, or the file is no YAML.
     """
     path = transform / MAPPING
     constructed = yaml.SafeLoader("")
@@ -206,14 +178,14 @@ def data(transform: Path) -> object:
 
 
 def _data(path: Path) -> list[Entry]:
-    """The entries of the default mapping: sources, sees and targets."""
+    """Return the entries of the default mapping: sources, sees and targets."""
     exposures = next((one.node for one in _entries(_compose(path)) if one.key == "exposures"), None)
     first = exposures.value[0] if isinstance(exposures, yaml.SequenceNode) and exposures.value else None
     return _all(_all(_entries(first), "config"), "meta")
 
 
 def _vars(path: Path) -> list[Entry]:
-    """The vars of a dbt_project.yml."""
+    """Return the vars of a dbt_project.yml."""
     return _all(_entries(_compose(path)), "vars")
 
 
@@ -232,7 +204,7 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 def _all(entries: list[Entry], name: str) -> list[Entry]:
-    """The entries within all entries of a name."""
+    """Return the entries within all entries of a name."""
     return [entry for one in entries if one.key == name for entry in _entries(one.node)]
 
 
@@ -243,7 +215,7 @@ def _entries(node: yaml.Node | None) -> list[Entry]:
 
 
 def _once(entries: list[Entry], where: str, wrong: Callable[[int, str], None]) -> dict[str, Entry]:
-    """The entries by key; a key that comes again is wrong, and the last one counts, as in dbt."""
+    """Return the entries by key; a repeated key is wrong, and the last one counts, as in dbt."""
     found: dict[str, Entry] = {}
     for entry in entries:
         if entry.key in found:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from coursera_connect.setup.mapping import Line
+    from coursera_connect.setup.mapping_rules import Line
     from coursera_connect.warehouse.warehouse import Location, Warehouse
 
 NOT_EXCLUDED = f"{mapping.EXCLUDED}.csv"
