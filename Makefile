@@ -1,10 +1,10 @@
-# Everything else is `connect …` and `meltano …`; see README.md.
+# The targets for setting up, testing and checking. Everything else is `connect …` and `meltano …`; see README.md.
 PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Unlike pip, uv leaves compiling to the first start; where Python may write nothing then, each start would compile anew.
+# Unlike pip, uv leaves compiling to the first start. If Python may not write then, each start would compile again.
 export UV_COMPILE_BYTECODE := 1
-# uv trusts only the certificates it brings along; behind a company's proxy the system's own are the right ones.
+# uv trusts only its own certificates; behind a company's proxy the certificates of the system are the right ones.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS := true
 endif
@@ -24,15 +24,15 @@ demo: setup
 test: $(VENV)/.dev-ready setup chromium cron sshd faketime
 	$(PYTEST) -m "not slow" $(ARGS)
 
-# What takes minutes: the walk-through, kills, Airflow, other Pythons, other warehouses, upgrades.
+# The tests that take minutes: the walk-through, kills, Airflow, other Pythons, other warehouses, upgrades.
 test-slow: $(VENV)/.dev-ready setup cron
 	$(PYTEST) -m slow $(ARGS)
 
-# Side by side with what else there is; ARGS="--help" tells how to run a part of it.
+# Compares the pipeline with other ways to load the same data; ARGS="--help" shows how to run a part of the benchmark.
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
-# The page is looked at in a real browser. Where there is none, and this may not install one, those tests skip and say so.
+# Tests open the report page in a real browser. They skip with a reason if there is none and this user may not install one.
 chromium:
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
@@ -40,7 +40,7 @@ chromium:
 	install="apt-get install -qq -y --no-install-recommends chromium fonts-liberation"; \
 	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no Chromium to be had: its tests skip."
 
-# The entries are run by a real cron, which sees a crontab of its own. The rule for Chromium holds here, too.
+# Tests run installed schedules with a real cron, which reads a crontab of its own. They skip without cron, as above.
 cron:
 	@command -v cron >/dev/null && exit 0; \
 	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
@@ -48,7 +48,7 @@ cron:
 	install="apt-get install -qq -y --no-install-recommends cron"; \
 	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no cron to be had: its tests skip."
 
-# Packages are delivered to a real OpenSSH server. It is installed where nothing would start it for everybody.
+# Tests deliver packages to a real OpenSSH server. It is installed only on machines where nothing starts it as a service.
 sshd:
 	@for place in /usr/sbin/sshd $$(command -v sshd); do [ -x "$$place" ] && exit 0; done; \
 	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -d /run/systemd/system ] || exit 0; \
@@ -56,7 +56,7 @@ sshd:
 	install="apt-get install -qq -y --no-install-recommends openssh-server"; \
 	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "There is no OpenSSH server to be had: its tests skip."
 
-# Tap and loader are run with a clock that is a month ahead.
+# Tests run tap and loader with a clock that is a month ahead.
 faketime:
 	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 && exit 0; \
 	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
@@ -73,7 +73,7 @@ format: $(VENV)/.dev-ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The documents as a site with navigation and search. Every warning is an error: a link that leads nowhere, a page that no menu has.
+# The documents as a site with navigation and search. Every warning is an error, such as a broken link or a page in no menu.
 docs: $(VENV)-docs/.ready
 	$(VENV)-docs/bin/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/docs
 	@echo "The site: build/docs/index.html"
@@ -84,11 +84,11 @@ $(VENV)-docs/.ready: requirements-docs.txt
 	@$(VENV)-docs/bin/python -m pip install -qq -r requirements-docs.txt
 	@touch $@
 
-# A release that is unpacked over an earlier one leaves that one's models, which had no folders there; dbt refuses a model that it finds twice.
+# A release that is unpacked over an earlier one leaves the earlier models outside folders, and dbt refuses a model that exists twice.
 setup: $(VENV)/.ready
 	@rm -f transform/models/connect/*.sql transform/models/connect/*.yml
 
-# A stamp is newer than what it was made from, so `make` sets up again only when a pin or a plugin changed.
+# A stamp file is newer than the files that it depends on, so `make` sets up again only after a pin or a plugin changed.
 $(VENV)/.meltano-ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or later is needed; name one with: make PYTHON=python3.11 demo")'
 	@echo "Setting up: virtual environment and Meltano (15 to 60 seconds, once) ..."
@@ -96,7 +96,7 @@ $(VENV)/.meltano-ready: requirements.txt
 	@$(BIN)/python -m pip install -qq -r requirements.txt
 	@touch $@
 
-# Meltano itself writes with the umask of the shell: the settings of a plugin while it runs, credentials among them, and logs.
+# Meltano writes logs and the settings of a running plugin, including credentials, with the umask of the shell, so the folder is private.
 .meltano output:
 	@mkdir -m 700 $@
 
@@ -113,6 +113,6 @@ $(VENV)/.dev-ready: $(VENV)/.meltano-ready requirements-dev.txt $(addsuffix /pyp
 	@$(BIN)/python scripts/launch.py install
 	@touch $@
 
-# What can be made anew. The data, the ledger and the bookmarks of your organisation cannot.
+# Removes only files that can be made again, which data, ledger and bookmarks of your organisation cannot.
 clean:
 	rm -rf $(VENV) $(VENV)-docs build .bench $(addprefix .meltano/,extractors loaders utilities run coursera-sandbox) output/sandbox transform/target transform/logs

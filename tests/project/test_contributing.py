@@ -97,9 +97,9 @@ def test_an_attribute_is_added_as_the_recipe_says(tmp_path: Path) -> None:
     (entry,) = yaml.safe_load(described)
     assert f") as {entry['name']}\n" in sql
     project = Path(shutil.copy(ROOT / "transform/dbt_project.yml", tmp_path))
+    for folder in ("macros", "models"):
+        shutil.copytree(ROOT / "transform" / folder, tmp_path / folder)
     mapping = tmp_path / attributes.MAPPING
-    mapping.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "transform" / attributes.MAPPING, mapping)
     (line,) = [line for line in mapping.read_text().splitlines() if line.startswith("          course: {")]
     added = source.strip()
     assert added.startswith(line.strip().removesuffix("}"))
