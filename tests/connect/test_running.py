@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from coursera_connect.cli import progress
 from coursera_connect.cli.main import main
-from coursera_connect.jobs import journal, progress, watch
+from coursera_connect.jobs import journal, watch
 
 if TYPE_CHECKING:
     from pathlib import Path

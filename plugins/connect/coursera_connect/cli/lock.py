@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import uuid
 from typing import TYPE_CHECKING
 
 import click
 
-from coursera_connect import command_text
 from coursera_connect.cli import options, terminal
-from coursera_connect.cli.run import ended, refuse_demo
-from coursera_connect.errors import ConnectError
-from coursera_connect.jobs import ending, job_lock, journal, watch
-from coursera_connect.jobs.journal import Run
-from coursera_connect.meltano import meltano_runs, project_files
-from coursera_connect.setup import old_locations
+from coursera_connect.setup import job_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -53,47 +43,4 @@ def lock(package: Path, lock_wait: float) -> None:
                 4 the file beside the package cannot be written
                 7 choices of this environment are still where an earlier release kept them
     """  # noqa: D301 - the escape is what keeps the lines apart
-
-    def say(sentence: str) -> None:
-        terminal.say(sentence, err=True)
-
-    me = job_lock.Holder.caller()
-    refuse_demo(me.job, command_text.environment_of_now() or "")
-    run = _begin(journal.place(package), me, say)
-    try:
-        entry = (str(journal.place(package)), run) if run else ()
-        old_locations.refuse_now()
-        job_lock.take(package.with_name(job_lock.LOCK), me, lock_wait, say, entry)
-    except ConnectError as error:
-        if run and not watch.watcher()[0]:
-            told = {"outcome": journal.FAILED, "step": "connect:lock", "sentence": str(error), "exit_code": 1}
-            journal.end(journal.place(package), run, **told)
-            ended.main([run], standalone_mode=False)
-        raise
-    if environment := command_text.environment_of_now():
-        meltano_runs.end_dead(environment, say)
-        meltano_runs.remove_settings()
-        ending.look(journal.place(package), environment, project_files.project_of_now())
-
-
-def _begin(file: Path, me: job_lock.Holder, say: Callable[[str], None]) -> str:
-    """Begin the entry of the run, and return its id; blank if the journal cannot be written, which stops no job."""
-    trigger = os.environ.get(watch.TRIGGER, "")
-    watcher, watcher_born = watch.watcher()
-    run = Run(
-        os.environ.get(watch.RUN_ID) or me.run or uuid.uuid4().hex,
-        environment=command_text.environment_of_now() or "",
-        job=me.job,
-        started_by=trigger if trigger.startswith(journal.SCHEDULE) else journal.HAND,
-        meltano_run=me.run,
-        extractor=ending.extractor(project_files.project_of_now(), me.job),
-        pid=me.pid,
-        born=me.born,
-        watcher=watcher,
-        watcher_born=watcher_born,
-    )
-    try:
-        return journal.begin(file, run).id
-    except (sqlite3.Error, OSError) as error:
-        say(f"The journal {file} cannot be written ({type(error).__name__}), so no page will tell how this run ends.")
-        return ""
+    job_start.start(package, lock_wait, lambda sentence: terminal.say(sentence, err=True))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coursera_connect.cli import options, screen, terminal
-from coursera_connect.errors import ConnectError
 from coursera_connect.report import output_paths, project_state
 from coursera_connect.report import render as pages
 from coursera_connect.report.page_quality import PrivacyOptions
@@ -91,14 +90,10 @@ def after_run(
     written = page_of_publish(chosen["package"], page)
     if written is None:
         return None
-    try:
-        privacy = _privacy_options({name: chosen[name] for name in _PRIVACY} | {"names": names})
-        state = project_state.here(chosen["package"], schedule_time_zone, chosen["lms_time_zone"])
-        pages.write(chosen["database"], written, chosen["package"], privacy, state, wait, anyway=True)
-    except Exception as error:  # noqa: BLE001 - no failure of the page is one of the publish
-        # Only our own sentences are sure to quote no row.
-        reason = error if isinstance(error, ConnectError) else type(error).__name__
-        terminal.say(f"The page was not written: {reason}", err=True)
+    privacy = _privacy_options({name: chosen[name] for name in _PRIVACY} | {"names": names})
+    zones = schedule_time_zone, chosen["lms_time_zone"]
+    if why := pages.write_anyway(chosen["database"], written, chosen["package"], privacy, zones, wait):
+        terminal.say(f"The page was not written: {why}", err=True)
         return None
     return written
 

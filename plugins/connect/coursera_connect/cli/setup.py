@@ -12,12 +12,11 @@ import click
 from click.core import ParameterSource
 
 from coursera_connect import command_text, oneroster
-from coursera_connect.cli import options, schedule_install, screen, terminal
-from coursera_connect.cli import run as running
+from coursera_connect.cli import options, progress, schedule_install, screen, terminal
 from coursera_connect.cli.questions import Questions, choice
 from coursera_connect.deliver import addresses, delivery
 from coursera_connect.errors import ConnectError, RefusedError, UsageError
-from coursera_connect.jobs import health
+from coursera_connect.jobs import health, running
 from coursera_connect.meltano import meltano_schedules, processes, project_files
 from coursera_connect.schedule import lms_sync as schedules
 from coursera_connect.schedule import time_zones
@@ -195,9 +194,10 @@ class _Walk:
         load, again = _LOAD, command_text.printed("connect preview", self.environment)
         terminal.say(f"$ {command_text.printed('meltano run ' + ' '.join(load), self.environment)}")
         log = self.logs.absolute() / "first-load.log"
-        run, _ = running.followed(
-            self.project, self.environment, load, words=load, package=self.package, log=log, quiet=False
-        )
+        job = running.Job(self.project, self.environment, " ".join(load), load)
+        steps = progress.steps(load, running.usual_seconds(self.package, job.name))
+        with progress.screen(steps, terminal.console()) as show:
+            run = running.run(job, self.package, log, show)
         if run.exit_code:
             screen.failed(health.told(run))
             raise ConnectError(f"The first load did not end well; its log is {screen.near(log)}.")

@@ -12,7 +12,6 @@ When the job is over, this process ends its entry in the journal, unless another
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from coursera_connect.jobs import ending, journal
+from coursera_connect.jobs import ending, journal, running
 from coursera_connect.jobs.job_lock import holder, write
 from coursera_connect.meltano import project_files
 from coursera_connect.meltano.project_files import RUN
@@ -60,7 +59,7 @@ def end_entry(file: Path, run: str) -> None:
         time.sleep(_LOOK_SECONDS)
     ended = ending.settle(file, found[0], project_files.project_of_now())
     if ended.outcome != journal.DONE:
-        subprocess.run([sys.executable, "-m", "coursera_connect", "ended", run], check=False)  # noqa: S603 - our own
+        running.announce_failure(run)
 
 
 def _wait(process: psutil.Process) -> None:

@@ -21,8 +21,8 @@ from markupsafe import Markup
 
 from coursera_connect import command_text
 from coursera_connect import replacing as packages
-from coursera_connect.errors import DatabaseError, OutputError
-from coursera_connect.report import page_data, page_learning, page_text
+from coursera_connect.errors import ConnectError, DatabaseError, OutputError
+from coursera_connect.report import page_data, page_learning, page_text, project_state
 from coursera_connect.text import one_line
 from coursera_connect.timestamps import parsed
 from coursera_connect.warehouse import warehouse
@@ -131,6 +131,21 @@ def write(  # noqa: PLR0913, PLR0917 - from what, where, and how
         except (OSError, OutputError) as error:
             raise OutputError(f"The page {page} cannot be written: check the disk and CONNECT_REPORT.") from error
     return {"page": str(page), "bytes": page.stat().st_size, "verdict": words["verdict"], "sentence": words["sentence"]}
+
+
+def write_anyway(  # noqa: PLR0913, PLR0917 - from what, where, and how
+    database: Location, page: Path, package: Path, privacy: PrivacyOptions, zones: tuple[str, str], wait: float
+) -> str:
+    """Write the page after a publish or a job has ended, and return why that was not possible; blank if it was.
+
+    `zones` are the time zones of the schedules and of the LMS.
+    """
+    try:
+        write(database, page, package, privacy, project_state.here(package, *zones), wait, anyway=True)
+    except Exception as error:  # noqa: BLE001 - no failure of the page is one of the run
+        # Only our own sentences are sure to quote no row.
+        return str(error) if isinstance(error, ConnectError) else type(error).__name__
+    return ""
 
 
 def render(facts: dict[str, Any], words: dict[str, Any], library: str, link: str) -> str:
