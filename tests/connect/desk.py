@@ -35,6 +35,7 @@ TABLES = {
     "connect.person_names": "name text, person_key text",
     "connect.grades": "program_id text, line_item_sourced_id text, score_status text",
     "connect.settings_used": "grade_sync text",
+    "connect.lines_without_effect": "file text, line_number integer, unmatched text",
     "staging.stg_coursera__programs": "program_id text, program_name text",
     "staging.stg_coursera__item_grades": "program_id text, course_id text, item_id text, external_id text,"
     " item_name text, item_type text, module_name text, item_weight_percent double, item_grade_percent double,"
@@ -98,6 +99,16 @@ class Desk:
                     marks = ", ".join("?" * len(rows[0]))
                     connection.executemany(f"insert into {name} values ({marks})", rows)
         assert not tables
+
+    def load_mapping(self) -> None:
+        """Load the mapping files into the warehouse, as a build does."""
+        with duckdb.connect(str(self.database)) as connection:
+            connection.execute("create schema mapping")
+            for name in HEADERS:
+                file = self.mapping / f"{name}.csv"
+                connection.execute(
+                    f"create table mapping.{name} as from read_csv('{file}', header = true, all_varchar = true)"
+                )
 
     def run(self, *arguments: str, **environment: str) -> Result:
         """Run a command; an output that is not a sentence, such as a traceback, fails the test."""

@@ -193,12 +193,20 @@ def test_a_line_that_matches_nothing_in_the_data_is_told_with_what_is_nearest(de
         stg_coursera__item_grades=[
             ("P-000417", "Course1", "i1", "x", "Final exam", None, None, 1.0, 1.0, 1, None, None)
         ],
+        lines_without_effect=[
+            *(("chosen_items.csv", line, "item") for line in (3, 4)),
+            *(("excluded_people.csv", line, "learner") for line in range(3, 8)),
+            *(("facilitators.csv", line, "class") for line in (2, 4)),
+            ("school_mapping.csv", 2, "program"),
+            ("sections.csv", 3, "learner"),
+        ],
     )
     desk.write("excluded_people", "0012345,", "12345,", "4.13862E+11,", "an@x.example,", "bbb@x.example,", "zzz,")
     desk.write("school_mapping", "P-417,,P-417,Data", "P-000417,,P-000417,Data")
     desk.write("facilitators", "P-000417,Course2,f,A,B,,", "P-000417,,g,A,B,,", ",Curse1,h,A,B,,")
     desk.write("sections", "P-000417,Course1,s,,0012345", "P-000417,Course1,s,,012345")
     desk.write("chosen_items", ",,Final*", ",,Finale exam", "P-000417,Course2,*")
+    desk.load_mapping()
     done = desk.run("mapping", "check")
     none = "learner matches nobody in the data, so nobody is left out by this line"
     spreadsheet = "; it looks like an id that a spreadsheet took for a number, so format the column as text"
@@ -218,6 +226,8 @@ def test_a_line_that_matches_nothing_in_the_data_is_told_with_what_is_nearest(de
         f"Warning: sections.csv, line 3: learner matches nobody in the data, {nothing}; the nearest is 0012345.",
         "The mapping files are in order.",
     ]
+    desk.write("excluded_people", "0012345,", "zzz,")
+    assert "excluded_people" not in desk.run("mapping", "check").stdout
 
 
 def test_no_pattern_of_items_takes_long() -> None:

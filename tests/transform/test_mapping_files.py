@@ -281,7 +281,7 @@ def lines_of(name: str, *cells: tuple[str, ...]) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("there", ["a college", "nothing"])
-def test_the_build_and_connect_find_the_same_lines_without_effect(
+def test_a_build_finds_the_lines_that_match_nothing_and_connect_says_what_each_should_match(
     there: str, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     college = there == "a college"
@@ -341,8 +341,8 @@ def test_the_build_and_connect_find_the_same_lines_without_effect(
         calendar="terms",
     )
     built = {(row["file"], row["line_number"]) for row in warehouse.read("connect.lines_without_effect")}
-    told = {(one.file, one.line) for one in lines_without_effect.of(warehouse.path, 5, tmp_path)}
-    assert built == told
+    described = lines_without_effect.of(warehouse.path, 5, tmp_path)
+    assert built == {(one.file, one.line) for one in described}
     wrong = {name: sum(file == f"{name}.csv" for file, _ in built) for name in MAPPING}
     lines = {name: len(mapping.read(tmp_path, name).lines) for name in MAPPING}
     if college:

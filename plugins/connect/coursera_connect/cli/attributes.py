@@ -12,9 +12,8 @@ import click
 from coursera_connect.cli import options, terminal
 from coursera_connect.cli.mapping import report_problems
 from coursera_connect.command_text import carried
-from coursera_connect.errors import UsageError
 from coursera_connect.setup import attributes as mapped
-from coursera_connect.text import plural, suggestion
+from coursera_connect.text import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,19 +59,10 @@ def list_(entity: str | None, unmapped: bool, transform: Path, as_json: bool) ->
                 2 there is no such entity, or the default mapping cannot be used
     """  # noqa: D301 - the escape is what keeps the lines apart
     found = mapped.read(transform)
-    entities = list(dict.fromkeys(target.entity for target in found.targets))
-    if entity is not None and entity not in entities:
-        near = suggestion(entity, entities)
-        raise UsageError(f"There is no entity {entity}; they are {', '.join(entities)}{near and ':'}{near}")
-    shown = [
-        target
-        for target in found.targets
-        if entity in {None, target.entity} and not (unmapped and (target.source or target.fixed))
-    ]
+    shown = found.of(entity, unmapped=unmapped)
     if as_json:
         click.echo(json.dumps({"targets": [asdict(one) for one in shown], "problems": len(found.problems)}))
         return
-    shown.sort(key=lambda target: entities.index(target.entity))
     for name, targets in groupby(shown, lambda target: target.entity):
         rows = [(one.name, "yes" if one.required and not one.fixed else "", *_source(one)) for one in targets]
         terminal.table(("attribute", "required", "source", "from"), rows, title=name)

@@ -10,7 +10,7 @@ import click
 
 from coursera_connect import command_text
 from coursera_connect.cli import options, terminal
-from coursera_connect.setup import grade_changes, grade_sync, trial_build
+from coursera_connect.setup import grade_changes, grade_sync
 from coursera_connect.text import plural
 
 if TYPE_CHECKING:
@@ -57,17 +57,16 @@ def show(database: Location, wait: float, mapping: Path | None, transform: Path 
                 2 an option is wrong
                 3 the warehouse is missing, in use, or its tables are not of one finished dbt:build
     """  # noqa: D301 - the escape is what keeps the lines apart
-    with trial_build.up_to_date(database, wait, mapping, transform) as (place, caution):
-        schools = grade_sync.there(place, wait)
-        mode = grade_sync.in_use(place, wait)
+    found = grade_changes.present(database, wait, mapping, transform)
+    mode = found.mode
     if as_json:
-        facts = {"grade_sync": mode, "schools": [asdict(school) for school in schools], "caution": caution}
-        click.echo(json.dumps(facts))
+        schools = [asdict(school) for school in found.schools]
+        click.echo(json.dumps({"grade_sync": mode, "schools": schools, "caution": found.caution}))
         return
-    if caution:
-        terminal.say(f"{caution}\n")
+    if found.caution:
+        terminal.say(f"{found.caution}\n")
     terminal.say(f"{mode}: {grade_sync.MODES.get(mode, 'not a mode of this release')}." if mode else "Not known yet.")
-    _table(schools)
+    _table(found.schools)
 
 
 @grades.command(short_help="Say what another mode would take away, and agree to it.")
@@ -95,17 +94,17 @@ def change(  # noqa: PLR0913, PLR0917 - one value per option
     change = grade_changes.to_mode(database, wait, mapping, transform, mode)
     agreed = save and change.agree()
     if as_json:
-        more = {"schools": change.schools_told(), "warnings": change.warnings, "command": change.command}
+        more = {"schools": change.schools_facts(), "warnings": change.warnings, "command": change.command}
         click.echo(json.dumps({**change.facts(), "agreed": agreed, **more}))
         return
     terminal.say(f"Grade sync: {change.before or 'not known yet'} -> {mode} ({grade_sync.MODES[mode]}).")
-    _tell_leaving(change)
+    _show_leaving(change)
     for warning in change.warnings:
         terminal.say(command_text.carried(f"Warning: {warning}"))
     if change.before == mode:
         terminal.say("That is the mode already.")
     else:
-        _tell_agreement(change, save=save, agreed=agreed)
+        _show_agreement(change, save=save, agreed=agreed)
 
 
 @grades.command(short_help="Say what another scale of the scores changes, and agree to it.")
@@ -138,17 +137,17 @@ def scale(scale: str, save: bool, database: Location, wait: float, as_json: bool
         terminal.say("That is the scale already.")
         return
     terminal.say(f"{plural(change.line_items, 'line item')} and {plural(change.results, 'result')} would change.")
-    _tell_agreement(change, save=save, agreed=agreed)
+    _show_agreement(change, save=save, agreed=agreed)
 
 
-def _tell_agreement(change: GradeChange, *, save: bool, agreed: bool) -> None:
+def _show_agreement(change: GradeChange, *, save: bool, agreed: bool) -> None:
     if save:
         terminal.say(f"{'Agreed. ' if agreed else ''}To set it: {change.command}")
     else:
         terminal.say("Nothing is agreed yet: run it again with --save.")
 
 
-def _tell_leaving(change: GradeChange) -> None:
+def _show_leaving(change: GradeChange) -> None:
     if change.schools is None:
         terminal.say("Not loaded yet, so nothing would leave.")
     elif change.schools:

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coursera_connect import command_text
 from coursera_connect.cli import options, screen, terminal
 from coursera_connect.errors import DatabaseError
-from coursera_connect.jobs import ending, health, journal
-from coursera_connect.meltano import project_files
+from coursera_connect.jobs import health, journal
 from coursera_connect.report.summary import summary as run_summary
 from coursera_connect.warehouse import copy_to_postgres
 from coursera_connect.warehouse import history as past
@@ -40,7 +38,6 @@ def summary(as_json: bool, database: Location, package: Path, raw_schema: str, w
                 2 an option is wrong
                 3 the database is in use or cannot be read
     """  # noqa: D301 - the escape is what keeps the lines apart
-    ending.look(journal.place(package), command_text.environment_of_now() or "", project_files.project_of_now())
     try:
         facts = run_summary(database, package, raw_schema, wait)
     except DatabaseError:
@@ -77,17 +74,10 @@ def history(  # noqa: PLR0913, PLR0917 - a parameter per option
     """  # noqa: D301 - the escape is what keeps the lines apart
     context.obj = {"where": {"database": database, "wait": wait}, "json": as_json}
     if context.invoked_subcommand is None:
-        file = journal.place(package)
-        ending.look(file, command_text.environment_of_now() or "", project_files.project_of_now())
-        jobs = past.jobs(database, file, wait, last)
-        try:
-            runs = past.runs(database, wait, last)
-        except DatabaseError as error:
-            if not jobs:
-                raise
-            terminal.say(f"Without what was published: {error}", err=True)
-            runs = []
-        _show({"runs": runs, "jobs": jobs}, as_json, screen.runs)
+        found = past.overview(database, package, wait, last)
+        if found.caution:
+            terminal.say(found.caution, err=True)
+        _show({"runs": found.runs, "jobs": found.jobs}, as_json, screen.runs)
 
 
 @history.command(short_help="One run per file and school.")

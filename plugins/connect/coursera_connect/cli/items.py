@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from coursera_connect.cli import options, screen, terminal
 from coursera_connect.command_text import carried
-from coursera_connect.setup import item_changes, trial_build
-from coursera_connect.setup import items as gradebook
-from coursera_connect.setup import mapping as files
-from coursera_connect.setup.grade_sync import SELECTED, in_use
+from coursera_connect.setup import item_changes
+from coursera_connect.setup.grade_sync import SELECTED
 from coursera_connect.setup.item_changes import Wanted
 from coursera_connect.text import plural
 
@@ -74,31 +71,22 @@ def list_(  # noqa: PLR0913 - one value per option
                 2 a name or chosen_items.csv is wrong
                 3 the warehouse is missing, in use, or holds no gradebook yet
     """  # noqa: D301 - the escape is what keeps the lines apart
-    choices = gradebook.choices(files.sound(mapping, files.ITEMS))
-    everything = gradebook.gradable(database, wait)
-    scope = item_changes.scope(everything, program, course)
-    shown = [
-        (item, choice)
-        for item in everything
-        if gradebook.chooses(scope, item) and ((choice := gradebook.chosen_by(choices, item)) or not only_chosen)
-    ]
-    number = sum(choice is not None for _item, choice in shown)
-    mode, caution = in_use(database, wait), trial_build.caution(database, wait, mapping, transform)
+    within = Wanted("*", program, course)
+    found = item_changes.listed(mapping, database, wait, transform, within, only_chosen=only_chosen)
     if as_json:
-        entries = [asdict(item) | {"chosen_by_line": choice and choice.line} for item, choice in shown]
-        click.echo(json.dumps({"items": entries, "chosen": number, "grade_sync": mode, "caution": caution}))
+        click.echo(json.dumps(found.facts()))
         return
-    if shown:
+    if found.entries:
         terminal.table(
             ("program", "course", "module", "item", "name", "type", "weight", "graded", "chosen"),
-            [(*_cells(item), f"line {choice.line}" if choice else "") for item, choice in shown],
+            [(*_cells(item), f"line {choice.line}" if choice else "") for item, choice in found.entries],
         )
         terminal.say()
-    terminal.say(f"{plural(len(shown), 'item')}, {number:,} chosen.")
-    if caution:
-        terminal.say(caution)
+    terminal.say(f"{plural(len(found.entries), 'item')}, {found.chosen:,} chosen.")
+    if found.caution:
+        terminal.say(found.caution)
     else:
-        _tell_mode(mode)
+        _show_mode(found.grade_sync)
 
 
 @items.command(short_help="Choose items.")
@@ -174,10 +162,10 @@ def _finish(change: ItemChange, wait: float, save: bool, as_json: bool) -> None:
         terminal.say("Chosen already: nothing to change.")
     else:
         terminal.say(f"Nothing is written yet: run it again with --save to write {screen.near(file)}.")
-    _tell_mode(change.grade_sync)
+    _show_mode(change.grade_sync)
 
 
-def _tell_mode(mode: str | None) -> None:
+def _show_mode(mode: str | None) -> None:
     if mode not in {None, SELECTED}:
         terminal.say(
             carried(f"The grade sync is {mode}, so the choice has no effect yet: connect grades change {SELECTED}")

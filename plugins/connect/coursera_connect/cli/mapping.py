@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from coursera_connect.cli import options, terminal
-from coursera_connect.setup import lines_without_effect
-from coursera_connect.setup import mapping as files
+from coursera_connect.setup import mapping_check
 from coursera_connect.text import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coursera_connect.setup.mapping import Problem
     from coursera_connect.warehouse.warehouse import Location
 
 
@@ -25,13 +25,13 @@ def mapping_files() -> None:
 
 
 @mapping_files.command("check", short_help="Check all mapping files.")
-@options.together(options.mapping, options.database, options.wait, options.json_flag)
-def check_all(mapping: Path, database: Location, wait: float, as_json: bool) -> None:
+@options.together(options.mapping, options.built_with, options.database, options.wait, options.json_flag)
+def check_all(mapping: Path, transform: Path | None, database: Location, wait: float, as_json: bool) -> None:
     """Check all mapping files: every mistake with its file and line. A publish is refused while there is one.
 
     The files are school_mapping, chosen_items, facilitators, sections, excluded_people and terms (.csv). A line about a
-    program that is not mapped, and one that matches nobody and nothing in the data of the last build, is in order and
-    has no effect; it is shown as a warning, with what is nearest.
+    program that is not mapped, and one that matches nobody and nothing in the data, is in order and has no effect; it
+    is shown as a warning, with what is nearest. If a file has changed since the last build, that takes a trial build.
 
     \b
     Example:
@@ -43,16 +43,11 @@ def check_all(mapping: Path, database: Location, wait: float, as_json: bool) -> 
                 1 something is wrong
                 2 there is no such folder, or a file cannot be read
     """  # noqa: D301 - the escape is what keeps the lines apart
-    doubts = files.doubts(mapping) + lines_without_effect.of(database, wait, mapping)
-    report_problems(
-        files.problems(mapping),
-        sorted(doubts, key=lambda one: (one.file, one.line)),
-        "The mapping files",
-        as_json,
-    )
+    found = mapping_check.check(mapping, database, wait, transform)
+    report_problems(found.problems, found.warnings, "The mapping files", as_json)
 
 
-def report_problems(problems: list[files.Problem], doubts: list[files.Problem], what: str, as_json: bool) -> None:
+def report_problems(problems: list[Problem], doubts: list[Problem], what: str, as_json: bool) -> None:
     """Print what a check found, and end with exit code 1 when something is wrong."""
     if as_json:
         click.echo(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from coursera_connect.cli import options, terminal
 from coursera_connect.publish import quality as qualities
-from coursera_connect.setup import lines_without_effect, trial_build
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,14 +67,7 @@ def quality(  # noqa: PLR0913 - options are parameters
                 2 an option is wrong, or the file of --lms cannot be used
                 3 the database is missing, in use or empty
     """  # noqa: D301 - the escape is what keeps the lines apart
-    with trial_build.known(database, wait, mapping, transform) as (place, caution):
-        facts = qualities.quality(place, package, wait, rule, lms)
-        unmatched = lines_without_effect.of(place, wait, mapping) if mapping else []
-    facts |= {
-        "database": str(database),
-        "caution": " ".join(filter(None, [caution, facts["caution"]])),
-        "mapping": [asdict(one) for one in unmatched],
-    }
+    facts = qualities.inspect(database, package, wait, mapping=mapping, transform=transform, rule=rule, lms=lms)
     if facts["caution"] and not as_json:
         terminal.say(f"{facts['caution']}\n")
     if as_json:

@@ -71,7 +71,7 @@ class Questions:
         return False
 
 
-def choice(programs: list[str]) -> Callable[[str], list[str]]:
+def numbers_of(programs: list[str]) -> Callable[[str], list[str]]:
     """Return a check of an answer that chooses listed programs: `all`, or their numbers, such as 1,3-5."""
 
     def chosen(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from coursera_connect.cli import options, terminal
 from coursera_connect.command_text import carried
 from coursera_connect.jobs import health
 from coursera_connect.meltano.project_files import PROJECT
-from coursera_connect.schedule import entries, installation, scheduled_run, time_zones
+from coursera_connect.schedule import entries, installation, scheduled_run
 from coursera_connect.schedule import lms_sync as schedules
 
 if TYPE_CHECKING:
@@ -204,13 +204,8 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
     logs: Path = chosen["logs"].absolute()
     meltano = entries.meltano(owner, chosen["meltano"])
     one = scheduled_run.Scheduled(name, owner.project, owner.environment, meltano, logs, installation.umask(umask))
-    if interval and not scheduled_run.due(
-        one, interval, time_zones.zone(time_zone, "--time-zone"), datetime.now(timezone.utc)
-    ):
-        return
-    watched = scheduled_run.execute(one)
-    code = watched.run.exit_code
-    if code:
+    watched = scheduled_run.execute_if_due(one, interval, time_zone)
+    if watched and (code := watched.run.exit_code):
         words = health.told(watched.run)
         terminal.say(f"Error: {name} of {owner.environment} failed (exit code {code}).", err=True)
         terminal.say(f"{words['sentence']} {words['more']}".strip(), err=True)

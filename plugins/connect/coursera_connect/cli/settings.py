@@ -19,12 +19,6 @@ from coursera_connect.setup import settings as chosen
 if TYPE_CHECKING:
     from pathlib import Path
 
-_OF_INSTALLED = (
-    *("schedule_full_reconcile", "schedule_roster_sync", "schedule_grade_sync", "schedule_publish"),
-    *("schedule_time_zone", "lms_time_zone"),
-)
-"""The settings that are stored in the installed entries of cron or systemd."""
-
 
 def _now() -> tuple[Path, str]:
     project, environment = project_files.project_of_now(), command_text.environment_of_now()
@@ -88,16 +82,13 @@ def set_setting(name: str, value: str | None) -> None:
     """  # noqa: D301 - the escape is what keeps the lines apart
     project, environment = _now()
     one = chosen.find(chosen.listed(project, environment), name)
-    told = _asked(one.name) if value is None else value
-    file = chosen.set_(environment, name, told, project)
-    shown = chosen.HIDDEN if one.secret else told or "its default"
-    terminal.say(f"{one.name} of {environment} is now {shown}, in {file.relative_to(project)}.")
-    if one.origin == "shell":
+    done = chosen.change(project, environment, name, _asked(one.name) if value is None else value)
+    shown, file = done.value or "its default", done.file.relative_to(project)
+    terminal.say(f"{one.name} of {environment} is now {shown}, in {file}.")
+    if done.is_outranked:
         terminal.say(f"Warning: {one.variable} of the shell outranks it.", err=True)
-    if one.plugin == "dbt":
-        terminal.say(f"To bring that into effect: {command_text.printed('connect run publish')}")
-    if one.key in _OF_INSTALLED:
-        terminal.say(f"To bring that into effect: {command_text.printed('connect schedule install')}")
+    for command in done.commands:
+        terminal.say(f"To bring that into effect: {command}")
 
 
 def _asked(name: str) -> str:

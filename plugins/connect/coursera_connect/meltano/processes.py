@@ -112,6 +112,17 @@ def started(*words: str, **more: str) -> subprocess.CompletedProcess[str] | None
     )
 
 
+def invoked(project: Path, environment: str, command: str) -> int:
+    """Run a command of a plugin in the foreground, and return its exit code."""
+    done = subprocess.run(  # noqa: S603 - the project's own
+        arguments(project, environment, "--log-level=warning", "invoke", command),
+        cwd=project,
+        env=variables(project, environment),
+        check=False,
+    )
+    return done.returncode
+
+
 def plugin_settings(plugin: str) -> dict[str, Any]:
     """Return the settings of a plugin by name, as Meltano would pass them; none outside a project.
 

@@ -139,7 +139,7 @@ def _tables(database: Warehouse, run: Run, *, is_shown: bool) -> Tables:
         holds.doubts(database)
     report.build = build.build_id
     if settings.mapping is not None:
-        told = lines_without_effect.told(lines_without_effect.within(database, settings.mapping))
+        told = lines_without_effect.messages(lines_without_effect.within(database, settings.mapping))
         report.not_excluded = told["not_excluded"]
         report.warnings += told["warnings"]
     report.settings, report.data_as_of, report.read_at = made_of.settings, made_of.data_as_of, made_of.read_at

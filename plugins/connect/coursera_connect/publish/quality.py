@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect.errors import DatabaseError, UsageError
 from coursera_connect.publish.model_findings import TRANSFORMS
 from coursera_connect.publish.settings import REPORT
-from coursera_connect.setup import people_match, programs
+from coursera_connect.setup import lines_without_effect, people_match, programs, trial_build
 from coursera_connect.warehouse import warehouse
 from oneroster_csv.rules import RULES
 from oneroster_csv.sql import quoted
@@ -39,6 +40,28 @@ _NOT_MADE = (
 )
 _WAYS = ("by_users_list", "by_remembered")
 _SHARED = ("email", "external_id", "username")
+
+
+def inspect(  # noqa: PLR0913 - what is inspected, and what is asked
+    database: Location,
+    package: Path,
+    wait: float,
+    *,
+    mapping: Path | None,
+    transform: Path | None,
+    rule: str | None = None,
+    lms: Path | None = None,
+) -> dict[str, Any]:
+    """Return `quality` of the tables that a build would make now, and in `mapping` the lines that match nothing."""
+    with trial_build.known(database, wait, mapping, transform) as (place, caution):
+        facts = quality(place, package, wait, rule, lms)
+        unmatched = lines_without_effect.of(place, wait, mapping) if mapping else []
+    return {
+        **facts,
+        "database": str(database),
+        "caution": " ".join(filter(None, [caution, facts["caution"]])),
+        "mapping": [asdict(one) for one in unmatched],
+    }
 
 
 def quality(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from coursera_connect import command_text
 from coursera_connect.errors import DatabaseError
-from coursera_connect.jobs import health, journal
+from coursera_connect.jobs import ending, health, journal
+from coursera_connect.meltano import project_files
 from coursera_connect.publish.settings import REPORT
 from coursera_connect.warehouse import build as builds
 from coursera_connect.warehouse import ledger, warehouse
@@ -28,7 +29,7 @@ STREAMS = tuple(
 
 
 def summary(database: Location, package: Path, raw_schema: str, wait: float) -> dict[str, Any]:
-    """Return rows per stream (None: not loaded yet) and the last publish.
+    """Return rows per stream (None: not loaded yet) and the last publish, after the entries of ended runs were closed.
 
     `failed` says what failed and has not been made up for, None if nothing did; `last_load` is when the last successful
     load ended, blank if none is known. `unfinished` says why the tables are not of one finished build, blank if they
@@ -36,6 +37,7 @@ def summary(database: Location, package: Path, raw_schema: str, wait: float) -> 
     """
     streams: dict[str, Any] = dict.fromkeys(STREAMS)
     unfinished = ""
+    ending.look(journal.place(package), command_text.environment_of_now() or "", project_files.project_of_now())
     jobs = journal.read(journal.place(package))
     try:
         with warehouse.opened(database, wait) as open_database:

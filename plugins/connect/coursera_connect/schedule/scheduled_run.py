@@ -17,6 +17,7 @@ from urllib.parse import quote
 from coursera_connect.errors import OutputError
 from coursera_connect.jobs import ending, journal, watch
 from coursera_connect.meltano import meltano_schedules, processes
+from coursera_connect.schedule import time_zones
 from coursera_connect.schedule.cron_times import fires
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ def due(run: Scheduled, cron: str, zone: ZoneInfo, now: datetime) -> bool:
             f"{run.looked} cannot be written ({error.strerror}): make the folder .meltano of the project yours."
         ) from error
     return any(fires(cron, zone, max(last, now - _LOOK), now))
+
+
+def execute_if_due(run: Scheduled, cron: str | None, time_zone: str) -> Watched | None:
+    """Run the schedule, and return how it ended; None if no time of the cron expression has come since the last check.
+
+    Without a cron expression the schedule is run in any case.
+    """
+    if cron and not due(run, cron, time_zones.zone(time_zone, "--time-zone"), datetime.now(timezone.utc)):
+        return None
+    return execute(run)
 
 
 def execute(run: Scheduled) -> Watched:

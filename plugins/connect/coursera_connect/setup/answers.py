@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from coursera_connect.setup import connection, school_changes, settings
+from coursera_connect.setup import connection, mapping, school_changes, schools, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from coursera_connect.setup.mapping import Content
     from coursera_connect.setup.school_changes import Place
-    from coursera_connect.setup.schools import Plan
+    from coursera_connect.setup.schools import Listed, Plan
+
+
+@dataclass(frozen=True)
+class ProgramChoice:
+    """The programs of Coursera with their schools, and a plan that an administrator's choice changes."""
+
+    content: Content
+    plan: Plan
+    listed: list[Listed]
+
+    @classmethod
+    def read(cls, folder: Path, credentials: Mapping[str, str]) -> ProgramChoice:
+        """Ask Coursera for the programs, and read their schools from the mapping file of a folder."""
+        content = mapping.sound(folder, mapping.SCHOOLS)
+        mapped, source = schools.from_file(content), connection.programs(credentials)
+        listed = [entry for entry in schools.listed(source, mapped) if entry.program_id in source]
+        return cls(content, schools.Plan(source, mapped), listed)
+
+    @property
+    def rows(self) -> list[tuple[int, str, str, str, str]]:
+        """Number, program, name, school and state of each program."""
+        chooses = schools.chooses(self.plan.before)
+        states = schools.STATES if chooses else {**schools.STATES, schools.MISSING: ""}
+        return [
+            (number, entry.program_id, entry.program_name, entry.school_name, states[entry.state])
+            for number, entry in enumerate(self.listed, 1)
+        ]
+
+    @property
+    def present(self) -> str:
+        """The numbers of the programs that are synced now, such as `1,3`, or `all`."""
+        synced = [
+            str(number)
+            for number, entry in enumerate(self.listed, 1)
+            if schools.school_of(entry.program_id, self.plan.before)
+        ]
+        return "all" if len(synced) in {0, len(self.listed)} else ",".join(synced)
 
 
 @dataclass
@@ -30,6 +68,18 @@ class Answers:
     programs: int | None = None
     plan: Plan | None = None
     content: Content | None = None
+
+    def take(self, **values: str) -> None:
+        """Take values of settings, which apply to this process at once; a blank value restores the default."""
+        for name, value in values.items():
+            if value != os.environ.get(name, ""):
+                self.values[name] = value
+            os.environ[name] = value
+
+    def take_credentials(self, found: dict[str, str], now: Mapping[str, str]) -> None:
+        """Take credentials that have passed the connection test; only those that differ from `now` will be saved."""
+        self.credentials = found
+        self.values |= {f"TAP_COURSERA_{name.upper()}": value for name, value in found.items() if value != now[name]}
 
     @property
     def mapped(self) -> int:

@@ -81,6 +81,23 @@ class Attributes:
     targets: list[Target] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
+    def of(self, entity: str | None, *, unmapped: bool = False) -> list[Target]:
+        """Return the attributes of an entity (None: all), or only those that nothing fills, entity by entity.
+
+        Raises:
+            UsageError: There is no such entity.
+        """
+        entities = list(dict.fromkeys(target.entity for target in self.targets))
+        if entity is not None and entity not in entities:
+            near = suggestion(entity, entities)
+            raise UsageError(f"There is no entity {entity}; they are {', '.join(entities)}{near and ':'}{near}")
+        shown = [
+            target
+            for target in self.targets
+            if entity in {None, target.entity} and not (unmapped and (target.source or target.fixed))
+        ]
+        return sorted(shown, key=lambda target: entities.index(target.entity))
+
 
 def read(transform: Path) -> Attributes:
     """Read the attribute mapping of a dbt project.

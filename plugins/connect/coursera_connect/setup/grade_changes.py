@@ -62,9 +62,29 @@ class GradeChange:
         """Return the change for `--json`."""
         return {"from": self.before, "to": self.after, "line_items": self.line_items, "results": self.results}
 
-    def schools_told(self) -> list[dict[str, Any]] | None:
+    def schools_facts(self) -> list[dict[str, Any]] | None:
         """Return the schools for `--json`."""
         return None if self.schools is None else [asdict(one) for one in self.schools]
+
+
+@dataclass(frozen=True)
+class GradeSync:
+    """The present grade sync mode (None: nothing was built yet), and line items and results per school."""
+
+    mode: str | None
+    schools: list[School]
+    caution: str
+    """What has changed since the last build; blank if nothing has."""
+
+
+def present(database: Location, wait: float, folder: Path | None, transform: Path | None) -> GradeSync:
+    """Return the grade sync of the tables that a build would make now.
+
+    Raises:
+        DatabaseError: There was no finished build yet, or one of now would fail.
+    """
+    with trial_build.up_to_date(database, wait, folder, transform) as (place, caution):
+        return GradeSync(grade_sync.in_use(place, wait), grade_sync.there(place, wait), caution)
 
 
 def to_mode(database: Location, wait: float, folder: Path, transform: Path | None, mode: str) -> GradeChange:

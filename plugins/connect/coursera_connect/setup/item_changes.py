@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from coursera_connect.errors import UsageError
-from coursera_connect.setup import items, mapping
+from coursera_connect.setup import items, mapping, trial_build
 from coursera_connect.setup.grade_sync import in_use
 from coursera_connect.text import found
 
@@ -53,6 +53,41 @@ class ItemChange:
             "items": [asdict(item) for item in self.concerned],
             "warnings": list(self.warnings),
         }
+
+
+@dataclass(frozen=True)
+class ItemList:
+    """Items with the line of the file that chooses each (None: no line), and the present grade sync."""
+
+    entries: Sequence[tuple[Item, Choice | None]]
+    grade_sync: str | None
+    caution: str
+    """What has changed since the last build; blank if nothing has."""
+
+    @property
+    def chosen(self) -> int:
+        """The number of chosen items."""
+        return sum(choice is not None for _item, choice in self.entries)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the list for `--json`."""
+        entries = [asdict(item) | {"chosen_by_line": choice and choice.line} for item, choice in self.entries]
+        return {"items": entries, "chosen": self.chosen, "grade_sync": self.grade_sync, "caution": self.caution}
+
+
+def listed(  # noqa: PLR0913 - where to look, and for what
+    folder: Path, database: Location, wait: float, transform: Path | None, within: Wanted, *, only_chosen: bool
+) -> ItemList:
+    """Return the items of the program and course of `within`, or only those of them that are chosen."""
+    choices = items.choices(mapping.sound(folder, mapping.ITEMS))
+    everything = items.gradable(database, wait)
+    wanted = scope(everything, within.program, within.course)
+    entries = [(item, items.chosen_by(choices, item)) for item in everything if items.chooses(wanted, item)]
+    return ItemList(
+        [(item, choice) for item, choice in entries if choice or not only_chosen],
+        in_use(database, wait),
+        trial_build.caution(database, wait, folder, transform),
+    )
 
 
 def choose(folder: Path, database: Location, wait: float, wanted: Wanted) -> ItemChange:

@@ -1,8 +1,8 @@
-"""Lines of the mapping files that match nobody and nothing in the data of the last build, each with what is nearest.
+"""Lines of the mapping files that match nobody and nothing in the data, each with what is nearest.
 
-A build notes the same lines in `connect.lines_without_effect`. The files of now are compared here, which may be others
-than those of the last build, and the nearest match is told; `test_mapping_files.py` tries both on the same lines.
-Nothing of a line about a person is repeated, and an e-mail address is never named: what is near may be an id.
+A build finds these lines (`connect.lines_without_effect`), and this module says in words what is wrong with each. A
+file that has changed since the build is left out. Nothing of a line about a person is repeated, and an e-mail address
+is never named: what is near may be an id.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import difflib
 import re
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from coursera_connect.errors import ConnectError
-from coursera_connect.setup import items as gradebook
-from coursera_connect.setup import mapping
+from coursera_connect.setup import mapping, outdated, programs
 from coursera_connect.setup.mapping import Problem
 from coursera_connect.text import lower, one_line, plural
 from coursera_connect.warehouse import warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from coursera_connect.setup.mapping_rules import Line
@@ -29,30 +29,18 @@ if TYPE_CHECKING:
 NOT_EXCLUDED = f"{mapping.EXCLUDED}.csv"
 """The file whose unmatched lines mean that somebody is in the package who should not be."""
 
+_FOUND = ("file", "line_number", "unmatched")
 _NEAR = 0.6
 _HINTS = 20
-"""Lines for which the nearest match is looked for, since that takes a second for each among 100,000 learners."""
+"""How many lines get a nearest match, since each takes a second among 100,000 learners."""
 _REWRITTEN = re.compile(r"(\d+)(?:[.,](\d+))?[eE]\+?(\d+)")
 """A number as a spreadsheet writes it that took an id for one."""
 _WITHOUT_ACCOUNT = re.compile("^external[0-9]*~")
 """What the key of a person without an account begins with, before the external id."""
 
-_EXACT = {
-    "connect": {
-        "person_names": {"name", "person_key"},
-        "classes": {"program_id", "course_id"},
-        "settings_used": {"calendar"},
-        "freshness": {"sessions_begin_before"},
-    },
-    "staging": {
-        "stg_coursera__programs": {"program_id", "program_name"},
-        "stg_coursera__item_grades": {"program_id", "course_id", "item_id", "item_name"},
-    },
-}
-
 
 def of(database: Location, wait: float, folder: Path) -> list[Problem]:
-    """Return the lines that match nothing; none where there is no build yet to compare them with, or no folder."""
+    """Return the lines that match nothing; none if there is no build, or no folder."""
     if not folder.is_dir() or not warehouse.exists(database):
         return []
     with suppress(ConnectError), warehouse.opened(database, wait) as opened:
@@ -61,25 +49,29 @@ def of(database: Location, wait: float, folder: Path) -> list[Problem]:
 
 
 def within(database: Warehouse, folder: Path) -> list[Problem]:
-    """The same, with a warehouse that is open."""
-    data = _Data(database)
+    """Return the lines that match nothing, as `of` does, from an open warehouse."""
+    if not set(_FOUND) <= set(database.columns("connect").get("lines_without_effect", ())):
+        return []
+    changed = outdated.changed_files(database, folder)
+    query = f"select {', '.join(_FOUND)} from connect.lines_without_effect order by file, line_number"  # noqa: S608 - ours
+    names = _Names(database)
     found: list[Problem] = []
-    for name, wrong in (
-        (mapping.EXCLUDED, data.learners),
-        (mapping.SCHOOLS, data.programs),
-        (mapping.FACILITATORS, data.classes),
-        (mapping.SECTIONS, data.seats),
-        (mapping.ITEMS, data.items),
-        (mapping.TERMS, data.terms),
-    ):
-        lines = mapping.read(folder, name).lines
-        if lines:
-            found += [Problem(f"{name}.csv", line.number, sentence) for line, sentence in wrong(lines)]
+    lines: dict[str, dict[int, Line]] = {}
+    for file, number, unmatched in list(database.rows(query)):
+        if file not in changed:
+            if file not in lines:
+                content = mapping.read(folder, file.removesuffix(".csv"))
+                lines[file] = {line.number: line for line in content.lines}
+            if number in lines[file]:
+                found.append(Problem(file, number, names.sentence(file, lines[file][number], unmatched)))
     return found
 
 
-def told(problems: list[Problem], most: int = 20) -> dict[str, list[str]]:
-    """Return what a publish says: loudly that people may be in the package who were to be left out, and warnings."""
+def messages(problems: list[Problem], most: int = 20) -> dict[str, list[str]]:
+    """Return the messages of a publish: `not_excluded` (people who may be in the package by mistake), and `warnings`.
+
+    At most `most` lines of each kind are listed.
+    """
     people = [one for one in problems if one.file == NOT_EXCLUDED]
     others = [one for one in problems if one.file != NOT_EXCLUDED]
     loud, lines = [], [f"Warning: {one}" for one in others[:most]]
@@ -96,90 +88,61 @@ def told(problems: list[Problem], most: int = 20) -> dict[str, list[str]]:
     return {"not_excluded": loud, "warnings": lines}
 
 
-class _Data:
-    """What the lines are compared with. A table that is not there, or is empty, says nothing about a line."""
+class _Names:
+    """The names in the data, among which the nearest one to a mistyped one is looked for."""
 
     def __init__(self, database: Warehouse) -> None:
         self._database = database
-        self._columns = {schema: database.columns(schema) for schema in _EXACT}
         self._hints = _HINTS
 
-    def _rows(self, schema: str, table: str) -> Iterator[tuple[str, ...]]:
-        names = sorted(_EXACT[schema][table])
-        if set(names) <= set(self._columns[schema].get(table, ())):
-            query = f"select distinct {', '.join(names)} from {schema}.{table}"  # noqa: S608 - names of ours
-            yield from self._database.rows(query)
+    def _rows(self, table: str, *columns: str) -> list[tuple[str, ...]]:
+        return list(self._database.rows(f"select distinct {', '.join(columns)} from {table}"))  # noqa: S608 - names of ours
 
+    @cached_property
     def _learners(self) -> dict[str, str]:
-        return {row[0]: row[1] for row in self._rows("connect", "person_names")}
+        return {row[0]: row[1] for row in self._rows("connect.person_names", "name", "person_key")}
 
-    def learners(self, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
-        """Lines of excluded_people.csv."""
-        names = self._learners()
-        for line in lines if names else ():
-            if lower(line.cells["learner"]) not in names:
-                near = self._near_learner(line.cells["learner"], names)
-                yield line, f"learner matches nobody in the data, so nobody is left out by this line{near}."
+    @cached_property
+    def _programs(self) -> dict[str, str]:
+        return programs.newest(self._database)
 
-    def programs(self, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
-        """Lines of school_mapping.csv."""
-        names = {program: name or "" for program, name in self._rows("staging", "stg_coursera__programs")}
-        for line in lines if names else ():
-            if line.cells["school_id"] and (program := line.cells["program_id"]) not in names:
-                near = self._near(program, names)
-                yield line, f"Coursera has no program {program}, so this line has no effect{near}."
+    @cached_property
+    def _classes(self) -> set[tuple[str, ...]]:
+        return set(self._rows("connect.classes", "program_id", "course_id"))
 
-    def classes(self, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
-        """Lines of facilitators.csv."""
-        # In the order of their names: course_id, program_id
-        there = {(program, course) for course, program in self._rows("connect", "classes")}
-        for line in lines if there else ():
-            if sentence := self._no_class(line, there):
-                yield line, sentence
+    @cached_property
+    def _items(self) -> list[tuple[str, ...]]:
+        return self._rows("staging.stg_coursera__item_grades", "program_id", "course_id", "item_id", "item_name")
 
-    def seats(self, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
-        """Lines of sections.csv."""
-        yield from self.classes(lines)
-        names = self._learners()
-        for line in lines if names else ():
-            if lower(line.cells["learner"]) not in names:
-                near = self._near_learner(line.cells["learner"], names)
-                yield line, f"learner matches nobody in the data, so this line has no effect{near}."
+    def sentence(self, file: str, line: Line, unmatched: str) -> str:
+        """Return what is wrong with a line that matches nothing of a kind: learner, program, class, item or session."""
+        cells = line.cells
+        if unmatched == "learner":
+            what = "nobody is left out by this line" if file == NOT_EXCLUDED else "this line has no effect"
+            return f"learner matches nobody in the data, so {what}{self._near_learner(cells['learner'])}."
+        if unmatched == "program":
+            program = cells["program_id"]
+            return (
+                f"Coursera has no program {program}, so this line has no effect{self._near(program, self._programs)}."
+            )
+        if unmatched == "class":
+            return self._no_class(line, self._classes) or "there is no such class, so this line has no effect."
+        if unmatched == "item":
+            return self._no_class(line, {row[:2] for row in self._items}) or self._no_item(line)
+        return "there is no session of this term yet, since it begins too late for one."
 
-    def items(self, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
-        """Lines of chosen_items.csv."""
-        there = [
-            gradebook.Item(program, "", course, "", "", item, one_line(name or "") or item, "", None, 0)
-            for course, item, name, program in self._rows("staging", "stg_coursera__item_grades")
-        ]
-        for line in lines if there else ():
-            choice = gradebook.Choice(line.cells["program_id"], line.cells["course_id"], line.cells["item"])
-            if any(gradebook.chooses(choice, item) for item in there):
-                continue
-            there_as_well = {(item.program_id, item.course_id) for item in there}
-            sentence = self._no_class(line, there_as_well)
-            if not sentence:
-                names = {
-                    name: ""
-                    for item in there
-                    if gradebook.chooses(gradebook.Choice(choice.program_id, choice.course_id, "*"), item)
-                    for name in (item.item_id, item.name)
-                }
-                sentence = (
-                    f"no item is called {choice.item}, so this line has no effect{self._near(choice.item, names)}."
-                )
-            yield line, sentence
+    def _no_item(self, line: Line) -> str:
+        item = line.cells["item"]
+        names = {
+            text: ""
+            for program, course, key, name in self._items
+            if line.cells["program_id"] in {"", program} and line.cells["course_id"] in {"", course}
+            for text in (key, one_line(name or "") or key)
+        }
+        return f"no item is called {item}, so this line has no effect{self._near(item, names)}."
 
-    def terms(self, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
-        """Lines of terms.csv."""
-        days = [str(row[0]) for row in self._rows("connect", "freshness") if row[0]]
-        if days and ("terms",) in self._rows("connect", "settings_used"):
-            for line in lines:
-                if line.cells["starts_on"] >= days[0]:
-                    yield line, f"there is no session of this term yet: it has to begin before {days[0]}."
-
-    def _no_class(self, line: Line, there: set[tuple[str, str]]) -> str:
-        """Say that a line's program and course are no class of those that are there; nothing where they are one."""
+    def _no_class(self, line: Line, there: set[tuple[str, ...]]) -> str:
+        """Return why the program and course of a line are none of these pairs; blank if they are one."""
         program, course = line.cells["program_id"], line.cells["course_id"]
         if any(program in {"", one} and course in {"", other} for one, other in there):
             return ""
@@ -192,13 +155,13 @@ class _Data:
             return f"there is no class of a course {course}, so this line has no effect{self._near(course, courses)}."
         return f"program {program} has no course {course}, so this line has no effect."
 
-    def _near_learner(self, text: str, names: dict[str, str]) -> str:
-        near = self._nearest(lower(text), names)
+    def _near_learner(self, text: str) -> str:
+        near = self._nearest(lower(text), self._learners)
         if not near:
             return _hint(text, "")
         if "@" not in near:
             return _hint(text, near)
-        key = _WITHOUT_ACCOUNT.sub("", names[near])
+        key = _WITHOUT_ACCOUNT.sub("", self._learners[near])
         return _hint(text, f"an e-mail address, that of {key}" if "@" not in key else "the e-mail address of a learner")
 
     def _near(self, text: str, names: dict[str, str]) -> str:
@@ -218,7 +181,7 @@ class _Data:
 
 
 def _same_number(text: str, name: str) -> bool:
-    """Whether an id is what a spreadsheet may have made the text of: it drops zeros and rounds."""
+    """Return whether an id is what a spreadsheet may have made the text of: it drops zeros and rounds."""
     if not name.isdecimal():
         return False
     if text.isdecimal():

@@ -31,7 +31,7 @@ def changed(database: Warehouse, build: Build, folder: Path | None, transform: P
 
     Without the folder of mapping files, or without the dbt project, their changes are not known.
     """
-    files = _files(database, folder) if folder else []
+    files = changed_files(database, folder) if folder else []
     return files + (_settings(build, transform) if transform else [])
 
 
@@ -44,7 +44,8 @@ def refuse(database: Warehouse, build: Build, folder: Path | None, transform: Pa
         )
 
 
-def _files(database: Warehouse, folder: Path) -> list[str]:
+def changed_files(database: Warehouse, folder: Path) -> list[str]:
+    """Return the mapping files whose rows are others than those in the warehouse."""
     tables = database.columns(SCHEMA)
     found = []
     for file in mapping.FILES:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from contextlib import suppress
@@ -14,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 import click
-import yaml
 
 from coursera_connect import command_text, env_file
 from coursera_connect.errors import ConnectError, OutputError, RefusedError, UsageError
 from coursera_connect.meltano import project_files, setting_types, setting_values
-from coursera_connect.setup import environments
+from coursera_connect.setup import environments, settings_file
 from coursera_connect.text import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 _PLAIN = ("dbt", "connect")
@@ -31,6 +29,12 @@ _PLAIN = ("dbt", "connect")
 _OF_THE_SANDBOX = "coursera-sandbox"
 HIDDEN = "(hidden)"
 _ONE_LINE = "it has to be one line of text without control characters, and in UTF-8."
+
+_INSTALLED = (
+    *("schedule_full_reconcile", "schedule_roster_sync", "schedule_grade_sync", "schedule_publish"),
+    *("schedule_time_zone", "lms_time_zone"),
+)
+"""The settings that are stored in the installed entries of cron or systemd."""
 
 _commands: list[click.Command] = []
 
@@ -104,10 +108,33 @@ def set_(environment: str, name: str, value: str, project: Path | None = None) -
         environments.private(file.parent)
         environments.write(file, environments.settings(environment))
     try:
-        _edit(file, environment, one, checked)
+        settings_file.edit(file, environment, one, checked)
     except OSError as error:
         raise OutputError(f"{file} cannot be written ({error.strerror}): check who may write there.") from error
     return file
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A changed setting: its definition before, the file that holds it, and what to know and to do now."""
+
+    setting: Setting
+    file: Path
+    value: str
+    """The new value; blank for the default, HIDDEN for a secret."""
+    is_outranked: bool
+    """Whether the shell has another value, which outranks this one."""
+    commands: list[str]
+    """The commands that bring the change into effect."""
+
+
+def change(project: Path, environment: str, name: str, value: str) -> Changed:
+    """Set a value as `set_` does, and return what to know and to do now."""
+    one = find(listed(project, environment), name)
+    file = set_(environment, name, value, project)
+    commands = [command_text.printed("connect run publish")] if one.plugin == "dbt" else []
+    commands += [command_text.printed("connect schedule install")] if one.key in _INSTALLED else []
+    return Changed(one, file, HIDDEN if one.secret else value, one.origin == "shell", commands)
 
 
 def set_secret(environment: str, variable: str, value: str, project: Path | None = None) -> Path:
@@ -282,80 +309,6 @@ _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
     "lock_timeout": (lambda text: int(text) >= 0, "a whole number of seconds, 0 or more"),
     "delivery": (_is_target, "a folder, sftp://user@host/path/ or an object store"),
 }
-
-
-def _edit(file: Path, environment: str, one: Setting, value: Any) -> None:
-    """Write a value into settings.yml, or remove it if it is None; comments and order are kept."""
-    text = file.read_text("utf-8")
-    new = _without(text, environment, one) if value is None else _with(text, environment, one, value)
-    partial = file.with_name(f".{file.name}.partial")
-    partial.unlink(missing_ok=True)
-    environments.write(partial, new)
-    partial.replace(file)
-
-
-def _with(text: str, environment: str, one: Setting, value: Any) -> str:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - few commands need it
-
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 4096
-    editor.indent(mapping=2, sequence=4, offset=2)
-    content = editor.load(text) or {}
-    entry = _named(content.setdefault("environments", []), environment)
-    plugins = _within(_within(entry, "config", {}), "plugins", {})
-    kind = {"tap-coursera": "extractors", "target-warehouse": "loaders"}.get(one.plugin, "utilities")
-    _within(_named(_within(plugins, kind, []), one.plugin), "config", {})[one.key] = setting_values.literal(value)
-    written = io.StringIO()
-    editor.dump(content, written)
-    return written.getvalue()
-
-
-def _without(text: str, environment: str, one: Setting) -> str:
-    """Remove the lines of a setting; ruamel would also remove the comments after it."""
-    steps: tuple[str, ...] = ("environments", environment, "config", "plugins", "*", one.plugin, "config", one.key)
-    found = list(_lines(yaml.compose(text), steps))
-    lines = text.splitlines(keepends=True)
-    return "".join(line for number, line in enumerate(lines) if number not in found)
-
-
-def _lines(node: yaml.Node | None, steps: tuple[str, ...]) -> Iterator[int]:
-    """Yield the lines, from 0, of what steps lead to: a key, the name of an entry of a list, or * for any key."""
-    if isinstance(node, yaml.SequenceNode):
-        for entry in node.value:
-            names = {key.value: value.value for key, value in entry.value if isinstance(value, yaml.ScalarNode)}
-            if names.get("name") == steps[0]:
-                yield from _lines(entry, steps[1:])
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if steps[0] in {"*", key.value}:
-                if len(steps) > 1:
-                    yield from _lines(value, steps[1:])
-                else:
-                    yield from range(key.start_mark.line, _last_line(value) + 1)
-
-
-def _last_line(node: yaml.Node) -> int:
-    if not isinstance(node, yaml.CollectionNode) or not node.value or node.flow_style:
-        return int(node.end_mark.line)
-    last = node.value[-1]
-    return _last_line(last[1] if isinstance(last, tuple) else last)
-
-
-def _named(entries: Any, name: str) -> Any:
-    """Return the entry of a list with this name; create it if it is missing."""
-    for one in entries:
-        if one.get("name") == name:
-            return one
-    entries.append({"name": name})
-    return entries[-1]
-
-
-def _within(above: Any, key: str, empty: Any) -> Any:
-    """Return the mapping below a key; create it if there are only comments."""
-    if above.get(key) is None:
-        above[key] = empty
-    return above[key]
 
 
 def _text(value: Any) -> str:

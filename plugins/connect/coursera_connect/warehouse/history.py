@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from coursera_connect.command_text import environment_of_now
 from coursera_connect.errors import DatabaseError, UsageError
+from coursera_connect.jobs import ending, journal
+from coursera_connect.meltano import project_files
 from coursera_connect.warehouse import ledger, warehouse
 from oneroster_csv import binding as bindings
 from oneroster_csv.sql import quoted
@@ -24,6 +27,32 @@ _REFERRING = {
     "orgs": [("classes", "schoolSourcedId")],
 }
 """The files whose rows refer to a row of a file, and the column by which they do, by file."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The newest publishes and runs of jobs; `caution` says why the publishes are missing, and is blank otherwise."""
+
+    runs: list[dict[str, Any]]
+    jobs: list[dict[str, Any]]
+    caution: str = ""
+
+
+def overview(database: Location, package: Path, wait: float, limit: int) -> Overview:
+    """Return the newest publishes and runs of jobs, after the entries of ended runs were closed in the journal.
+
+    Raises:
+        DatabaseError: The warehouse cannot be read, and the journal has no run either.
+    """
+    file = journal.place(package)
+    ending.look(file, environment_of_now() or "", project_files.project_of_now())
+    found = jobs(database, file, wait, limit)
+    try:
+        return Overview(runs(database, wait, limit), found)
+    except DatabaseError as error:
+        if not found:
+            raise
+        return Overview([], found, f"Without what was published: {error}")
 
 
 def runs(database: Location, wait: float, limit: int) -> list[dict[str, Any]]:

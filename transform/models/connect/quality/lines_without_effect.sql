@@ -1,6 +1,6 @@
 {#-
-  `connect mapping check` applies the same rules to the files before they are built (setup/lines_without_effect.py); a test compares both. Only the
-  lines of chosen_items.csv need all rows of all gradebooks, so these are read only if the file has a line.
+  Only the lines of chosen_items.csv need all rows of all gradebooks, so these are read only if the file has a line. `connect mapping check` says
+  for each of these lines what is nearest (setup/lines_without_effect.py).
 -#}
 {%- set chosen = ref("chosen_items") -%}
 {%- set item_grades = ref("stg_coursera__item_grades") -%}
@@ -58,21 +58,24 @@ taught_nothing as (
         and exists (select 1 from {{ ref("classes") }})
 ),
 
-seated_nobody as (
+seated_in_nothing as (
     select line_number, program_id
     from {{ ref("sections") }} as listed
     where
-        (
-            lower(learner) not in (select name from {{ ref("person_names") }})
-            and exists (select 1 from {{ ref("person_names") }})
+        not exists (
+            select 1 from {{ ref("classes") }} as classes
+            where listed.program_id = classes.program_id and listed.course_id = classes.course_id
         )
-        or (
-            not exists (
-                select 1 from {{ ref("classes") }} as classes
-                where listed.program_id = classes.program_id and listed.course_id = classes.course_id
-            )
-            and exists (select 1 from {{ ref("classes") }})
-        )
+        and exists (select 1 from {{ ref("classes") }})
+),
+
+seated_nobody as (
+    select line_number, program_id
+    from {{ ref("sections") }}
+    where
+        lower(learner) not in (select name from {{ ref("person_names") }})
+        and exists (select 1 from {{ ref("person_names") }})
+        and line_number not in (select line_number from seated_in_nothing)
 ){% if calendar() == "terms" %},
 
 far_ahead as (
@@ -82,18 +85,20 @@ far_ahead as (
     where cast(starts_on as date) >= freshness.sessions_begin_before
 ){% endif %}
 
-select 'excluded_people.csv' as file, line_number, cast(null as text) as program_id from excluded_nobody
+select 'excluded_people.csv' as file, line_number, cast(null as text) as program_id, 'learner' as unmatched from excluded_nobody
 union all
-select 'school_mapping.csv', line_number, program_id from mapped_nothing
+select 'school_mapping.csv', line_number, program_id, 'program' from mapped_nothing
 union all
-select 'facilitators.csv', line_number, program_id from taught_nothing
+select 'facilitators.csv', line_number, program_id, 'class' from taught_nothing
 union all
-select 'sections.csv', line_number, program_id from seated_nobody
+select 'sections.csv', line_number, program_id, 'class' from seated_in_nothing
+union all
+select 'sections.csv', line_number, program_id, 'learner' from seated_nobody
 {%- if are_chosen %}
 union all
-select 'chosen_items.csv', line_number, program_id from chose_nothing
+select 'chosen_items.csv', line_number, program_id, 'item' from chose_nothing
 {%- endif %}
 {%- if calendar() == "terms" %}
 union all
-select 'terms.csv', line_number, null from far_ahead
+select 'terms.csv', line_number, null, 'session' from far_ahead
 {%- endif %}
