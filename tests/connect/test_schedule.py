@@ -19,7 +19,7 @@ from coursera_connect.cli.main import main
 from coursera_connect.errors import UsageError
 from coursera_connect.jobs import journal
 from coursera_connect.meltano import meltano_schedules
-from coursera_connect.schedule import cron_times, lms_sync
+from coursera_connect.schedule import cron_times, lms_sync, lms_times
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -251,12 +251,12 @@ def test_every_interval_of_meltano_is_understood_as_meltano_does(school: School)
 
 
 def test_the_sync_time_is_a_time_several_times_or_a_cron_expression(school: School) -> None:
-    assert lms_sync.sync_crons("05:00") == ["0 5 * * *"]
-    assert lms_sync.sync_crons("5:00, 13:30") == ["0 5 * * *", "30 13 * * *"]
-    assert lms_sync.sync_crons("0 5,13 * * 1-5") == ["0 5,13 * * 1-5"]
+    assert lms_times.sync_crons("05:00") == ["0 5 * * *"]
+    assert lms_times.sync_crons("5:00, 13:30") == ["0 5 * * *", "30 13 * * *"]
+    assert lms_times.sync_crons("0 5,13 * * 1-5") == ["0 5,13 * * 1-5"]
     for wrong in ("", "24:00", "05:00,", "5 am", "0 5 * *", "@once"):
         with pytest.raises(UsageError, match="CONNECT_LMS_SYNC_TIME"):
-            lms_sync.sync_crons(wrong)
+            lms_times.sync_crons(wrong)
     school.schedules("name: publish, interval: '0 13 * * *', job: nightly")
     found = school.only(lms_sync_time="05:00,13:40")
     assert (found["verdict"], found["worst"]["gap_minutes"]) == ("error", 10)

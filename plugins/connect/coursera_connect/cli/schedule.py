@@ -14,6 +14,7 @@ from coursera_connect.cli import options, schedule_install, terminal
 from coursera_connect.jobs import ending, journal
 from coursera_connect.meltano import project_files
 from coursera_connect.schedule import lms_sync as schedules
+from coursera_connect.schedule import lms_times
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ for _command in schedule_install.COMMANDS:
     schedule_install.project,
     options.setting(
         "--lms-sync-time",
-        env=schedules.SYNC_TIME,
+        env=lms_times.SYNC_TIME,
         default="05:00",
         help="When the LMS syncs: a time, several separated by commas, or a cron expression.",
     ),

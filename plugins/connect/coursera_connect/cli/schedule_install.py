@@ -13,8 +13,7 @@ from coursera_connect.cli import options, terminal
 from coursera_connect.command_text import carried
 from coursera_connect.jobs import health
 from coursera_connect.meltano.project_files import PROJECT
-from coursera_connect.schedule import entries, installation, scheduled_run
-from coursera_connect.schedule import lms_sync as schedules
+from coursera_connect.schedule import entries, installation, lms_times, scheduled_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +31,7 @@ zone = options.together(
     options.lms_time_zone,
     options.setting(
         "--time-zone",
-        env=schedules.CRON_ZONE,
+        env=lms_times.CRON_ZONE,
         default="",
         help="IANA time zone of the schedules.  [default: that of the LMS]",
     ),

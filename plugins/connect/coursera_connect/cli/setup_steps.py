@@ -15,8 +15,7 @@ from coursera_connect.deliver import addresses, delivery
 from coursera_connect.errors import ConnectError
 from coursera_connect.jobs import health, running
 from coursera_connect.meltano import meltano_schedules, processes
-from coursera_connect.schedule import lms_sync as schedules
-from coursera_connect.schedule import time_zones
+from coursera_connect.schedule import lms_times, time_zones
 from coursera_connect.setup import connection, next_steps
 from coursera_connect.setup import schools as mapped_schools
 from coursera_connect.setup.answers import Answers, ProgramChoice
@@ -95,19 +94,19 @@ class Steps:
 
     def lms(self) -> None:
         """Take when and where the LMS syncs, and find times for the jobs that suit it."""
-        known = os.environ.get(schedules.LMS_ZONE) or time_zones.local(schedules.LMS_ZONE).key
-        now = os.environ.get(schedules.SYNC_TIME) or "05:00"
+        known = os.environ.get(lms_times.LMS_ZONE) or time_zones.local(lms_times.LMS_ZONE).key
+        now = os.environ.get(lms_times.SYNC_TIME) or "05:00"
 
         def time(text: str) -> str:
-            schedules.sync_crons(text)
+            lms_times.sync_crons(text)
             return text
 
         def zone(text: str) -> str:
-            return time_zones.zone(text, schedules.LMS_ZONE).key
+            return time_zones.zone(text, lms_times.LMS_ZONE).key
 
         at = self.questions.answer("lms_sync_time", "When the LMS syncs (05:00, or several: 05:00,13:30)", now, time)
         where = self.questions.answer("lms_time_zone", "Time zone of the LMS", known, zone)
-        self.answers.take(**{schedules.SYNC_TIME: at, schedules.LMS_ZONE: where})
+        self.answers.take(**{lms_times.SYNC_TIME: at, lms_times.LMS_ZONE: where})
         self.answers.take(**next_steps.times(self.project, at, where))
         for one in meltano_schedules.read(self.project):
             terminal.say(f"  {one.name}: {one.interval}")

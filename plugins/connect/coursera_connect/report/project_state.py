@@ -12,7 +12,7 @@ from coursera_connect.errors import ConnectError
 from coursera_connect.jobs import ending, health, journal
 from coursera_connect.meltano import project_files
 from coursera_connect.schedule import crontab, entries, starts, systemd_timers
-from coursera_connect.schedule.lms_sync import schedule_zone
+from coursera_connect.schedule.lms_times import schedule_zone
 
 if TYPE_CHECKING:
     from pathlib import Path

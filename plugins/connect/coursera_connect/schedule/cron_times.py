@@ -6,6 +6,7 @@ star for the hour or the minute follows the hours that really pass.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+_DAY_MINUTES = 24 * 60
+_ONCE_A_DAY = re.compile(r"(\d+)\s+(\d+)\s+(\S+\s+\S+\s+\S+)", re.ASCII)
+_EVERY_DAY = ["*"] * 3
+NEW_TIME = "MINUTE HOUR * * *"
+"""The placeholder for a cron expression that the administrator chooses."""
 DAYS = 400
 """How many days ahead are computed: more than a year, so that every change of the clock is included."""
 _FIELDS = 5
@@ -71,3 +77,13 @@ def minutes(cron: str, zone: ZoneInfo, others: Iterable[ZoneInfo], now: datetime
         for moment in fires(daily, zone, since, since + timedelta(days=3)):
             found.update(moment.astimezone(other).minute for other in others)
     return sorted(found)
+
+
+def earlier_cron(cron: str, minutes: int) -> str:
+    """Return a cron expression for so many minutes earlier, if a simple one exists."""
+    found = _ONCE_A_DAY.fullmatch(cron)
+    total = int(found[2]) * 60 + int(found[1]) - minutes if found else 0
+    if not found or (total < 0 and found[3].split() != _EVERY_DAY):
+        return NEW_TIME
+    hour, minute = divmod(total // 5 * 5 % _DAY_MINUTES, 60)
+    return f"{minute} {hour} {found[3]}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from coursera_connect.errors import SchedulerError, UsageError
 from coursera_connect.schedule import cron_times, time_zones
-from coursera_connect.schedule.lms_sync import CRON_ZONE
+from coursera_connect.schedule.lms_times import CRON_ZONE
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

@@ -19,7 +19,7 @@ from coursera_connect.meltano import meltano_schedules
 from coursera_connect.meltano.processes import executable
 from coursera_connect.schedule import time_zones
 from coursera_connect.schedule.cron_times import DAYS, parsed
-from coursera_connect.schedule.lms_sync import schedule_zone
+from coursera_connect.schedule.lms_times import schedule_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

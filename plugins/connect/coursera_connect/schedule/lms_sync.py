@@ -8,11 +8,10 @@ skipped hour right after that hour, and a time in a repeated hour once; the LMS 
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from cronsim import CronSimError
@@ -22,11 +21,13 @@ from coursera_connect.errors import UsageError
 from coursera_connect.jobs.journal import DONE
 from coursera_connect.meltano import meltano_schedules, project_files
 from coursera_connect.schedule import blackout, time_zones
-from coursera_connect.schedule.cron_times import DAYS, fires, parsed
+from coursera_connect.schedule.cron_times import DAYS, NEW_TIME, earlier_cron, fires
+from coursera_connect.schedule.lms_times import LMS_ZONE, SYNC_TIME, schedule_zone, sync_crons
 from coursera_connect.warehouse import ledger, warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from coursera_connect.meltano.meltano_schedules import Schedule
     from coursera_connect.warehouse.warehouse import Location
 
-SYNC_TIME = "CONNECT_LMS_SYNC_TIME"
-LMS_ZONE = "CONNECT_LMS_TIME_ZONE"
-CRON_ZONE = "CONNECT_SCHEDULE_TIME_ZONE"
 
 HISTORY_DAYS = 90
 """How many days back a run counts for the usual length."""
@@ -48,15 +46,10 @@ USUAL = 0.9
 OK, WARNING, ERROR, NOT_RELEVANT = "ok", "warning", "error", "not relevant"
 _ORDER = (NOT_RELEVANT, OK, WARNING, ERROR)
 _NEXT = 3
+_SHOWN = "%a %Y-%m-%d %H:%M %Z"
 _EARLY = timedelta(minutes=1)
 """How much before its time a run may appear to begin."""
 _RARE = timedelta(days=40)
-_DAY_MINUTES = 24 * 60
-_ONCE_A_DAY = re.compile(r"(\d+)\s+(\d+)\s+(\S+\s+\S+\s+\S+)", re.ASCII)
-_EVERY_DAY = ["*"] * 3
-_NEW_TIME = "MINUTE HOUR * * *"
-"""The placeholder for a cron expression that the administrator chooses."""
-_TIMES = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -155,18 +148,14 @@ class _Check:
         self._overlaps()
         return {
             "verdict": max((plan.verdict for plan in self.plans), key=_ORDER.index, default=NOT_RELEVANT),
-            "now": _utc(self.now),
-            "checked_until": _utc(self.until),
+            "now": timestamps.written(self.now),
+            "checked_until": timestamps.written(self.until),
             "minutes": self.settings.minutes,
             "schedule_time_zone": {
-                "name": self.zone.key,
+                **self._zone(self.zone),
                 "from": "setting" if self.settings.time_zone else "LMS",
-                "clock_changes": [str(day) for day in time_zones.clock_changes(self.zone, self.now, self.until)],
             },
-            "lms_time_zone": {
-                "name": self.lms_zone.key,
-                "clock_changes": [str(day) for day in time_zones.clock_changes(self.lms_zone, self.now, self.until)],
-            },
+            "lms_time_zone": self._zone(self.lms_zone),
             "lms": {
                 "sync": self.settings.lms_sync_time,
                 "next": [self._moment(s) for s in self.slots[bisect_right(self.slots, self.now) :][:_NEXT]],
@@ -274,7 +263,7 @@ class _Check:
             f"{often} of the next {DAYS} days {verb} too close to the LMS sync. Worst: {when}, {distance} that "
             f"of {slot.astimezone(self.zone):%H:%M}; {self.settings.minutes:g} minutes are needed. "
             f"Start it {_length(earlier)} earlier, or after that sync: "
-            f"{self._to_set(plan.schedule, _earlier(plan.schedule.cron or '', earlier))}",
+            f"{self._to_set(plan.schedule, earlier_cron(plan.schedule.cron or '', earlier))}",
             ERROR,
         )
 
@@ -305,7 +294,7 @@ class _Check:
                 WARNING,
             )
 
-    def _to_set(self, schedule: Schedule, value: str = _NEW_TIME) -> str:
+    def _to_set(self, schedule: Schedule, value: str = NEW_TIME) -> str:
         """Return the command for another time; a schedule that the organisation added has only a variable."""
         name = schedule.setting.removeprefix("CONNECT_").lower()
         if name in project_files.defined(self.settings.project).get("connect", {}):
@@ -332,49 +321,22 @@ class _Check:
             "next": following,
         }
 
+    def _zone(self, zone: ZoneInfo) -> dict[str, Any]:
+        changes = time_zones.clock_changes(zone, self.now, self.until)
+        return {"name": zone.key, "clock_changes": [str(day) for day in changes]}
+
     def _moment(self, moment: datetime) -> dict[str, Any]:
         here, lms = moment.astimezone(self.zone), moment.astimezone(self.lms_zone)
-        return {"utc": _utc(moment), "here": f"{here:%a %Y-%m-%d %H:%M %Z}", "lms": f"{lms:%a %Y-%m-%d %H:%M %Z}"}
+        return {
+            "utc": timestamps.written(moment),
+            "here": f"{here:%a %Y-%m-%d %H:%M %Z}",
+            "lms": f"{lms:%a %Y-%m-%d %H:%M %Z}",
+        }
 
 
 def check(settings: Settings, now: datetime) -> dict[str, Any]:
     """Return a verdict for every schedule of the project at the time `now`, which has a time zone."""
     return _Check(settings, now).run()
-
-
-def schedule_zone(chosen: str, lms: str) -> ZoneInfo:
-    """Return the time zone of the schedules: the chosen one, else that of the LMS."""
-    return time_zones.zone(chosen, CRON_ZONE) if chosen else time_zones.zone(lms, LMS_ZONE)
-
-
-def _earlier(cron: str, minutes: int) -> str:
-    """Return a cron expression for so many minutes earlier, if a simple one exists."""
-    found = _ONCE_A_DAY.fullmatch(cron)
-    total = int(found[2]) * 60 + int(found[1]) - minutes if found else 0
-    if not found or (total < 0 and found[3].split() != _EVERY_DAY):
-        return _NEW_TIME
-    hour, minute = divmod(total // 5 * 5 % _DAY_MINUTES, 60)
-    return f"{minute} {hour} {found[3]}"
-
-
-def sync_crons(text: str) -> list[str]:
-    """Return cron expressions for times of the day separated by commas, or the cron expression that was given."""
-    times = [_TIMES.fullmatch(part) for part in text.split(",")]
-    crons = [f"{int(found[2])} {int(found[1])} * * *" for found in times if found]
-    if len(crons) == len(times):
-        return crons
-    cron = meltano_schedules.cron(text.strip()) or ""
-    try:
-        parsed(cron, datetime.now(timezone.utc))
-    except CronSimError as error:
-        raise UsageError(
-            f'{SYNC_TIME}: "{text}" is no time (05:00), no times (05:00, 13:30) and no cron expression.'
-        ) from error
-    return [cron]
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _minutes(length: timedelta) -> float:

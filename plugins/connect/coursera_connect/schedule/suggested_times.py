@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from coursera_connect.meltano.meltano_schedules import setting
 from coursera_connect.schedule.cron_times import fires
-from coursera_connect.schedule.lms_sync import sync_crons
+from coursera_connect.schedule.lms_times import sync_crons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

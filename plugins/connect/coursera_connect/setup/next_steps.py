@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from coursera_connect.errors import ConnectError, RefusedError
 from coursera_connect.meltano import meltano_schedules
-from coursera_connect.schedule import crontab, lms_sync, suggested_times, systemd_timers
+from coursera_connect.schedule import crontab, lms_sync, lms_times, suggested_times, systemd_timers
 from coursera_connect.schedule.entries import Owner
 from coursera_connect.setup import connection, schools
 from coursera_connect.setup import mapping as files
@@ -53,7 +53,7 @@ def missing(
         if number := _undecided(mapping, answers):
             are = "programs are" if number > 1 else "program is"
             found.append((f"{number} {are} neither mapped nor left out.", "connect schools list --filter missing"))
-    sync, zone = os.environ.get(lms_sync.SYNC_TIME, ""), os.environ.get(lms_sync.LMS_ZONE, "")
+    sync, zone = os.environ.get(lms_times.SYNC_TIME, ""), os.environ.get(lms_times.LMS_ZONE, "")
     if not sync or not zone:
         found.append(("It is not known when the LMS syncs.", "connect setup --step lms"))
     if _late(project, sync or "05:00", zone or "UTC"):
@@ -76,7 +76,7 @@ def _undecided(mapping: Path, answers: Mapping[str, str]) -> int:
 
 
 def _late(project: Path, lms_sync_time: str, lms_time_zone: str, times: Mapping[str, str] | None = None) -> bool:
-    zone = os.environ.get(lms_sync.CRON_ZONE, "")
+    zone = os.environ.get(lms_times.CRON_ZONE, "")
     settings = lms_sync.Settings(project, _NO_HISTORY, lms_sync_time, lms_time_zone, zone, times=times)
     return bool(lms_sync.check(settings, datetime.now(timezone.utc))["verdict"] == lms_sync.ERROR)
 

@@ -249,9 +249,9 @@ def _is_blackout(text: str) -> bool:
 
 
 def _is_sync_time(text: str) -> bool:
-    from coursera_connect.schedule import lms_sync  # noqa: PLC0415 - only here
+    from coursera_connect.schedule import lms_times  # noqa: PLC0415 - only here
 
-    return bool(lms_sync.sync_crons(text))
+    return bool(lms_times.sync_crons(text))
 
 
 def _is_target(text: str) -> bool:
