@@ -44,7 +44,7 @@ grades.help = (grades.help or "").replace("MODES", _MODES.strip())
 
 
 @grades.command(short_help="Show the mode, and line items and results per school.")
-@options.together(options.database, options.wait, options.decided, options.json_flag)
+@options.together(options.database, options.wait, options.build_inputs, options.json_flag)
 def show(database: Location, wait: float, mapping: Path | None, transform: Path | None, as_json: bool) -> None:
     """Show the mode, and what it makes: line items and results per school.
 

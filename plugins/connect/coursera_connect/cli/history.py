@@ -43,7 +43,7 @@ def summary(as_json: bool, database: Location, package: Path, raw_schema: str, w
     except DatabaseError:
         failed = health.failure(journal.read(journal.place(package)))
         if failed is not None and not as_json:  # the cause comes before what cannot be shown
-            screen.failed(health.told(failed))
+            screen.failed(health.described(failed))
         raise
     if as_json:
         click.echo(json.dumps(facts))

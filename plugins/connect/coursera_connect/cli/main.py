@@ -72,8 +72,10 @@ class _Commands(click.Group):
         except click.exceptions.NoArgsIsHelpError:
             raise  # it is the help, which says by itself how the command is used
         except click.UsageError as error:
-            _, _, told = terminal.folded(f"Error: {error.format_message()}", terminal.width(stderr=True)).partition(" ")
-            raise click.UsageError(told, error.ctx) from error
+            _, _, sentence = terminal.folded(f"Error: {error.format_message()}", terminal.width(stderr=True)).partition(
+                " "
+            )
+            raise click.UsageError(sentence, error.ctx) from error
         except (KeyboardInterrupt, click.Abort):
             ctx.exit(_stopped())
         except Exception as error:
@@ -86,10 +88,10 @@ def _is_interrupted(error: Exception) -> bool:
     """Return whether Ctrl-C ended a query, which DuckDB reports by several errors."""
     import duckdb  # noqa: PLC0415 - takes a moment that a help does not need
 
-    told: BaseException | None = error
-    while told and not isinstance(told, KeyboardInterrupt | duckdb.InterruptException):
-        told = told.__cause__ or told.__context__
-    return told is not None
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, KeyboardInterrupt | duckdb.InterruptException):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def _stopped() -> int:

@@ -45,8 +45,8 @@ def outward(*names: str, env: str, **more: Any) -> Callable[[_Command], _Command
     """Return an option with a target outside the output folder; in the sandbox only the command line sets it."""
 
     def kept(context: click.Context, option: click.Parameter, value: Any) -> Any:
-        told = context.get_parameter_source(str(option.name))
-        if command_text.environment_of_now() == project_files.SANDBOX and told is not ParameterSource.COMMANDLINE:
+        source = context.get_parameter_source(str(option.name))
+        if command_text.environment_of_now() == project_files.SANDBOX and source is not ParameterSource.COMMANDLINE:
             return more.get("default")
         return value
 
@@ -129,7 +129,7 @@ built_with = setting(
     default=None,
     help="Folder of the dbt project, whose settings have to be those of the last dbt:build.",
 )
-decided = together(
+build_inputs = together(
     setting(
         "--mapping",
         env="CONNECT_MAPPING",
@@ -167,7 +167,7 @@ blackout = setting(
 )
 
 
-shape = together(
+output = together(
     setting(
         "--schema",
         env="CONNECT_ONEROSTER_SCHEMA",

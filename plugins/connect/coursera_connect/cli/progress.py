@@ -48,7 +48,7 @@ class Step:
     words: str
     usual: float = 0.0
     """Seconds that the step took in the last successful run; 0 if that is not known."""
-    told: str = ""
+    loading: str = ""
     done: int = 0
     of: int = 0
     rows: dict[str, int] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Step:
         """Update the progress of the step from a line of the log."""
         if self.is_load:
             if found := _STREAM.search(event.text):
-                self.told = found[1]
+                self.loading = found[1]
             if found := _OVER.search(event.text):
                 self.rows[found[1]] = int(found[2])
             elif metric := event.facts.get("metric_info"):
@@ -92,11 +92,11 @@ class Step:
         if self.of:
             return f"{self.done} of {self.of}"
         rows = sum(self.rows.values())
-        return ", ".join(filter(None, [plural(rows, "row") if rows else "", self.told]))
+        return ", ".join(filter(None, [plural(rows, "row") if rows else "", self.loading]))
 
     def ended(self) -> None:
         """Take note that nothing more is read."""
-        self.told = ""
+        self.loading = ""
 
 
 def steps(words: Sequence[str], usual: Mapping[str, float]) -> list[Step]:

@@ -27,7 +27,7 @@ _how = options.together(
     options.database,
     options.package,
     options.wait,
-    options.shape,
+    options.output,
     options.setting(
         "--mode",
         env="CONNECT_MODE",
@@ -96,7 +96,7 @@ _how = options.together(
     options.setting("--system-code", env="CONNECT_SYSTEM_CODE", default="", help="source.systemCode of the manifest."),
     options.lms_time_zone,
     options.consent_until,
-    options.decided,
+    options.build_inputs,
     options.json_flag,
 )
 
@@ -106,7 +106,7 @@ def _run(
 ) -> dict[str, Any]:
     """Publish or preview, and return the report; with --json print exactly one object in any case."""
     chosen["exclude"] = options.listed(chosen["exclude"])
-    with _told(as_json):
+    with _failure_as_json(as_json):
         if "target" in chosen:
             chosen["delivery"], chosen["delivery_options"] = _receiver(chosen)
         with screen.progress() as step:
@@ -117,7 +117,7 @@ def _run(
 
 
 @contextmanager
-def _told(as_json: bool) -> Iterator[None]:
+def _failure_as_json(as_json: bool) -> Iterator[None]:
     """Print the JSON object of a run that ends with an error."""
     try:
         yield
@@ -182,7 +182,7 @@ def publish(as_json: bool, page: Path | None, names: bool, schedule_time_zone: s
                 7 not allowed: the consent has ended
                 130 stopped with Ctrl-C
     """  # noqa: D301 - the escape is what keeps the lines apart
-    with _told(as_json):
+    with _failure_as_json(as_json):
         output_paths.check(chosen["database"], chosen["package"], pages.page_of_publish(chosen["package"], page))
     try:
         report = _run(publishing.publish, as_json, chosen)
@@ -216,7 +216,7 @@ def preview(as_json: bool, **chosen: Any) -> None:
     \b
     Exit codes: as of publish; 1 and 6 say that a publish would be refused or blocked
     """  # noqa: D301 - the escape is what keeps the lines apart
-    with _told(as_json):
+    with _failure_as_json(as_json):
         output_paths.check(chosen["database"], chosen["package"], None)
     report = _run(publishing.preview, as_json, chosen)
     if not as_json:

@@ -24,7 +24,7 @@ _SHOWN = 20
     options.database,
     options.package,
     options.wait,
-    options.decided,
+    options.build_inputs,
     click.option("--rule", help="List the records of one rule, by their ids."),
     click.option(
         "--lms",

@@ -41,7 +41,7 @@ names = options.setting(
     options.schedule_time_zone,
     options.lms_time_zone,
     options.wait,
-    options.shape,
+    options.output,
     options.json_flag,
 )
 def report(*, as_json: bool, database: Location, package: Path, wait: float, **chosen: Any) -> None:

@@ -76,7 +76,7 @@ def _show(run: Run, found: list[progress.Step], log: Path, chosen: dict[str, Any
         with suppress(ConnectError):
             screen.ran(_summary(chosen))
     else:
-        screen.failed(health.told(run))
+        screen.failed(health.described(run))
     page = chosen["package"].with_name(report_pages.NAME)
     if page.is_file():
         terminal.say(f"Page: {screen.near(page)}")
@@ -93,7 +93,7 @@ def _summary(chosen: dict[str, Any]) -> dict[str, Any]:
     options.database,
     options.package,
     options.wait,
-    options.shape,
+    options.output,
     pages.page,
     pages.names,
     options.schedule_time_zone,

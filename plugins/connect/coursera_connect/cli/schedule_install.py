@@ -161,8 +161,8 @@ def status(*, as_json: bool, **chosen: Any) -> None:
     plan = _plan(chosen)
     found = installation.state(plan)
     if as_json:
-        told = {"installed_with": found.installed_with, "current": found.current}
-        click.echo(json.dumps({**told, "differences": found.differences, "warnings": found.warnings}))
+        facts = {"installed_with": found.installed_with, "current": found.current}
+        click.echo(json.dumps({**facts, "differences": found.differences, "warnings": found.warnings}))
     else:
         if not found.installed_with:
             terminal.say(carried(f"Not installed for {plan.owner.environment}: `connect schedule install` does it."))
@@ -205,7 +205,7 @@ def run(*, name: str, interval: str | None, time_zone: str, umask: str, **chosen
     one = scheduled_run.Scheduled(name, owner.project, owner.environment, meltano, logs, installation.umask(umask))
     watched = scheduled_run.execute_if_due(one, interval, time_zone)
     if watched and (code := watched.run.exit_code):
-        words = health.told(watched.run)
+        words = health.described(watched.run)
         terminal.say(f"Error: {name} of {owner.environment} failed (exit code {code}).", err=True)
         terminal.say(f"{words['sentence']} {words['more']}".strip(), err=True)
         terminal.say(f"{one.log} ends:", err=True)

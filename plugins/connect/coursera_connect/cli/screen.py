@@ -86,8 +86,8 @@ def preview(report: dict[str, Any]) -> None:
         terminal.say("Nothing would change.")
     lines = report["not_excluded"] + problems(report, "error") + warnings(report) + _held(report) + report["warnings"]
     lines += [f"Would be blocked: {blocked_rows.sentence(drop)}." for drop in report["blocked"]]
-    told = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
-    lines += [told or f"It would be published. The package to look at: {near(report['package'])}"]
+    verdict = {"refused": "It would be refused.", "blocked": "It would be blocked."}.get(report["outcome"])
+    lines += [verdict or f"It would be published. The package to look at: {near(report['package'])}"]
     terminal.say(carried("\n".join(lines)))
 
 
@@ -119,9 +119,12 @@ def _held(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def failed(told: dict[str, Any]) -> None:
+def failed(failure: dict[str, Any]) -> None:
     """Print what failed, why, and what to type."""
-    lines = [f"{told['sentence']} {told['more']}".strip(), *(f"  {command}" for command in told["commands"])]
+    lines = [
+        f"{failure['sentence']} {failure['more']}".strip(),
+        *(f"  {command}" for command in failure["commands"]),
+    ]
     terminal.say("\n".join(lines))
 
 
@@ -252,9 +255,9 @@ def _job_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _other_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the publishes that were no step of a job."""
-    told = {job["ledger_run"] for job in found["jobs"]}
+    of_jobs = {job["ledger_run"] for job in found["jobs"]}
     for row in found["runs"]:
-        if row["run"] not in told:
+        if row["run"] not in of_jobs:
             yield {
                 "at": row["finished_at"],
                 "publish": row,

@@ -172,7 +172,7 @@ class Steps:
         with progress.screen(steps, terminal.console()) as show:
             run = running.run(job, self.package, log, show)
         if run.exit_code:
-            screen.failed(health.told(run))
+            screen.failed(health.described(run))
             raise ConnectError(f"The first load did not end well; its log is {screen.near(log)}.")
         terminal.say(f"$ {again}")
         code = processes.invoked(self.project, self.environment, "connect:preview")

@@ -57,11 +57,11 @@ def look(file: Path, environment: str, project: Path | None = None) -> None:
 def settle(file: Path, run: Run, project: Path | None = None) -> Run:
     """End the entry of a run that no process watched to its end, and return the run as it is known then."""
     loads = _loads(run)
-    told = _told(run, loads, project)
+    values = _told(run, loads, project)
     ends = [load.ended_at for load in loads if load.ended_at]
-    if not run.is_alive and told["outcome"] != DONE and ends:
-        told["ended_at"] = timestamps.written(max(ends))
-    journal.end(file, run.id, **told)
+    if not run.is_alive and values["outcome"] != DONE and ends:
+        values["ended_at"] = timestamps.written(max(ends))
+    journal.end(file, run.id, **values)
     return journal.read(file, "id = ?", [run.id])[0]
 
 

@@ -91,7 +91,7 @@ def expected(starts: Iterable[datetime]) -> timedelta:
     return max(gaps, default=USUAL_GAP) + GRACE
 
 
-def told(run: Run) -> dict[str, Any]:
+def described(run: Run) -> dict[str, Any]:
     """Return a failed run in words: `sentence` says what failed, `more` why; the last of `commands` mends it."""
     part = run.step.partition(":")[0]
     job = run.job or "a run"
@@ -123,7 +123,7 @@ def _again(run: Run) -> str:
 
 def report(run: Run) -> dict[str, Any]:
     """Return a failed run as a report for notices."""
-    words = told(run)
+    words = described(run)
     return {
         "outcome": "failed",
         "why": f"{words['sentence']} {words['more']}".strip(),

@@ -87,7 +87,7 @@ def take(file: Path, me: Holder, wait: float, say: Callable[[str], None], entry:
     try:
         if _wait(handle, me, wait, say):
             write(handle, me)
-            _keep(handle, me, entry)
+            _start_holder(handle, me, entry)
     finally:
         os.close(handle)
 
@@ -110,7 +110,7 @@ def write(handle: int, me: Holder) -> None:
 def _wait(handle: int, me: Holder, wait: float, say: Callable[[str], None]) -> bool:
     """Wait for the lock; return false if the caller's own run holds it, which may consist of several jobs."""
     deadline = time.monotonic() + wait
-    told = ""
+    announced = ""
     while not file_lock.taken(handle):
         other = holder(handle)
         if other and me.run and other.run == me.run:
@@ -121,9 +121,9 @@ def _wait(handle: int, me: Holder, wait: float, say: Callable[[str], None]) -> b
                 f"{who} is still at work here after {wait:g} seconds: let it end, or set CONNECT_LOCK_WAIT to wait "
                 "longer; then run again."
             )
-        if other and who != told:
+        if other and who != announced:
             say(f"Waiting up to {wait:g} seconds for {who}.")
-            told = who
+            announced = who
         if os.getppid() != me.pid:
             raise _abandoned()
         time.sleep(_RETRY_SECONDS)
@@ -145,10 +145,10 @@ def _called(process: psutil.Process) -> list[str]:
     return ["meltano", *(word for word in words[begin:] if not word.startswith("-"))]
 
 
-def _keep(handle: int, me: Holder, entry: Sequence[str]) -> None:
+def _start_holder(handle: int, me: Holder, entry: Sequence[str]) -> None:
     # A process of its own program: a fork would keep all of this one's memory. In a session of its own, so that what
     # is meant for the job (Ctrl-C, a kill of its process group) does not take the lock from steps that live on.
-    keeper = subprocess.Popen(  # noqa: S603 - our own command
+    holding = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "coursera_connect.jobs.lock_holder", str(handle), str(os.getsid(me.pid)), *entry],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -156,4 +156,4 @@ def _keep(handle: int, me: Holder, entry: Sequence[str]) -> None:
         pass_fds=[handle],
         start_new_session=True,
     )
-    keeper.returncode = 0  # it is meant to live on, which `subprocess` would warn of
+    holding.returncode = 0  # it is meant to live on, which `subprocess` would warn of

@@ -146,8 +146,8 @@ def process(pid: int) -> tuple[int, float]:
 
 def begin(file: Path, run: Run) -> Run:
     """Begin the entry of a run, or complete the entry that its watcher began; return the entry."""
-    told = {name: value for name, value in asdict(run).items() if value != _COLUMNS[name].default}
-    told |= {"started_at": run.started_at or now(), "host": socket.gethostname()}
+    facts = {name: value for name, value in asdict(run).items() if value != _COLUMNS[name].default}
+    facts |= {"started_at": run.started_at or now(), "host": socket.gethostname()}
     with _opened(file, write=True) as database:
         oldest = timestamps.written(datetime.now(timezone.utc) - _KEPT)
         database.execute("delete from runs where started_at < ? and id <> ?", [oldest, run.id])
@@ -155,24 +155,24 @@ def begin(file: Path, run: Run) -> Run:
         if known:
             # Who began the entry knows best which job it is, since when, and who started it.
             for name in ("job", "started_by", "started_at", "environment"):
-                told.pop(name, None)
-            _update(database, run.id, told)
+                facts.pop(name, None)
+            _update(database, run.id, facts)
         else:
-            _insert(database, Run(**told))
+            _insert(database, Run(**facts))
         return _read(database, "id = ?", [run.id])[0]
 
 
-def note(file: Path, run: str, **told: Any) -> None:
+def note(file: Path, run: str, **facts: Any) -> None:
     """Update the entry of a run; without an entry, do nothing."""
     with _opened(file, write=True) as database:
-        _update(database, run, told)
+        _update(database, run, facts)
 
 
-def end(file: Path, run: str, **told: Any) -> bool:
+def end(file: Path, run: str, **facts: Any) -> bool:
     """End the entry of a run unless it has ended; return whether this call ended it."""
-    told = {"ended_at": now(), **told}
+    facts = {"ended_at": now(), **facts}
     with _opened(file, write=True) as database:
-        return _update(database, run, told, "coalesce(ended_at, '') = ''")
+        return _update(database, run, facts, "coalesce(ended_at, '') = ''")
 
 
 def tell(file: Path, run: str) -> bool:
@@ -244,15 +244,15 @@ def _read(database: sqlite3.Connection, where: str, values: list[Any]) -> list[R
 
 
 def _insert(database: sqlite3.Connection, run: Run) -> None:
-    told = asdict(replace(run, sentence=redacted(run.sentence)))
-    marks = ", ".join("?" * len(told))
-    database.execute(f"insert into runs ({', '.join(told)}) values ({marks})", list(told.values()))  # noqa: S608 - ours
+    facts = asdict(replace(run, sentence=redacted(run.sentence)))
+    marks = ", ".join("?" * len(facts))
+    database.execute(f"insert into runs ({', '.join(facts)}) values ({marks})", list(facts.values()))  # noqa: S608 - ours
 
 
-def _update(database: sqlite3.Connection, run: str, told: dict[str, Any], where: str = "1") -> bool:
-    told = {name: redacted(value) if name == "sentence" else value for name, value in told.items() if name != "id"}
-    sets = ", ".join(f"{name} = ?" for name in told)
-    done = database.execute(f"update runs set {sets} where id = ? and {where}", [*told.values(), run])  # noqa: S608 - ours
+def _update(database: sqlite3.Connection, run: str, facts: dict[str, Any], where: str = "1") -> bool:
+    facts = {name: redacted(value) if name == "sentence" else value for name, value in facts.items() if name != "id"}
+    sets = ", ".join(f"{name} = ?" for name in facts)
+    done = database.execute(f"update runs set {sets} where id = ? and {where}", [*facts.values(), run])  # noqa: S608 - ours
     return bool(done.rowcount)
 
 

@@ -127,12 +127,12 @@ class _Seen:
         part = self.step.partition(":")[0] or _MELTANO
         lines = list(self.lines[part])
         if part == "dbt":
-            told = [found[1].strip() for line in lines if (found := _OF_DBT.search(line.text))]
+            sentences = [found[1].strip() for line in lines if (found := _OF_DBT.search(line.text))]
             own = [found[1] for line in lines if (found := _SENTENCE.search(line.text))]  # of what starts dbt
-            return f"{'; '.join(told[:2]) or self.why}." if told or not own else one_line(own[-1])
-        told = [sentence for line in lines if (sentence := line.sentence)]
-        if told:
-            return one_line(told[-1])
+            return f"{'; '.join(sentences[:2]) or self.why}." if sentences or not own else one_line(own[-1])
+        sentences = [sentence for line in lines if (sentence := line.sentence)]
+        if sentences:
+            return one_line(sentences[-1])
         if part == _MELTANO:
             return one_line(_STAMP.sub("", self.last[-1]) if self.last else "Meltano said nothing.")
         return f"{one_line(self.why or 'It failed')}."
@@ -152,7 +152,7 @@ def watch(
     project: Path,
     variables: Mapping[str, str],
     run: Run,
-    told: tuple[Log, Callable[[Event], None]],
+    output: tuple[Log, Callable[[Event], None]],
 ) -> Watched:
     """Run Meltano in the project's folder until it ends; Ctrl-C ends it, and the entry says so.
 
@@ -161,9 +161,9 @@ def watch(
         project: The project's folder.
         variables: The environment of the process.
         run: The entry of the run as it is known before.
-        told: Where all lines go, and who is told of each.
+        output: The log for all lines, and a function that is called with each line.
     """
-    log, show = told
+    log, show = output
     began = time.monotonic()
     name = run.schedule or run.job
     log.note(f"{name} of {run.environment} starts")

@@ -155,9 +155,9 @@ def _end_dead(database: Any, prefix: str) -> list[str]:
             if still < _STILL:
                 undecided = True
                 continue
-            told = {**json.loads(payload or "{}"), "error": _KILLED}
+            values = {**json.loads(payload or "{}"), "error": _KILLED}
             ending = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(" ")
-            if database.execute(fail, [ending, json.dumps(told), number, beat]).rowcount:
+            if database.execute(fail, [ending, json.dumps(values), number, beat]).rowcount:
                 ended.append(state_id)
         if not undecided:
             return ended

@@ -76,10 +76,10 @@ def all_variables(project: Path, environment: str) -> dict[str, str]:
     of_file = {name: value for name, value in env_file_values(project, environment).items() if name != ENVIRONMENT}
     env = {FOLDER_OF_MELTANO: str(project / ".meltano"), **of_file, **os.environ}
     env.pop("PYTHONPATH", None)
-    told = {name: one.value for name, one in found.items() if one.origin}
+    facts = {name: one.value for name, one in found.items() if one.origin}
     return {
         **env,
-        **told,
+        **facts,
         PROJECT: str(project),
         ENVIRONMENT: environment,
         SHELL: ",".join(from_shell(found)),

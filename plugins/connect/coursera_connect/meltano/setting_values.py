@@ -76,9 +76,9 @@ def values(project: Path, environment: str) -> dict[str, SettingValue]:
     found: dict[str, SettingValue] = {}
 
     def settle(pairs: Iterable[tuple[str, Any]]) -> None:
-        told = {name: expanded(str(value), known) for name, value in pairs}
-        known.update(told)
-        found.update({name: SettingValue("", {}, value, SETTLED) for name, value in told.items()})
+        facts = {name: expanded(str(value), known) for name, value in pairs}
+        known.update(facts)
+        found.update({name: SettingValue("", {}, value, SETTLED) for name, value in facts.items()})
 
     places = _relative(env_file(project, environment), project), _relative(file, project), "default"
 
@@ -92,8 +92,8 @@ def values(project: Path, environment: str) -> dict[str, SettingValue]:
         elif shell is not None and _is_of_shell(name, shell, lower):
             value, origin = shell, "shell"
         else:
-            told = ((text, place) for text, place in zip(lower, places, strict=True) if text is not None)
-            value, origin = next(told, ("", ""))
+            candidates = ((text, place) for text, place in zip(lower, places, strict=True) if text is not None)
+            value, origin = next(candidates, ("", ""))
         found[name] = SettingValue(plugin, one, value, origin, is_chosen=origin == places[1])
 
     plugins = defined(project)

@@ -34,10 +34,10 @@ def announce(file: Path, entry: Run | None, report: Mapping[str, Any], webhook: 
     try:
         if entry is not None and not journal.tell(file, entry.id):
             return []
-        told = _news(file, entry, report)
+        news = _news(file, entry, report)
     except (sqlite3.Error, OSError):
-        told = dict(report)
-    return sending.send(told or report, webhook, people if told is not None else "")
+        news = dict(report)
+    return sending.send(news or report, webhook, people if news is not None else "")
 
 
 def _news(file: Path, entry: Run | None, report: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -54,7 +54,7 @@ def _news(file: Path, entry: Run | None, report: Mapping[str, Any]) -> dict[str,
     now = replace(ending.so_far(entry), outcome=journal.DONE, ended_at=journal.now())
     if health.failure([now, *earlier]) is not None:
         return None
-    words = health.told(failed)
+    words = health.described(failed)
     return {**report, "recovered": f"{words['sentence']} {words['more']}".strip()}
 
 

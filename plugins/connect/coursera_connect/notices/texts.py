@@ -67,8 +67,9 @@ def _title(report: Mapping[str, Any], words: Callable[[Any], str] | None = None)
     words = words or _text
     what = words(report["job"]) if report.get("job") else f"Run {words(report.get('run'))}".rstrip()
     where = report.get("environment") or ""
-    told = " of the sandbox, a made-up college" if where == SANDBOX else f" of {words(where)}" if where else ""
-    return f"{what}{told}: {words(report.get('outcome', 'unknown'))}"
+    if where:
+        what += " of the sandbox, a made-up college" if where == SANDBOX else f" of {words(where)}"
+    return f"{what}: {words(report.get('outcome', 'unknown'))}"
 
 
 def _lines(report: Mapping[str, Any], words: Callable[[Any], str]) -> list[str]:

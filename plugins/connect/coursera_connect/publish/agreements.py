@@ -103,12 +103,12 @@ class Steps:
     @property
     def other_settings(self) -> str:
         """Return other changed settings as the end of a sentence on what would leave; blank if there are none."""
-        told = [
+        sentences = [
             f"{name} was changed from {before} to {after}" if len(before + after) <= _SHORT else f"{name} was changed"
             for name, (before, after) in sorted(self.changed.items())
             if name not in _NAMED
         ]
-        return "".join(f"; {one}" for one in told)
+        return "".join(f"; {one}" for one in sentences)
 
     def remakes(self, file: str) -> bool:
         """Return whether a changed setting gives the rows of a file other ids."""

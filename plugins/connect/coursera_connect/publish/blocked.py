@@ -28,7 +28,7 @@ class Drop:
     headline: str = ""
     """What is wrong with the run, in the same words for all drops of a kind."""
 
-    def told(self, names: dict[str, str]) -> dict[str, Any]:
+    def row(self, names: dict[str, str]) -> dict[str, Any]:
         """Return the drop as a row of the report and the ledger; `names` are those of the schools."""
         return {
             "file": self.file,

@@ -25,14 +25,14 @@ def stopped(database: Warehouse, outcome: Outcome) -> str:
         "select distinct rule, sentence, entity, record_id from connect.quality "
         "where severity = 'stop' and how_many > 0 order by 1, 2, 3, 4"
     )
-    told: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for name, sentence, entity, record in database.rows(query):
         what = f"{entity} {record}" if record else entity
         rule = f"{name} {record}" if record else name
         outcome.rules[rule] = Rule(rule, sentence, "")
         outcome.add(rule, TRANSFORMS, what)
-        told[sentence] = None
-    return " ".join(told)
+        sentences[sentence] = None
+    return " ".join(sentences)
 
 
 def odd_rows(database: Warehouse) -> list[dict[str, Any]]:

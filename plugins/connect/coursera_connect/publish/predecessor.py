@@ -115,12 +115,12 @@ class Predecessor:
         """
         if not self.seen or self.is_ours:
             return ""
-        told = self.seen
-        if "data_as_of" not in told and self.beside.get("run") == told.get("run") and self.beside.get("published"):
-            told = self.beside  # of a release that did not note it with what is placed
+        noted = self.seen
+        if "data_as_of" not in noted and self.beside.get("run") == noted.get("run") and self.beside.get("published"):
+            noted = self.beside  # of a release that did not note it with what is placed
         compared = False
         for name, has in (("data_as_of", data_as_of), ("read_at", read_at)):
-            had = str(told.get(name) or "")
+            had = str(noted.get(name) or "")
             if not has or not timestamps.is_possible(had, max(now, read_at)):
                 continue
             compared = True
@@ -150,8 +150,10 @@ class Predecessor:
         earlier = self.stamp("")
         if not earlier or earlier <= now:
             return []
-        told = f"This machine's clock says {now}, and an earlier run's said {earlier}: it went back, or was ahead."
-        return [f"{told} Until it has passed that time again, changed rows bear the later one; set the clock right."]
+        sentence = f"This machine's clock says {now}, and an earlier run's said {earlier}: it went back, or was ahead."
+        return [
+            f"{sentence} Until it has passed that time again, changed rows bear the later one; set the clock right."
+        ]
 
 
 def look_back(database: Warehouse, beside: dict[str, Any]) -> Predecessor:

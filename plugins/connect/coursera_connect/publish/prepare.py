@@ -139,9 +139,9 @@ def _tables(database: Warehouse, run: Run, *, is_shown: bool) -> Tables:
         holds.doubts(database)
     report.build = build.build_id
     if settings.mapping is not None:
-        told = lines_without_effect.messages(lines_without_effect.within(database, settings.mapping))
-        report.not_excluded = told["not_excluded"]
-        report.warnings += told["warnings"]
+        found_lines = lines_without_effect.messages(lines_without_effect.within(database, settings.mapping))
+        report.not_excluded = found_lines["not_excluded"]
+        report.warnings += found_lines["warnings"]
     report.settings, report.data_as_of, report.read_at = made_of.settings, made_of.data_as_of, made_of.read_at
     report.warnings += made_of.warnings
     known = {*present, *stages.CONNECTED, *database.columns(ledger.SCHEMA)}
@@ -264,8 +264,8 @@ def _describe(  # noqa: PLR0913, PLR0917 - what the parts of the report are made
         if any(row[name] for name in ("total", "added", "changed", "removed", "held"))
     ]
     report.totals = [row for row in counts.per_file(database, columns) if any(list(row.values())[1:])]
-    report.blocked = [drop.told(names) for drop in found.drops]
-    report.allowed = [drop.told(names) for drop in found.allowed]
+    report.blocked = [drop.row(names) for drop in found.drops]
+    report.allowed = [drop.row(names) for drop in found.allowed]
     report.held = [
         {"file": file, "sourced_id": sourced_id, "reason": reason, "since": since}
         for file, sourced_id, reason, since in database.rows("select * from held order by all")

@@ -67,7 +67,7 @@ def publish(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
                 _deliver(run)
         except ConnectError as error:
             _fail(run, error)
-            error.report = run.report.told()
+            error.report = run.report.facts()
             raise
         return end(run, Result("unchanged" if run.report.unchanged else "published", ""))
 
@@ -98,10 +98,10 @@ def preview(settings: Settings, step: Callable[[str, int], None]) -> dict[str, A
                 write(database, run, candidate, scratch)
         report.published, report.package = report.outcome == "published", str(scratch)
         report.finished_at = ledger.now()
-        told = report.told()
+        values = report.facts()
         with package.replacing(scratch.with_name(REPORT), scratch) as handle:
-            handle.write((json.dumps(told, indent=2) + "\n").encode())
-    return told
+            handle.write((json.dumps(values, indent=2) + "\n").encode())
+    return values
 
 
 def _refuse_unusable(settings: Settings) -> None:
@@ -168,7 +168,7 @@ def end(run: Run, stop: Result, database: Warehouse | None = None) -> dict[str, 
     record.end(run, database)
     run.note(*stop)
     report.warnings += announcements.announce(
-        run.journal_file, run.entry, report.told(), settings.webhook, settings.notify
+        run.journal_file, run.entry, report.facts(), settings.webhook, settings.notify
     )
     run.write_report()
-    return report.told()
+    return report.facts()

@@ -142,7 +142,7 @@ def _of_loader(database: Warehouse, raw: dict[str, list[str]]) -> list[dict[str,
     if not {"stream", "rows_repaired", "rows_left_out"} <= set(raw.get("stream_reads", ())):
         return []
     query = "select stream, sum(rows_left_out), sum(rows_repaired) from coursera.stream_reads group by 1 order by 1"
-    told = (
+    kinds = (
         ("rows-left-out", "skip", "Rows lacked what makes them unique, so the tap left them out."),
         ("rows-repaired", "repair", "Rows had a value of a wrong type, or characters that are no text."),
     )
@@ -156,7 +156,7 @@ def _of_loader(database: Warehouse, raw: dict[str, list[str]]) -> list[dict[str,
             "sentence": sentence,
         }
         for stream, *counts in database.rows(query)
-        for (rule, severity, sentence), count in zip(told, counts, strict=True)
+        for (rule, severity, sentence), count in zip(kinds, counts, strict=True)
         if count
     ]
 

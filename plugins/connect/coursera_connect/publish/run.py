@@ -76,7 +76,7 @@ class Report:
         described = outcome.described()
         self.problems, self.findings = described["problems"], described["findings"]
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """Return the report without ids that are e-mail addresses."""
         return {
             **vars(self),
@@ -151,16 +151,16 @@ class Run:
         """Record in the journal how far the publish is, if it is a step of a job."""
         if self.entry is not None:
             with suppress(sqlite3.Error, OSError):
-                told = {"published": outcome, "sentence": why, "ledger_run": self.report.run}
+                values = {"published": outcome, "sentence": why, "ledger_run": self.report.run}
                 if self.entry.extractor:  # it comes to its publish after its load alone
-                    told["loaded"] = journal.DONE
-                journal.note(self.journal_file, self.entry.id, **told)
+                    values["loaded"] = journal.DONE
+                journal.note(self.journal_file, self.entry.id, **values)
 
     def write_report(self) -> None:
         """Write the report beside the package, as JSON and as Markdown."""
-        told = self.report.told()
-        self.write_beside(json.dumps(told, indent=2), REPORT)
-        self.write_beside(texts.markdown(told), str(Path(REPORT).with_suffix(".md")))
+        values = self.report.facts()
+        self.write_beside(json.dumps(values, indent=2), REPORT)
+        self.write_beside(texts.markdown(values), str(Path(REPORT).with_suffix(".md")))
 
     def write_beside(self, text: str, name: str) -> None:
         """Write a text file beside the package, in one step for readers."""

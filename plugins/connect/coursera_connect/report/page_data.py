@@ -79,7 +79,7 @@ def _jobs(tables: Tables, state: ProjectState, facts: dict[str, Any]) -> dict[st
     delivered = [run for run in facts["runs"] if run["delivered_to"] and run["placed"]]
     return {
         "jobs": [{**asdict(run), "seconds": run.seconds, "schedule": run.schedule} for run in runs[:RUNS]],
-        "failed": health.told(failed) if failed else None,
+        "failed": health.described(failed) if failed else None,
         "last_load": (loaded.ended_at or facts["now"]) if loaded else facts["data"]["read_at"],
         "last_load_of": loaded.job if loaded else "",
         "delivered": delivered[0] if delivered else None,
@@ -146,10 +146,10 @@ def _since(tables: Tables, runs: list[dict[str, Any]]) -> dict[str, Any]:
         row |= {name: int(row[name]) for name in (*_MOVES, "held")}
     sums: dict[str, dict[str, int]] = {}
     for run in done:
-        for file, told in run["files"].items() if run["run"] in among else ():
+        for file, counts_of_file in run["files"].items() if run["run"] in among else ():
             of_file = sums.setdefault(file, dict.fromkeys(_MOVES, 0))
             for name in _MOVES:
-                of_file[name] += told[name]
+                of_file[name] += counts_of_file[name]
     return {"base": base, "yesterday": bool(earlier), "runs": len(among), "rows": rows, "sums": sums}
 
 

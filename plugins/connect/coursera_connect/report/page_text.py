@@ -73,9 +73,9 @@ def _verdict(facts: dict[str, Any]) -> tuple[str, str, str]:
     last = facts["runs"][0]
     outcome, why = last["outcome"], _sentence(last["why"])
     if outcome in _WRONG:
-        told = [why if outcome in {"failed", "undelivered"} else "", "" if outcome == "undelivered" else _STAYS]
+        parts = [why if outcome in {"failed", "undelivered"} else "", "" if outcome == "undelivered" else _STAYS]
         sentence = f"{_WRONG[outcome]} {why[:1].lower()}{why[1:]}" if outcome == "blocked" else ""
-        return "stop", sentence or _WRONG[outcome], " ".join(filter(None, told))
+        return "stop", sentence or _WRONG[outcome], " ".join(filter(None, parts))
     return _doubt(facts, outcome, why) or _wrong_scale(facts) or ("good", *_healthy(facts, outcome))
 
 

@@ -51,7 +51,7 @@ def summary(database: Location, package: Path, raw_schema: str, wait: float) -> 
     return {
         "environment": command_text.environment_of_now() or "",
         "database": str(database),
-        "failed": health.told(failed) if failed else None,
+        "failed": health.described(failed) if failed else None,
         "last_load": loaded.ended_at if loaded else "",
         "streams": streams,
         "unfinished": unfinished,

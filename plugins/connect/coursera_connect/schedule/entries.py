@@ -144,9 +144,9 @@ def _timed(one: Schedule, cron: str, start: datetime) -> Timed:
     return Timed(one.name, " ".join(cron.split()), times)
 
 
-def meltano(owner: Owner, told: Path | None) -> Path:
+def meltano(owner: Owner, chosen: Path | None) -> Path:
     """Return the path of Meltano: the given one, else that of the project."""
-    found = told or executable(owner.project)
+    found = chosen or executable(owner.project)
     if found is None or not os.access(found, os.X_OK) or found.is_dir():
         raise SchedulerError(
             "Meltano's executable is not found: run `make setup`, or name it with --meltano."

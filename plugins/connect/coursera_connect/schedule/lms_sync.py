@@ -195,8 +195,8 @@ class _Check:
         }
         plan.facts["last"] = last
         if not known:
-            told = f"{len(lengths)} of the {SAMPLES} runs needed" if lengths else "no run"
-            plan.say(f"No history yet ({told}): {_minutes(plan.usual):g} minutes are supposed.")
+            values = f"{len(lengths)} of the {SAMPLES} runs needed" if lengths else "no run"
+            plan.say(f"No history yet ({values}): {_minutes(plan.usual):g} minutes are supposed.")
         elif failed:
             plan.say(f"{failed} of its last {failed + len(lengths)} runs failed: `connect history` tells why.")
         if last:

@@ -105,8 +105,8 @@ def execute(run: Scheduled) -> Watched:
         called = processes.arguments(run.project, run.environment, "schedule", "run", run.name, meltano=run.meltano)
         watched = watch.watch(called, run.project, environment, entry, (log, lambda _: None))
         watched = replace(watched, run=replace(watched.run, steps=json.dumps(watched.seconds)))
-        told = json.dumps({name: value for name, value in asdict(watched.run).items() if value not in ("", None)})
-        words = ("invoke", "connect", "ended", entry.id, "--told", told)
+        values = json.dumps({name: value for name, value in asdict(watched.run).items() if value not in ("", None)})
+        words = ("invoke", "connect", "ended", entry.id, "--told", values)
         called = processes.arguments(run.project, run.environment, *words, meltano=run.meltano)
         watch.passed_on(called, run.project, environment, log)
     return watched

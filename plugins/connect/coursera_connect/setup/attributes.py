@@ -123,11 +123,11 @@ def read(transform: Path) -> Attributes:
     for entity in known["sources"].values():
         _once(_entries(entity.node), f"sources.{entity.key}", wrong_here)
     for name, entry in known["targets"].items():
-        told = {one.key: one.text or "" for one in _entries(entry.node)}
-        default, fixed = told.get("from", ""), told.get("fixed", "")
+        facts = {one.key: one.text or "" for one in _entries(entry.node)}
+        default, fixed = facts.get("from", ""), facts.get("fixed", "")
         mine = own.get(name)
         source = default if mine is None or mine.text is None else mine.text
-        required = told.get("required", "").lower() == "true"
+        required = facts.get("required", "").lower() == "true"
         line = mine.line if mine else None
         found.targets.append(Target(name, name.partition(".")[0], required, fixed, default, source, line))
     own_sources = {name: ["several"] if entry.text is None else entry.text for name, entry in own.items()}
@@ -140,17 +140,17 @@ def read(transform: Path) -> Attributes:
 
 def _chosen() -> tuple[str, list[Entry] | None]:
     """Return the file with the organisation's own mapping, and its entries; None if Meltano passes no mapping."""
-    told = processes.plugin_settings("dbt").get(OWN)
+    facts = processes.plugin_settings("dbt").get(OWN)
     project, environment = project_files.project_of_now(), command_text.environment_of_now()
-    if not told or project is None or environment is None:
+    if not facts or project is None or environment is None:
         return FILE, None
     file = project_files.folder(project, environment) / project_files.SETTINGS
     if file.exists():
         text = file.read_text("utf-8")
         of_file = project_files.configured(yaml.safe_load(text), environment).get("dbt", {}).get(OWN)
-        if of_file == told:
+        if of_file == facts:
             return project_files.SETTINGS, _found(yaml.compose(text, Loader=yaml.SafeLoader))
-    return "CONNECT_ATTRIBUTES", _entries(yaml.compose(json.dumps(told), Loader=yaml.SafeLoader))
+    return "CONNECT_ATTRIBUTES", _entries(yaml.compose(json.dumps(facts), Loader=yaml.SafeLoader))
 
 
 def _found(node: yaml.Node | None) -> list[Entry]:

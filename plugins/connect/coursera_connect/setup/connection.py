@@ -68,11 +68,11 @@ def remember(package: Path, programs: int, answers: Mapping[str, str] | None = N
 
 def known() -> dict[str, str]:
     """Return the present credentials by their names in the tap; blank if one is not set."""
-    told = _told()
+    values = _told()
     names = ("client_id", "client_secret", "org_id")
-    if told is None:
-        told = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}") for name in names}
-    return {name: told.get(name) or "" for name in names}
+    if values is None:
+        values = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}") for name in names}
+    return {name: values.get(name) or "" for name in names}
 
 
 def credentials(answers: Mapping[str, str]) -> str:
@@ -165,12 +165,12 @@ def _tap(answers: Mapping[str, str] | None = None) -> TapCoursera:
     from tap_coursera import settings  # noqa: PLC0415
     from tap_coursera.tap import TapCoursera  # noqa: PLC0415
 
-    told = _told()
-    if wrong := settings.unreadable_numbers(os.environ if told is None else {}):
+    values = _told()
+    if wrong := settings.unreadable_numbers(os.environ if values is None else {}):
         raise ConnectError(" ".join(wrong))
-    config = {**(told or {}), **(answers or {})}
+    config = {**(values or {}), **(answers or {})}
     try:
-        return TapCoursera(config=config, parse_env_config=told is None, setup_mapper=False)
+        return TapCoursera(config=config, parse_env_config=values is None, setup_mapper=False)
     except ConfigValidationError as error:
         raise ConnectError(" ".join(error.errors)) from error
 
@@ -197,11 +197,11 @@ def _chosen(answers: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the organisation and address of the present settings and of answers that outrank them."""
     from tap_coursera.errors import USUAL  # noqa: PLC0415 - see above
 
-    told = _told()
-    if told is None:
-        told = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}") for name in ("org_id", "api_url")}
-    told = {**told, **(answers or {})}
-    return {"org_id": told.get("org_id") or "", "api_url": told.get("api_url") or USUAL["api_url"]}
+    values = _told()
+    if values is None:
+        values = {name: os.environ.get(f"TAP_COURSERA_{name.upper()}") for name in ("org_id", "api_url")}
+    values = {**values, **(answers or {})}
+    return {"org_id": values.get("org_id") or "", "api_url": values.get("api_url") or USUAL["api_url"]}
 
 
 def _write(record: Path, passed: dict[str, Any]) -> None:

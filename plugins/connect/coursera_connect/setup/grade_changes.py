@@ -101,7 +101,7 @@ def to_mode(database: Location, wait: float, folder: Path, transform: Path | Non
     choices = items.choices(mapping.sound(folder, mapping.ITEMS)) if mode == grade_sync.SELECTED else []
     before = grade_sync.published(database, wait) or grade_sync.in_use(database, wait)
     leaving = _leaving(database, wait, before, mode, choices)
-    warnings = [told] if (told := trial_build.caution(database, wait, folder, transform)) else []
+    warnings = [caution] if (caution := trial_build.caution(database, wait, folder, transform)) else []
     if mode == grade_sync.SELECTED and not choices:
         warnings.append("no item is chosen yet, so nothing would be synced: see connect items list.")
     return GradeChange(

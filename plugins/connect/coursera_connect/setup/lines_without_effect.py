@@ -198,7 +198,7 @@ def _same_number(text: str, name: str) -> bool:
 
 
 def _hint(text: str, near: str) -> str:
-    told = f"; the nearest is {near}" if near else ""
+    hint = f"; the nearest is {near}" if near else ""
     if _REWRITTEN.fullmatch(text):
-        told += "; it looks like an id that a spreadsheet took for a number, so format the column as text"
-    return told
+        hint += "; it looks like an id that a spreadsheet took for a number, so format the column as text"
+    return hint

@@ -123,10 +123,10 @@ def _holder(path: Path, *, write: bool) -> str | None:
     try:
         asked = struct.pack(_FLOCK, 0, 0, 0, lock, os.SEEK_SET) if sys.platform == "darwin" else b""
         asked = asked or struct.pack(_FLOCK, lock, os.SEEK_SET, 0, 0, 0)
-        told = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+        answer = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
     finally:
         os.close(handle)
-    kind, pid = (told[3], told[2]) if sys.platform == "darwin" else (told[0], told[4])
+    kind, pid = (answer[3], answer[2]) if sys.platform == "darwin" else (answer[0], answer[4])
     if kind == fcntl.F_UNLCK:
         return None
     with suppress(psutil.Error, ValueError):

@@ -185,8 +185,8 @@ def job_runs(database: Warehouse | None, file: Path | None) -> list[Run]:
     known = {run.id for run in found}
     for row in read(database, "job_runs") if database is not None else []:
         if row["id"] not in known:
-            told = {name: value for name, value in row.items() if name != "run" and value is not None}
-            found.append(Run(**told, ledger_run=row["run"]))
+            facts = {name: value for name, value in row.items() if name != "run" and value is not None}
+            found.append(Run(**facts, ledger_run=row["run"]))
     return sorted(found, key=lambda run: run.started_at, reverse=True)
 
 
@@ -200,12 +200,12 @@ def sums(database: Warehouse, oldest: int) -> dict[int, dict[str, dict[str, int]
     for source in ("counts", "totals"):
         if source not in database.columns(SCHEMA):
             continue
-        told: dict[int, dict[str, dict[str, int]]] = {}
+        of_source: dict[int, dict[str, dict[str, int]]] = {}
         columns = ", ".join(f"sum({name})" for name in names)
         query = f"select run, file, {columns} from {table(source)} where run >= ? group by run, file"
         for run, file, *values in database.rows(query, [oldest]):
-            told.setdefault(run, {})[file] = dict(zip(names, (int(value or 0) for value in values), strict=True))
-        found |= told
+            of_source.setdefault(run, {})[file] = dict(zip(names, (int(value or 0) for value in values), strict=True))
+        found |= of_source
     return found
 
 

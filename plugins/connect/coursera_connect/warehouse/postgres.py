@@ -302,9 +302,9 @@ def _sentence(error: psycopg.Error, location: Server, *, write: bool) -> str:
 
 def _connection(wait: float) -> psycopg.Connection:
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of what is an error of ours anyway
-    told = f"connect (PID {os.getpid()}) on {socket.gethostname()}"[:_LONGEST_NAME]
+    client = f"connect (PID {os.getpid()}) on {socket.gethostname()}"[:_LONGEST_NAME]
     seconds = int(os.environ.get("PGCONNECT_TIMEOUT", _CONNECT_SECONDS))
-    server = psycopg.connect(application_name=told, client_encoding="utf8", autocommit=True, connect_timeout=seconds)
+    server = psycopg.connect(application_name=client, client_encoding="utf8", autocommit=True, connect_timeout=seconds)
     server.execute(
         "select set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
         "set_config('lock_timeout', %s, false)",
