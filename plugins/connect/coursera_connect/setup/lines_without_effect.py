@@ -11,6 +11,8 @@ import difflib
 import re
 from contextlib import suppress
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from coursera_connect.errors import ConnectError
@@ -52,18 +54,18 @@ def within(database: Warehouse, folder: Path) -> list[Problem]:
     """Return the lines that match nothing, as `of` does, from an open warehouse."""
     if not set(_FOUND) <= set(database.columns("connect").get("lines_without_effect", ())):
         return []
-    changed = outdated.changed_files(database, folder)
     query = f"select {', '.join(_FOUND)} from connect.lines_without_effect order by file, line_number"  # noqa: S608 - ours
     names = _Names(database)
     found: list[Problem] = []
-    lines: dict[str, dict[int, Line]] = {}
-    for file, number, unmatched in list(database.rows(query)):
-        if file not in changed:
-            if file not in lines:
-                content = mapping.read(folder, file.removesuffix(".csv"))
-                lines[file] = {line.number: line for line in content.lines}
-            if number in lines[file]:
-                found.append(Problem(file, number, names.sentence(file, lines[file][number], unmatched)))
+    for file, rows in groupby(list(database.rows(query)), itemgetter(0)):
+        content = mapping.read(folder, file.removesuffix(".csv"))
+        if not outdated.is_changed(database, content):
+            lines = {line.number: line for line in content.lines}
+            found += [
+                Problem(file, number, names.sentence(file, lines[number], unmatched))
+                for _, number, unmatched in rows
+                if number in lines
+            ]
     return found
 
 

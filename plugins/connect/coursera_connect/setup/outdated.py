@@ -18,6 +18,7 @@ from oneroster_csv.sql import quoted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coursera_connect.setup.mapping import Content
     from coursera_connect.warehouse.build import Build
     from coursera_connect.warehouse.warehouse import Warehouse
 
@@ -31,7 +32,11 @@ def changed(database: Warehouse, build: Build, folder: Path | None, transform: P
 
     Without the folder of mapping files, or without the dbt project, their changes are not known.
     """
-    files = changed_files(database, folder) if folder else []
+    files = [
+        file
+        for file in (mapping.FILES if folder else ())
+        if folder and is_changed(database, mapping.sound(folder, file.removesuffix(".csv")))
+    ]
     return files + (_settings(build, transform) if transform else [])
 
 
@@ -44,21 +49,14 @@ def refuse(database: Warehouse, build: Build, folder: Path | None, transform: Pa
         )
 
 
-def changed_files(database: Warehouse, folder: Path) -> list[str]:
-    """Return the mapping files whose rows are others than those in the warehouse."""
-    tables = database.columns(SCHEMA)
-    found = []
-    for file in mapping.FILES:
-        name = file.removesuffix(".csv")
-        columns = mapping.columns(name)
-        now = {_plain(line.cells[column] for column in columns) for line in mapping.sound(folder, name).lines}
-        made: set[tuple[str, ...]] = set()
-        if set(columns) <= set(tables.get(name, ())):
-            listed = ", ".join(map(quoted, columns))
-            made = {_plain(row) for row in database.rows(f"select {listed} from {SCHEMA}.{quoted(name)}")}  # noqa: S608
-        if now != made:
-            found.append(file)
-    return found
+def is_changed(database: Warehouse, content: Content) -> bool:
+    """Return whether a mapping file has other rows than the warehouse."""
+    name, columns = content.path.stem, mapping.columns(content.path.stem)
+    made: set[tuple[str, ...]] = set()
+    if set(columns) <= set(database.columns(SCHEMA).get(name, ())):
+        listed = ", ".join(map(quoted, columns))
+        made = {_plain(row) for row in database.rows(f"select {listed} from {SCHEMA}.{quoted(name)}")}  # noqa: S608
+    return {_plain(line.cells[column] for column in columns) for line in content.lines} != made
 
 
 def _plain(cells: Any) -> tuple[str, ...]:
