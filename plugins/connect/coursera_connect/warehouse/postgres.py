@@ -40,6 +40,8 @@ _ASIDE = "connect_aside_"
 
 _CONNECT_SECONDS = 10
 _LONGEST_NAME = 63
+_OTHER_NAMES = {"VARCHAR": "text", "DOUBLE": "double precision"}
+"""The types of DuckDB that PostgreSQL has by another name."""
 _UNREACHABLE = ("08", "28", "3D", "57")
 """Classes of SQLSTATE: connection failure, invalid authorisation, no such database, operator intervention."""
 _TABLES = """
@@ -182,7 +184,8 @@ class Copied(Warehouse):
 
     def take(self, source: Warehouse, schema: str, table: str) -> int:
         """Add all rows of a table of another database, create the table if it is missing, and return how many rows."""
-        types, there = source.types(schema, table), f"{quoted(schema)}.{quoted(table)}"
+        there = f"{quoted(schema)}.{quoted(table)}"
+        types = {column: _OTHER_NAMES.get(kind, kind) for column, kind, *_ in source.rows(f"describe {there}")}
         declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
         self._server.execute(f"create schema if not exists {quoted(schema)}")
         self._server.execute(f"create table if not exists {there} ({declared})")

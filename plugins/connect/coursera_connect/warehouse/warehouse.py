@@ -92,13 +92,6 @@ class Warehouse(Database):
             f"copy ({query}) to {literal(str(path))} (format csv, header false, force_quote *, nullstr {literal(NULL)})"
         )
 
-    def types(self, schema: str, table: str) -> dict[str, str]:
-        """Return the columns of a table in order with their types, which DuckDB and PostgreSQL both know."""
-        described = self.rows(f"describe {quoted(schema)}.{quoted(table)}")
-        return {
-            column: {"VARCHAR": "text", "DOUBLE": "double precision"}.get(kind, kind) for column, kind, *_ in described
-        }
-
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all of the block's changes, or none of them."""
