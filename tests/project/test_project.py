@@ -175,7 +175,14 @@ def test_every_pip_url_and_requirement_is_ours_or_pinned() -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["tap-coursera", "plugins/target-duckdb", "plugins/oneroster-csv", "plugins/connect", "plugins/coursera-sandbox"],
+    [
+        "tap-coursera",
+        "plugins/target-duckdb",
+        "plugins/oneroster-csv",
+        "plugins/tap-oneroster",
+        "plugins/connect",
+        "plugins/coursera-sandbox",
+    ],
 )
 def test_every_part_that_can_be_given_away_bears_the_licence(part: str) -> None:
     assert (ROOT / part / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
