@@ -84,15 +84,18 @@ class Site:
             return connection.execute(sql).fetchall()
 
 
-def extract(upstream: Upstream, state: Json, *, skip: frozenset[str] = frozenset()) -> tuple[list[bytes], Json]:
-    """Run the tap; its messages, and the last state."""
-    plain = TapCoursera(config=upstream.config).catalog_dict
+def extract(
+    upstream: Upstream, state: Json, *, skip: frozenset[str] = frozenset(), full: bool = False
+) -> tuple[list[bytes], Json]:
+    """Run the tap; its messages, and the last state. `full` reads everything, as the job full-reconcile does."""
+    config = upstream.config | ({"grade_sync": "full"} if full else {})
+    plain = TapCoursera(config=config).catalog_dict
     for entry in plain["streams"]:
         root = next(item["metadata"] for item in entry["metadata"] if not item["breadcrumb"])
         root["selected"] = entry["tap_stream_id"] not in skip
-    tap = TapCoursera(
-        config=upstream.config, catalog=Catalog.from_dict(plain), state=json.loads(json.dumps(state)) or None
-    )
+        if full:
+            root["forced-replication-method"] = entry["replication_method"] = "FULL_TABLE"
+    tap = TapCoursera(config=config, catalog=Catalog.from_dict(plain), state=json.loads(json.dumps(state)) or None)
     taken = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with redirect_stdout(taken):
         tap.sync_all()
@@ -140,10 +143,14 @@ class Nights:
         college: College,
         altered: Mapping[tuple[str, str], Alter] | None = None,
         mode: str = "",
+        *,
+        full: bool = False,
     ) -> Files:
-        """Read, load, transform and publish."""
+        """Read, load, transform and publish; a night that reads everything has bookmarks of its own."""
         self.upstream.show(college, altered)
-        lines, place.state = extract(self.upstream, place.state)
+        lines, state = extract(self.upstream, {} if full else place.state, full=full)
+        if not full:
+            place.state = state
         load(place, lines)
         return self.transform(place, mode)
 

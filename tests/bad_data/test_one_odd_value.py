@@ -8,7 +8,6 @@ the grade sync; with `ODD_BATCH` the tap hands its rows over by file.
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections import Counter
 from random import Random
@@ -19,28 +18,23 @@ import pytest
 
 from tests.bad_data import raw
 from tests.bad_data.college import ANCHORS, ITEMS, LISTS, ORG, SHARED, College, places
-from tests.bad_data.nights import Nights, Site
-from tests.bad_data.upstream import Upstream
+from tests.bad_data.conftest import GRANULAR
+from tests.bad_data.nights import Site
 from tests.bad_data.values import Odd, thrown_at
-from tests.bad_data.verdict import IDENTIFY, MODE, differences, has_to_be_named, makes_new, may, names
-from tests.transform.compiled import compiled
-from tests.transform.warehouse import RAW_COLUMNS, Warehouse
+from tests.bad_data.verdict import IDENTIFY, differences, has_to_be_named, makes_new, may, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.bad_data.college import Place, Row
-    from tests.bad_data.nights import Files
+    from tests.bad_data.nights import Files, Nights
     from tests.bad_data.upstream import Alter
     from tests.bad_data.verdict import Difference
-    from tests.transform.warehouse import Dbt
 
     Thrown = tuple[Place, str]
 
-GRANULAR = "granular_all"
 AS_OF = "report_updated_at"
-MODELS = ("+oneroster", "+settings_used", "+quality")
 SEED = int(os.environ.get("ODD_SEED", "12"))
 ROUNDS = int(os.environ.get("ODD_ROUNDS", "6"))
 TAKEN = 120
@@ -181,34 +175,6 @@ def _fits(row: Row, counts: Counter[str], taken: set[Any]) -> bool:
         )
     own = row.program or row.course or row.key
     return own != SHARED and not {own, f"P{own[1:3]}", f"C{own[1:3]}"} & taken and not counts[own[1:3]]
-
-
-def _tests(dbt: Dbt) -> dict[str, str]:
-    """The data tests that stop a build, as dbt has just compiled them."""
-    manifest = json.loads((dbt.home / "target" / "manifest.json").read_text("utf-8"))
-    return {
-        node["name"]: node["compiled_code"]
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "test"
-        and node.get("compiled_code")
-        and node["config"]["severity"].lower() == "error"
-    }
-
-
-@pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Nights]:
-    logging.disable(logging.WARNING)
-    warehouse = Warehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb", dbt)
-    warehouse.load("2026-03-10T06:00:00Z", **{stream: [] for stream in RAW_COLUMNS})
-    warehouse.run("--select", *MODELS, "resource_type:seed", grade_sync=MODE)
-    models = {one: compiled(warehouse, *MODELS, grade_sync=one) for one in dict.fromkeys((GRANULAR, MODE))}
-    with duckdb.connect(str(warehouse.path)) as database:
-        database.execute("drop schema coursera cascade")  # The loader makes this column.
-        database.execute("update connect.build set is_complete = true")  # No model reads a table that is not made here.
-    upstream = Upstream(tmp_path_factory.mktemp("batches") if os.environ.get("ODD_BATCH") else None)
-    yield Nights(upstream, models, MODE, _tests(dbt), warehouse.path.parent)
-    upstream.stop()
-    logging.disable(logging.NOTSET)
 
 
 def supply(college: College) -> dict[str, list[Row]]:

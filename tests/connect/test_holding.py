@@ -161,3 +161,60 @@ def test_the_rules_of_the_reader_refuse_too(college: College) -> None:
         "refused",
         {"reader-id", "email-shared"},
     )
+
+
+def read(college: College, at: str) -> None:
+    """Set when Coursera's rows about the learner a7 were last read."""
+    college.sql(
+        "create or replace table connect.last_reads as select 'ka1' as class_sourced_id, 'a7' as user_sourced_id, "
+        f"kind, '{at}' as last_read from (values ('enrollment'), ('fully graded')) as k(kind)"
+    )
+
+
+def test_a_held_row_waits_until_it_was_read_again_in_newer_data(college: College) -> None:
+    read(college, "2026-02-02T06:00:00Z")
+    for file, where in (("results", "\"sourcedId\" = 'r.ka1.7'"), ("enrollments", "\"sourcedId\" = 'e.ka1.7'")):
+        college.lose(file, where)
+    held = {"r.ka1.7", "e.ka1.7"}
+    for day, at in ((2, "2026-02-02T06:00:00Z"), (2, "2026-02-02T09:00:00Z"), (3, "2026-02-02T09:00:00Z")):
+        college.newer(day)
+        read(college, at)  # the second time from the same report, and then not at all
+        assert {row["sourced_id"] for row in college.publish()["held"]} == held, (day, at)
+    read(college, "2026-02-03T06:00:00Z")
+    assert college.publish()["held"] == []
+    assert not held & (college.ids("results") | college.ids("enrollments"))
+
+
+def test_a_score_of_a_held_enrollment_waits_for_the_enrollment(college: College) -> None:
+    read(college, "2026-02-02T06:00:00Z")
+    college.lose("results", "\"sourcedId\" = 'r.ka1.7'")
+    college.lose("enrollments", "\"sourcedId\" = 'e.ka1.7'")
+    assert len(college.publish()["held"]) == 2
+    college.newer(3)
+    college.sql("update connect.last_reads set last_read = '2026-02-03T06:00:00Z' where kind = 'fully graded'")
+    assert len(college.publish()["held"]) == 2
+
+
+def test_rows_that_nobody_reads_for_days_are_named_with_what_ends_their_hold(college: College) -> None:
+    read(college, "2026-02-02T06:00:00Z")
+    college.lose("results", "\"sourcedId\" = 'r.ka1.7'")
+    for day in (2, 10):
+        college.newer(day)
+        assert college.publish()["warnings"] == []
+    college.newer(11)
+    report = college.publish()
+    (warning,) = report["warnings"]
+    assert warning.startswith("1 row has been held for more than 8 days, because no run has read Coursera's data")
+    assert "The job full-reconcile reads everything" in warning
+    assert "`connect publish --allow-removals`" in warning
+    assert len(report["held"]) == 1
+    assert college.publish(allow_removals=True)["held"] == []
+
+
+def test_a_ledger_of_an_earlier_release_holds_as_that_release_did(college: College) -> None:
+    read(college, "2026-02-02T06:00:00Z")
+    college.lose("results", "\"sourcedId\" = 'r.ka1.7'")
+    assert len(college.publish()["held"]) == 1
+    college.sql("alter table ledger.held drop column last_read")
+    college.newer(3)
+    assert college.publish()["held"] == []

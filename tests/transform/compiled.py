@@ -77,8 +77,8 @@ def _needs(node: dict[str, Any]) -> list[str]:
 
 def _statements(node: dict[str, Any]) -> list[str]:
     relation, query, config = node["relation_name"], node["compiled_code"], node["config"]
-    if config["materialized"] == "view":
-        return []  # The view exists already and shows the present rows.
+    if config["materialized"] == "view":  # The views of staging exist already; others depend on the grade sync.
+        return [] if config["schema"] == "staging" else [f"create or replace view {relation} as {query}"]
     if config["materialized"] == "table":
         return [f"create or replace table {relation} as {query}"]
     assert (config["materialized"], config["incremental_strategy"]) == ("incremental", "delete+insert")

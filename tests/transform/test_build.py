@@ -65,7 +65,7 @@ def test_views_can_be_read_whatever_their_file_is_called(built: Warehouse, tmp_p
             "select table_schema, table_name from information_schema.tables "
             "where table_catalog = 'elsewhere' and table_type = 'VIEW'"
         ).fetchall()
-        assert {schema for schema, _ in views} == {"staging", "oneroster_1_2"}
+        assert {schema for schema, _ in views} == {"staging", "connect", "oneroster_1_2"}
         for schema, view in views:
             connection.execute(f'select * from elsewhere.{schema}."{view}"').fetchall()
         assert connection.execute("select count(*) from elsewhere.oneroster_1_2.users").fetchone() == (1,)

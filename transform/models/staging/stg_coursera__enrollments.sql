@@ -45,7 +45,8 @@ renamed as (
         {{ possible("updated_at") }} as report_refreshed_at,
         {{ possible("changed_at") }} as changed_at,
 
-        cast(row_problems as text) as row_problems
+        cast(row_problems as text) as row_problems,
+        {{ moment("_sdc_extracted_at") }} as extracted_at
     from current_rows
 )
 

@@ -155,7 +155,7 @@ def publish(as_json: bool, page: Path | None, names: bool, schedule_time_zone: s
         scores that fall and names, titles and references that change beyond their
         thresholds, and another grade sync or score scale that nobody agreed to.
       A row that vanishes while its learner is still a member, or a score that falls to
-        nothing, is held as it was until the reports were refreshed once more.
+        nothing, is held as it was until newer reports were read and say so again.
       A warehouse that was put back from a copy replaces no package of newer data.
     The last good package stays in all these cases.
 

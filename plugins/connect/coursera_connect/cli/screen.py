@@ -114,7 +114,9 @@ def _moved(totals: list[dict[str, Any]]) -> str:
 def _held(report: dict[str, Any]) -> list[str]:
     if not report["held"]:
         return []
-    lines = [f"Held as they were, until the reports say so once more ({len(report['held']):,} rows):"]
+    lines = [
+        f"Held as they were, until they are read again and the reports still say so ({len(report['held']):,} rows):"
+    ]
     lines += [f"  {row['file']} {row['sourced_id']}: {row['reason']}" for row in report["held"][:_ROWS_SHOWN]]
     return lines
 

@@ -2,14 +2,17 @@
 """Holds rows: their published version from memory is used in this run, so that a bad day upstream changes nothing.
 
 Coursera re-aggregates its reports, and rows vanish or fall to zero for a while. If a row vanishes while its learner is
-still a member, or a score falls to nothing, the published row is kept until the report was refreshed once more and
-still says so. A doubtful result (`connect.doubtful_results`) is kept as long as it is doubtful: its completion has an
-impossible time, or so many scores of its school are above the maximum that the scale must be wrong.
+still a member, or a score falls to nothing, the published row is kept until the report was refreshed once more, the row
+behind it was read again (`connect.last_reads`), and the report still says so. A usual run reads only the learners who
+were active lately, so a row that was wrong for one night is perhaps read again only by the next complete reading. A
+doubtful result (`connect.doubtful_results`) is kept as long as it is doubtful: its completion has an impossible time,
+or so many scores of its school are above the maximum that the scale must be wrong.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from coursera_connect import timestamps
@@ -29,7 +32,10 @@ FELL = "the score fell to nothing"
 DOUBTED = "the completion has an impossible moment"
 SCALE = "too many scores of its school are above the maximum"
 _DIPS = (VANISHED, FELL)
-"""The reasons that end with newer data; all others last as long as they apply."""
+"""The reasons that end with newer data of the row; all others last as long as they apply."""
+
+_LONG_DAYS = 8
+"""After so many days a complete reading is overdue, since the job full-reconcile makes one each week."""
 
 IMPOSSIBLE, ABOVE = "impossible completion", "above maximum"
 """The reasons of `connect.doubtful_results`."""
@@ -78,8 +84,10 @@ def doubts(database: Warehouse) -> None:
 
 
 def hold_nothing(database: Warehouse) -> None:
-    """Define empty tables `held` (file, sourced_id, reason, since), `kept cells` and `left out`."""
-    database.table("held", "select '' as file, '' as sourced_id, '' as reason, '' as since where false")
+    """Define empty tables `held` (file, sourced_id, reason, since, last_read), `kept cells` and `left out`."""
+    database.table(
+        "held", "select '' as file, '' as sourced_id, '' as reason, '' as since, '' as last_read where false"
+    )
     database.table("kept cells", "select '' as file, '' as sourced_id, '' as cell where false")
     database.table("left out", "select '' as file, '' as sourced_id where false")
 
@@ -101,9 +109,10 @@ def keep_dates(database: Warehouse, run_at: str) -> None:
 
 
 def hold(database: Warehouse, columns: dict[str, list[str]], holding: Holding) -> Told:
-    """Define the table `held` (file, sourced_id, reason, since) with the rows that come from memory in this run.
+    """Define the table `held` (file, sourced_id, reason, since, last_read) with the rows that come from memory.
 
-    A row that was held for a dip is released when the data is newer than when it was first held, or of unknown age. The
+    A row that was held for a dip is released when the data is newer than when it was first held, or of unknown age, and
+    the row behind it was read again since the last publish. If it is not known when that was, newer data is enough. The
     rows to which a held row refers are held with it. The table `left out` (file, sourced_id) has new rows that are not
     published yet.
     """
@@ -113,35 +122,48 @@ def hold(database: Warehouse, columns: dict[str, list[str]], holding: Holding) -
     if holding.last is None or not (holding.dips or holding.doubts):
         _leave_out(database)
         return told
-    known = "held" in database.columns(ledger.SCHEMA)
-    recorded = f"{ledger.table('held')} where run = {holding.last}" if known else "held"
+    columns_before = database.columns(ledger.SCHEMA).get("held", [])
+    recorded = f"{ledger.table('held')} where run = {holding.last}" if columns_before else "held"
+    last_read = "coalesce(last_read, '')" if "last_read" in columns_before else "''"
     wrong = f"since < {literal(timestamps.EARLIEST)} or since > {literal(timestamps.latest(holding.run_at))}"
     database.table(
         "held before",
         f"select file, sourced_id, case when {wrong} then '' else coalesce(since, '') end as since, "
-        f"reason in ({', '.join(map(literal, _DIPS))}) as is_dip, since <> '' and ({wrong}) as is_wrong "
+        f"reason in ({', '.join(map(literal, _DIPS))}) as is_dip, since <> '' and ({wrong}) as is_wrong, "
+        f"{last_read} as last_read "
         f"from {recorded}",
     )
     poisoned = database.row('select count(*) from "held before" where is_wrong')[0]
     if poisoned:
         told.healed.append(f"{plural(poisoned, 'row')} held since then can go again")
-    newer = f"h.since < {literal(holding.data_as_of)}" if holding.data_as_of else "true"
+    newer = f"(h.since < {literal(holding.data_as_of)})" if holding.data_as_of else "true"
     agreed = f"school in ({', '.join(map(literal, sorted(holding.leaving))) or 'null'})"
     doubted = 'select sourced_id from "held for doubt"'
 
     def keep(name: str, file: str, where: str, reason: str) -> None:
-        again = (
-            f'select h.sourced_id from "held before" as h where h.file = {literal(file)} and h.is_dip and {newer} '
-            + (f"union all {doubted}" if file == "results" else "")
-        )
-        left = f'select "sourcedId" from {at("schools of memory", file)} where {agreed}'
-        if reason in _DIPS:  # what others need goes with them, however long it was held for something else
-            where += f' and m."sourcedId" not in ({again})' if holding.dips else " and false"
+        is_dip = reason in _DIPS  # what others need goes with them, however long it was held for something else
+        if is_dip and not holding.dips:
+            where += " and false"
+        if is_dip and file == "results":
+            where += f' and m."sourcedId" not in ({doubted})'
         if file in _OF_ONE_SCHOOL:
+            left = f'select "sourcedId" from {at("schools of memory", file)} where {agreed}'
             where += f' and m."sourcedId" not in ({left})'
         # Only a row that is not in the source, or not as it was, is ever kept.
         remembered = at("memory apart", file)
-        database.table(name, f"select m.*, {literal(reason)} as reason from {remembered} as m where {where}")
+        rows = f"select m.*, {literal(reason)} as reason from {remembered} as m where {where}"
+        if not is_dip:
+            database.table(name, f"select r.*, '' as last_read from ({rows}) as r")
+            return
+        database.table("dips", rows)
+        _read_dips(database, file)
+        database.table(
+            name,
+            "select d.*, coalesce(nullif(r.last_read, ''), h.last_read, '') as last_read from dips as d "
+            'left join "read dips" as r on r.sourced_id = d."sourcedId" '
+            f'left join "held before" as h on h.file = {literal(file)} and h.sourced_id = d."sourcedId" and h.is_dip '
+            f"where h.sourced_id is null or not {newer} or (h.last_read <> '' and r.last_read in ('', h.last_read))",
+        )
 
     keep(
         "keepable classes",
@@ -191,13 +213,65 @@ def hold(database: Warehouse, columns: dict[str, list[str]], holding: Holding) -
         "held",
         " union all ".join(
             f'select {literal(file)} as file, k."sourcedId" as sourced_id, k.reason, '
-            f"coalesce(nullif(h.since, ''), {literal(holding.data_as_of)}) as since from {quoted(name)} as k "
+            f"coalesce(nullif(h.since, ''), {literal(holding.data_as_of)}) as since, k.last_read "
+            f"from {quoted(name)} as k "
             f'left join "held before" as h on h.file = {literal(file)} and h.sourced_id = k."sourcedId"'
             for file, name in kept
         ),
     )
+    told.warnings += _held_long(database, holding)
     _leave_out(database)
     return told
+
+
+def _read_dips(database: Warehouse, file: str) -> None:
+    """Store when the rows behind the table `dips` were last read: `read dips` (sourced_id, last_read).
+
+    A row of which `connect.last_reads` says nothing is absent; the time is blank if the reading is not known.
+    """
+    database.table("read dips", "select '' as sourced_id, '' as last_read where false")
+    known = "last_reads" in database.columns("connect")
+    if not known or not database.row("select count(*) from dips")[0]:
+        return
+    wanted = (
+        'select d."sourcedId" as sourced_id, d."classSourcedId" as class, d."userSourcedId" as learner, '
+        "'enrollment' as kind from dips as d"
+    )
+    if file == "results":  # a score of a held enrollment waits for the enrollment
+        is_there = f'd."lineItemSourcedId" in (select "sourcedId" from {at("source", "lineItems")})'
+        is_kept = (
+            '(l."classSourcedId", d."studentSourcedId") in '
+            '(select "classSourcedId", "userSourcedId" from "kept enrollments")'
+        )
+        wanted = (
+            'select d."sourcedId" as sourced_id, l."classSourcedId" as class, '
+            f'case when {is_there} then d."studentSourcedId" end as learner, '
+            f"case when not {is_there} then 'item' when {is_kept} then 'enrollment' else d.\"scoreStatus\" end as kind "
+            'from dips as d inner join "class of lineItem" as l on l."sourcedId" = d."lineItemSourcedId"'
+        )
+    database.do(
+        'insert into "read dips" select w.sourced_id, max(r.last_read) '
+        f"from ({wanted}) as w inner join connect.last_reads as r on r.class_sourced_id = w.class "
+        "and r.user_sourced_id is not distinct from w.learner and r.kind = w.kind group by w.sourced_id"
+    )
+
+
+def _held_long(database: Warehouse, holding: Holding) -> list[str]:
+    """Return a warning if rows are held that nothing has read again for more than a week."""
+    read = timestamps.parsed(holding.data_as_of)
+    if read is None:
+        return []
+    since = literal(timestamps.written(read - timedelta(days=_LONG_DAYS)))
+    dips = ", ".join(map(literal, _DIPS))
+    rows = database.row(f"select count(*) from held where reason in ({dips}) and since <> '' and since < {since}")[0]
+    if not rows:
+        return []
+    told = (
+        f"{plural(rows, 'row has', 'rows have')} been held for more than {_LONG_DAYS} days, because no run has read "
+        "Coursera's data on such rows again. The job full-reconcile reads everything; to let the rows leave at once, "
+        "`connect publish --allow-removals`."
+    )
+    return [told]
 
 
 def _sessions_beyond(database: Warehouse, run_at: str) -> None:

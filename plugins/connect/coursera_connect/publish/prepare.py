@@ -267,8 +267,8 @@ def _describe(  # noqa: PLR0913, PLR0917 - what the parts of the report are made
     report.blocked = [drop.row(names) for drop in found.drops]
     report.allowed = [drop.row(names) for drop in found.allowed]
     report.held = [
-        {"file": file, "sourced_id": sourced_id, "reason": reason, "since": since}
-        for file, sourced_id, reason, since in database.rows("select * from held order by all")
+        dict(zip(("file", "sourced_id", "reason", "since", "last_read"), row, strict=True))
+        for row in database.rows("select * from held order by all")
     ]
     files = comparison.output.files(run.binding)
     report.files = {

@@ -35,7 +35,7 @@ _ITEMS = """
             *,
             row_number() over (
                 partition by program_id, course_id, item_id
-                order by extracted_at desc, changed_at desc nulls last, external_id
+                order by extracted_at desc nulls last, changed_at desc nulls last, external_id nulls last
             ) as newest
         from staging.stg_coursera__item_grades
     ) as ranked

@@ -7,7 +7,7 @@
     job_runs     every run of a job that has ended, as the journal beside the package tells it (see jobs/journal.py)
     problems     per run, rule, file and field: how many
     odd_rows     per run, rule of `connect.quality` and kind of record: how many were flagged, repaired or left out
-    held         rows kept for one more run although they had gone, or a score although it had fallen to nothing
+    held         rows kept although they had gone, or a score although it had fallen to nothing, until read again
     blocked      per run, file and school: what would have left, fallen or changed
     allowed      the same, of what a step or an option let go
     agreements   what an administrator agreed to: a school that leaves, another grade sync or score scale
@@ -74,7 +74,7 @@ _TABLES = {
     ),
     "problems": "run integer, rule varchar, severity varchar, file varchar, field varchar, how_many bigint",
     "odd_rows": "run integer, rule varchar, severity varchar, entity varchar, how_many bigint",
-    "held": "run integer, file varchar, sourced_id varchar, reason varchar, since varchar",
+    "held": "run integer, file varchar, sourced_id varchar, reason varchar, since varchar, last_read varchar",
     "blocked": _DROPS,
     "allowed": _DROPS,
     "agreements": (

@@ -1,0 +1,28 @@
+-- Rows that a complete reading of a report did not contain any more. Only a later complete reading can confirm that they are gone.
+{%- set reports = {
+  "enrollments": {"learner": learner_id(), "course": "case when content_type = 'Course' then content_id end"},
+  "course_grades": {"learner": "external_id", "course": "course_id"},
+} %}
+{% for stream, of in reports.items() -%}
+{%- set relation = source("coursera", stream) -%}
+select
+    '{{ stream }}' as stream,
+    cast(program_id as text) as program_id,
+    cast({{ of.learner }} as text) as external_id,
+    cast({{ of.course }} as text) as course_id,
+
+    {{ possible("enrolled_at") }} as enrolled_at,
+    {{ possible("changed_at") }} as changed_at,
+
+    -- A reading that is not complete yet, or was cut short, leaves rows of the version before.
+    {% if is_loaded(relation) -%}
+    (select min(_sdc_table_version) from {{ relation }} where _sdc_deleted_at is null)
+    {%- else %}cast(null as bigint){% endif %} as complete_reading
+from (
+    {{ newest_rows(relation, ["program_id", "id"], removed=true) }}
+) as known_rows
+cross join {{ ref("run_time") }} as run_time
+where _sdc_deleted_at is not null
+{% if not loop.last %}union all
+{% endif %}
+{%- endfor %}
