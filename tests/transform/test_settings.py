@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.transform.college import completed, content, enrolled, member, offers, program, user
-from tests.transform.warehouse import RAW_COLUMNS
+from tests.transform.warehouse import PROJECT, RAW_COLUMNS
 
 if TYPE_CHECKING:
     from tests.transform.warehouse import Warehouse
@@ -108,8 +109,31 @@ def test_an_attribute_that_cannot_be_mapped_so_stops_the_run_and_the_message_say
     assert f"attributes: {said}" in " ".join(done.output.split())
 
 
-def test_the_rules_hold_for_their_own_examples(warehouse: Warehouse) -> None:
-    done = warehouse.dbt("test", "--select", "test_type:unit")
+OTHERS = {
+    "grade_sync": "granular_selected",
+    "score_scale": "1",
+    "above_maximum": "leave_out",
+    "line_item_title_length": "20",
+    "category_title_length": "10",
+    "calendar": "evergreen",
+    "time_zone": "Asia/Tokyo",
+    "school_year_start": "01-01",
+    "first_school_year": "2026",
+    "identity": "email",
+    "id_style": "hash",
+    "name_placeholder": "?",
+    "empty_classes": "false",
+    "include_invited": "true",
+    "attributes": '{"users.sms": "learner.email"}',
+}
+"""A value other than the default for each setting."""
+
+
+def test_the_rules_hold_for_their_own_examples_whatever_the_organisation_has_chosen(warehouse: Warehouse) -> None:
+    known = yaml.safe_load((PROJECT / "dbt_project.yml").read_text("utf-8"))["vars"]
+    assert {name for name, value in OTHERS.items() if str(known[name]) != value} == set(known)
+    chosen = {f"CONNECT_{name.upper()}": value for name, value in OTHERS.items()}
+    done = warehouse.runner.run(("test", "--select", "test_type:unit"), warehouse.path, {}, chosen)
     assert done.returncode == 0, done.output[-6000:]
     assert re.search(r"PASS=[1-9]", done.output)
 

@@ -210,14 +210,12 @@ class Warehouse:
         self._succeed(*only, *arguments, grade_sync=grade_sync, variables=variables)
 
     def _succeed(self, *arguments: str, grade_sync: str, variables: dict[str, Any]) -> None:
-        # Models refer to others than by default with a calendar or chosen items, and dbt stops where it finds that out.
-        is_parsed = not {"calendar", "grade_sync"} & variables.keys() and grade_sync != "granular_selected"
         done = self.runner.run(
             (*arguments, "--vars", json.dumps(variables)),
             self.path,
             self.mapping_files,
             {"CONNECT_GRADE_SYNC": grade_sync},
-            is_parsed=is_parsed and self.path.name == DATABASE,
+            is_parsed=self.path.name == DATABASE,
         )
         assert done.returncode == 0, done.output[-8000:]
 

@@ -4,7 +4,7 @@
   name: `from {{ ref("accounts") }} as learner`. A column that is mapped to nothing is null.
 -#}
 {% macro attribute(target) %}
-  {%- set chosen = attributes() -%}
+  {%- set chosen = setting("attributes") -%}
   {%- set source = attribute_mapping(chosen)[target] if execute else "" -%}
   {%- if source -%}
     {%- set entity, name = source.split(".") -%}

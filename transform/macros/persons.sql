@@ -1,5 +1,5 @@
 {#- The key of a person without an account: `external~` and the external id. The second person with that id has `external2~`, and so on. -#}
-{% macro key_without_account(external_id, number="") %}'external' || {% if number %}{{ number }} || {% endif %}'~' || {{ external_id }}{% endmacro %}
+{% macro key_without_account(external_id, number="''") %}'external' || {{ number }} || '~' || {{ external_id }}{% endmacro %}
 
 {#- Whether a key is that of a person without an account. Account ids never have a `~`. -#}
 {% macro is_without_account(key) %}{{ key }} like 'external%~%'{% endmacro %}
@@ -32,10 +32,13 @@
 {#- A name for comparisons: `Smith, John` is `john smith`; a blank name is null. -#}
 {% macro spelled(name) %}regexp_replace(lower({{ whole_line(name) }}), '^([^,]+), ?([^,]+)$', '\2 \1'){% endmacro %}
 
-{#- Whether a row of a report is about the present holder of its id. `passed` is the row of passed_ids for that id, if there is one. -#}
-{% macro is_of_present_holder(moment, passed="passed") %}({{ passed }}.external_id is null or coalesce({{ moment }} >= {{ passed }}.since, false)){% endmacro %}
+{#- Whether a row of a report is about the present holder of its id. The query joins passed_ids as `passed`, which has a row if the id was passed on. -#}
+{% macro is_of_present_holder(moment) %}(passed.external_id is null or coalesce({{ moment }} >= passed.since, false)){% endmacro %}
 
-{#- The key of the person whom a row of a report is about: the present or the former holder of its id; null if the former one is not known. -#}
-{% macro person_of(moment, identities="identities", passed="passed") -%}
-  case when {{ is_of_present_holder(moment, passed) }} then {{ identities }}.person_key else {{ passed }}.former_person_key end
+{#-
+  The key of the person whom a row of a report is about: the present or the former holder of its id; null if the former one is not known. The query
+  joins identities, and passed_ids as `passed`, by the external id.
+-#}
+{% macro person_of(moment) -%}
+  case when {{ is_of_present_holder(moment) }} then identities.person_key else passed.former_person_key end
 {%- endmacro %}

@@ -1,13 +1,13 @@
 {#-
   A OneRoster sourcedId from a kind and the columns that make it unique: `kind.part.part` if all parts consist of letters, digits, `-` and `_` and
-  the id has at most 100 characters, else `kind.h` and 40 hex digits of the SHA-256 of the parts. Parts must not be null, and they must never change
-  for the same record.
+  the id has at most 100 characters, else `kind.h` and 40 hex digits of the SHA-256 of the parts in UTF-8. Parts must not be null, and they must
+  never change for the same record.
 -#}
 {% macro sourced_id(kind, parts) %}
-  {%- set hashed -%}
-    '{{ kind }}.h' || left({{ sha256_hex(parts | join(" || chr(31) || ")) }}, 40)
-  {%- endset -%}
-  {%- if id_style() == "hash" -%}
+  {%- set text = parts | join(" || chr(31) || ") -%}
+  {%- set digest = "sha256(" ~ text ~ ")" if target.type == "duckdb" else "encode(sha256(convert_to(" ~ text ~ ", 'UTF8')), 'hex')" -%}
+  {%- set hashed = "'" ~ kind ~ ".h' || left(" ~ digest ~ ", 40)" -%}
+  {%- if setting("id_style") == "hash" -%}
     {{ hashed }}
   {%- else -%}
     case
@@ -21,10 +21,7 @@
   {%- endif -%}
 {% endmacro %}
 
-{#- The sourcedId of a class, or of a section of it; the section may be null. -#}
-{% macro class_sourced_id(program, course, section) %}{{ sectioned_id("class", [program, course], section) }}{% endmacro %}
-
-{#- The sourcedId of a record in a class: after the parts of the class comes that of the section, unless it is null. -#}
+{#- The sourcedId of a class, or of a record in a class: after the parts of the class comes that of its section, unless this is null. -#}
 {% macro sectioned_id(kind, class_parts, section, more=[]) %}
     case
       when {{ section }} is null then {{ sourced_id(kind, class_parts + more) }}
@@ -39,13 +36,3 @@
 {% macro id_part(id, within=[]) %}
   {{ id }} || case when count(*) over (partition by {{ (within + ["lower(" ~ id ~ ")"]) | join(", ") }}) > 1 then '~' else '' end
 {% endmacro %}
-
-{#- The SHA-256 of a text in UTF-8, as hex digits. -#}
-{% macro sha256_hex(text) %}{{ return(adapter.dispatch("sha256_hex")(text)) }}{% endmacro %}
-
-{% macro default__sha256_hex(text) %}encode(sha256(convert_to({{ text }}, 'UTF8')), 'hex'){% endmacro %}
-
-{% macro duckdb__sha256_hex(text) %}sha256({{ text }}){% endmacro %}
-
-{#- The sourcedId of a category; that of `Peer review` is category.peer-review. -#}
-{% macro category_sourced_id(category) %}'category.' || replace(lower({{ category }}), ' ', '-'){% endmacro %}

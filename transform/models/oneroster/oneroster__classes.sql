@@ -1,7 +1,7 @@
 {{ config(alias="classes") }}
 
 with terms as (
-    select class_sourced_id, {{ list_of("term_sourced_id") }} as term_sourced_ids
+    select class_sourced_id, string_agg(distinct term_sourced_id, ',' order by term_sourced_id) as term_sourced_ids
     from {{ ref("class_terms") }}
     group by class_sourced_id
 )

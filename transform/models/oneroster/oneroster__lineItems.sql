@@ -4,16 +4,16 @@ select
     item.line_item_sourced_id as "sourcedId",
     cast(null as text) as "status",
     cast(null as text) as "dateLastModified",
-    rtrim(left(coalesce({{ attribute("lineItems.title") }}, item.title), {{ length_of("line_item_title_length") }})) as "title",
+    rtrim(left(coalesce({{ attribute("lineItems.title") }}, item.title), {{ setting("line_item_title_length") }})) as "title",
     {{ attribute("lineItems.description") }} as "description",
     cast(school_terms.starts_on as text) as "assignDate",
     -- Each learner has other deadlines, so the line item is due on the last day of the term.
     cast(school_terms.ends_before - 1 as text) as "dueDate",
     item.class_sourced_id as "classSourcedId",
-    {{ category_sourced_id("item.category") }} as "categorySourcedId",
+    item.category_sourced_id as "categorySourcedId",
     school_terms.grading_period_sourced_id as "gradingPeriodSourcedId",
     '0' as "resultValueMin",
-    '{{ score_scale() }}' as "resultValueMax"
+    '{{ setting("score_scale") }}' as "resultValueMax"
 from {{ ref("line_items") }} as item
 inner join {{ ref("school_terms") }} as school_terms on school_terms.is_current
 inner join {{ ref("classes") }} as class on item.class_sourced_id = class.class_sourced_id

@@ -8,7 +8,7 @@ select
     user_sourced_id as "studentSourcedId",
     score_status as "scoreStatus",
     -- Always the same number of decimals, and never in exponent form.
-    {% if score_scale() == 100 %}cast({{ as_published("score_percent") }} as text)
+    {% if setting("score_scale") == 100 %}cast({{ as_published("score_percent") }} as text)
     {%- else %}cast(cast({{ as_published("score_percent") }} * 0.01 as decimal(9, 4)) as text)
     {%- endif %} as "score",
     cast(scored_on as text) as "scoreDate",

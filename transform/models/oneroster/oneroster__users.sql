@@ -10,8 +10,8 @@ select
     -- The attribute mapping of the username is applied in accounts, which makes it unique.
     learner.username as "username",
     {{ attribute("users.userIds") }} as "userIds",
-    coalesce({{ attribute("users.givenName") }}, {{ name_placeholder() }}) as "givenName",
-    coalesce({{ attribute("users.familyName") }}, {{ name_placeholder() }}) as "familyName",
+    coalesce({{ attribute("users.givenName") }}, {{ literal(setting("name_placeholder")) }}) as "givenName",
+    coalesce({{ attribute("users.familyName") }}, {{ literal(setting("name_placeholder")) }}) as "familyName",
     {{ attribute("users.middleName") }} as "middleName",
     {{ attribute("users.identifier") }} as "identifier",
     {{ attribute("users.email") }} as "email",

@@ -15,9 +15,7 @@ select
     {{ possible("changed_at") }} as changed_at,
 
     -- A reading that is not complete yet, or was cut short, leaves rows of the version before.
-    {% if is_loaded(relation) -%}
-    (select min(_sdc_table_version) from {{ relation }} where _sdc_deleted_at is null)
-    {%- else %}cast(null as bigint){% endif %} as complete_reading
+    (select min(_sdc_table_version) from {{ raw_rows(relation) }} where _sdc_deleted_at is null) as complete_reading
 from (
     {{ newest_rows(relation, ["program_id", "id"], removed=true) }}
 ) as known_rows

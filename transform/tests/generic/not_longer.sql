@@ -2,5 +2,5 @@
 {% test not_longer(model, column_name, than) %}
   select {{ column_name }}
   from {{ model }}
-  where length({{ column_name }}) > {{ length_of(than) }}
+  where length({{ column_name }}) > {{ setting(than) }}
 {% endtest %}

@@ -11,13 +11,11 @@ select
     classes.school_sourced_id,
     teaching.facilitator_id,
     teachers.user_sourced_id,
-    case
-        when classes.section_id_part is null
-        then {{ sourced_id("enrollment", ["classes.program_id_part", "classes.course_id_part", "'facilitator'", "teachers.facilitator_id_part"]) }}
-        else {{ sourced_id("enrollment", [
-            "classes.program_id_part", "classes.course_id_part", "'facilitator'", "teachers.facilitator_id_part", "classes.section_id_part"
-        ]) }}
-    end as enrollment_sourced_id,
+    {{ sectioned_id(
+        "enrollment",
+        ["classes.program_id_part", "classes.course_id_part", "'facilitator'", "teachers.facilitator_id_part"],
+        "classes.section_id_part",
+    ) }} as enrollment_sourced_id,
 
     -- OneRoster allows one primary teacher of a class.
     row_number() over (partition by teaching.class_sourced_id order by teaching.facilitator_id nulls last) = 1 as is_primary

@@ -1,7 +1,7 @@
 with offered as (
     select program_id, content_id as course_id
     from {{ ref("stg_coursera__program_contents") }}
-    where content_type = 'Course' and {{ is_on("empty_classes") }}
+    where content_type = 'Course' and {{ setting("empty_classes") }}
     union
     -- These are also courses that left the program but still have learners, and courses of a specialization.
     select program_id, course_id
@@ -36,7 +36,7 @@ select
     program_schools.program_id_part,
     courses.course_id_part,
     split.section_id_part,
-    {{ class_sourced_id("program_schools.program_id_part", "courses.course_id_part", "split.section_id_part") }} as class_sourced_id,
+    {{ sectioned_id("class", ["program_schools.program_id_part", "courses.course_id_part"], "split.section_id_part") }} as class_sourced_id,
     courses.course_sourced_id,
     program_schools.school_sourced_id,
 

@@ -65,7 +65,7 @@ of_members as (
 select
     *,
     {{ sourced_id("enrollment", ["program_id_part", "course_id_part", "identity_key"]) }} as enrollment_sourced_id,
-    {{ class_sourced_id("program_id_part", "course_id_part", "section_id_part") }} as class_sourced_id,
+    {{ sectioned_id("class", ["program_id_part", "course_id_part"], "section_id_part") }} as class_sourced_id,
     {{ school_day("enrolled_at") }} as enrolled_on,
     {{ school_day("completed_at") }} as completed_on,
     {{ school_day("last_active_at") }} as last_active_on

@@ -26,7 +26,7 @@ reported as (
     union all
     select program_id, course_id, {{ whole_course() }}, person_key, course_grade_percent, reported_percent, 'partially graded'
     from {{ ref("gradebook") }}
-    where {{ grade_sync() == "final_incremental" }} and is_graded
+    where {{ setting("grade_sync") == "final_incremental" }} and is_graded
 ),
 
 -- item_scores keeps rows that the gradebook does not have any more. Only a score that the gradebook still has is a grade.
@@ -96,7 +96,7 @@ select
 
     graded.is_in_progress,
     graded.doubt,
-    graded.doubt is null{% if above_maximum() == "cap" %} or graded.doubt = 'above maximum'{% endif %} as is_in_files,
+    graded.doubt is null{% if setting("above_maximum") == "cap" %} or graded.doubt = 'above maximum'{% endif %} as is_in_files,
 
     graded.scored_on
 from graded

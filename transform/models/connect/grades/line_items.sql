@@ -1,4 +1,5 @@
-{%- set length = length_of("line_item_title_length") -%}
+{%- set length = setting("line_item_title_length") -%}
+-- depends_on: {{ ref("chosen_items") }}
 with final_grades as (
     select
         class_sourced_id,
@@ -67,7 +68,7 @@ gradable_items as (
     from distinct_items
     where
         (most_weight_percent > 0 or best_grade_percent is not null)
-        {%- if grade_sync() == "granular_selected" %}
+        {%- if setting("grade_sync") == "granular_selected" %}
         and exists (
             select 1 from {{ ref("chosen_items") }} as chosen
             where {{ is_chosen("chosen", "distinct_items") }}
@@ -122,8 +123,13 @@ line_items_of_items as (
     from counted as items
     inner join {{ ref("classes") }} as classes
         on items.program_id = classes.program_id and items.course_id = classes.course_id
+),
+
+every_line_item as (
+    select * from final_grades
+    union all
+    select * from line_items_of_items
 )
 
-select * from final_grades
-union all
-select * from line_items_of_items
+select *, 'category.' || replace(lower(category), ' ', '-') as category_sourced_id
+from every_line_item

@@ -14,7 +14,7 @@ ranked as (
 schools as (
     select
         person_key,
-        {{ list_of("school_sourced_id") }} as school_sourced_ids,
+        string_agg(distinct school_sourced_id, ',' order by school_sourced_id) as school_sourced_ids,
         min(case when preference = 1 then school_sourced_id end) as primary_school_sourced_id
     from ranked
     group by person_key

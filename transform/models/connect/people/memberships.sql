@@ -4,7 +4,7 @@ with listed as (
     union all
     select program_id, external_id, cast(null as timestamptz) as joined_at, false as is_member
     from {{ ref("stg_coursera__program_invitations") }}
-    where {{ is_on("include_invited") }}
+    where {{ setting("include_invited") }}
 )
 
 select

@@ -1,4 +1,4 @@
-{%- set placeholder = name_placeholder() -%}
+{%- set placeholder = literal(setting("name_placeholder")) -%}
 {#- Regular expressions, in lower case, for words that follow a family name and belong to it, with or without a full stop. -#}
 {%- set suffix = "jr|sr|junior|senior|ii|iii|iv|vi|vii|viii|dr|phd|ph[.]d|edd|ed[.]d|esq" -%}
 {#- Degrees that are also given names: they are no name where at least two words come before the comma. -#}
@@ -50,8 +50,8 @@ ranked as (
 known as (
     select
         *,
-        {% if identity() == "coursera_id" %}person_key
-        {%- elif identity() == "external_id" %}
+        {% if setting("identity") == "coursera_id" %}person_key
+        {%- elif setting("identity") == "external_id" %}
         -- A member who was published without an account keeps the spelling of the external id at that time.
         case
             when {{ is_without_account("person_key") }} and {{ folded(id_of_key("person_key")) }} = {{ folded("external_id") }} then {{ id_of_key("person_key") }}

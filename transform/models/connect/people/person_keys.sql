@@ -36,7 +36,7 @@ listed as (
     select program_id, external_id, email, full_name, joined_at from {{ ref("stg_coursera__program_memberships") }}
     union all
     select program_id, external_id, email, full_name, cast(null as timestamptz) from {{ ref("stg_coursera__program_invitations") }}
-    where {{ is_on("include_invited") }}
+    where {{ setting("include_invited") }}
 ),
 
 described as (
@@ -92,8 +92,8 @@ turned_out as (
     select
         holder_key,
         person_key,
-        row_number() over (partition by holder_key order by likeness, person_key) as choice,
-        row_number() over (partition by person_key order by likeness, holder_key) as claim
+        row_number() over (partition by holder_key order by likeness nulls last, person_key nulls last) as choice,
+        row_number() over (partition by person_key order by likeness nulls last, holder_key nulls last) as claim
     from (select holder_key, person_key, min(likeness) as likeness from alike group by holder_key, person_key) as pairs
 ),
 

@@ -1,4 +1,4 @@
-{%- set placeholder = name_placeholder() -%}
+{%- set placeholder = literal(setting("name_placeholder")) -%}
 with described as (
     select
         facilitator_id,
@@ -19,7 +19,7 @@ distinct_ids as (
 schools as (
     select
         facilitators.facilitator_id,
-        {{ list_of("program_schools.school_sourced_id") }} as school_sourced_ids,
+        string_agg(distinct program_schools.school_sourced_id, ',' order by program_schools.school_sourced_id) as school_sourced_ids,
         min(program_schools.school_sourced_id) as primary_school_sourced_id
     from {{ ref("facilitators") }} as facilitators
     inner join {{ ref("program_schools") }} as program_schools

@@ -5,6 +5,7 @@
 {%- set chosen = ref("chosen_items") -%}
 {%- set item_grades = ref("stg_coursera__item_grades") -%}
 {%- set are_chosen = execute and load_relation(chosen) is not none and run_query("select 1 from " ~ chosen ~ " limit 1").rows | length > 0 -%}
+-- depends_on: {{ ref("terms") }}
 with {% if are_chosen %}known_items as (
     select distinct program_id, course_id, item_id, item_name
     from {{ item_grades }}
@@ -76,7 +77,7 @@ seated_nobody as (
         lower(learner) not in (select name from {{ ref("person_names") }})
         and exists (select 1 from {{ ref("person_names") }})
         and line_number not in (select line_number from seated_in_nothing)
-){% if calendar() == "terms" %},
+){% if setting("calendar") == "terms" %},
 
 far_ahead as (
     select line_number
@@ -98,7 +99,7 @@ select 'sections.csv', line_number, program_id, 'learner' from seated_nobody
 union all
 select 'chosen_items.csv', line_number, program_id, 'item' from chose_nothing
 {%- endif %}
-{%- if calendar() == "terms" %}
+{%- if setting("calendar") == "terms" %}
 union all
 select 'terms.csv', line_number, null, 'session' from far_ahead
 {%- endif %}

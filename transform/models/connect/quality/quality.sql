@@ -33,7 +33,7 @@
   "enrollments": "enrollments.csv has no learners and results.csv no grades",
   "program_contents": "classes.csv has only courses that somebody is enrolled in",
 } -%}
-{%- if grade_sync() == "final_incremental" %}{% do wanted.update({"course_grades": "results.csv has no running grades"}) %}
+{%- if setting("grade_sync") == "final_incremental" %}{% do wanted.update({"course_grades": "results.csv has no running grades"}) %}
 {%- elif not is_graded_as_a_whole() %}{% do wanted.update({"item_grades": "lineItems.csv and results.csv have no items"}) %}{% endif -%}
 with ungraded as (
     select enrollments.*, freshness.report_refreshed_at
@@ -165,7 +165,7 @@ cells as (
     union all
     select
         'grade-above-maximum',
-        {%- if above_maximum() == "cap" %} 'repair', 'A score is above the maximum: the file has the maximum.',
+        {%- if setting("above_maximum") == "cap" %} 'repair', 'A score is above the maximum: the file has the maximum.',
         {%- else %} 'skip', 'A score is above the maximum: there is no result.',
         {%- endif %}
         'result', program_id, result_sourced_id, 'score', cast(reported_percent as text), 1

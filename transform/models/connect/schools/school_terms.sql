@@ -1,4 +1,6 @@
-{%- if calendar() == "terms" -%}
+-- depends_on: {{ ref("terms") }}
+-- depends_on: {{ ref("enrollments") }}
+{% if setting("calendar") == "terms" -%}
 with mapped as (
     select
         {{ id_part("term_id") }} as term_id_part,
@@ -11,7 +13,7 @@ with mapped as (
     where coalesce(cast(starts_on as date) < freshness.sessions_begin_before, true)
 ),
 
-{% elif calendar() == "evergreen" -%}
+{% elif setting("calendar") == "evergreen" -%}
 -- The end is a day early. So the term ends in the school year 2099, whether a reader takes the end date as the last day or as the day after it.
 with mapped as (
     select
@@ -34,7 +36,7 @@ with recursive bounds as (
 years as (
     select
         last_year,
-        least(last_year, greatest({{ first_school_year() }}, coalesce(first_enrolled_year, last_year))) as school_year
+        least(last_year, greatest({{ setting("first_school_year") }}, coalesce(first_enrolled_year, last_year))) as school_year
     from bounds
     union all
     select last_year, school_year + 1
@@ -71,7 +73,7 @@ ranked as (
 select
     {{ sourced_id("term", ["term_id_part"]) }} as term_sourced_id,
     {{ sourced_id("gradingPeriod", ["term_id_part"]) }} as grading_period_sourced_id,
-    {{ sourced_id("schoolYear", [("'evergreen'" if calendar() == "evergreen" else "cast(school_year as text)")]) }}
+    {{ sourced_id("schoolYear", [("'evergreen'" if setting("calendar") == "evergreen" else "cast(school_year as text)")]) }}
         as school_year_sourced_id,
 
     {{ one_line("title") }} as title,

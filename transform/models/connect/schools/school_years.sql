@@ -2,7 +2,7 @@
 select
     school_year_sourced_id,
     school_year,
-    {% if calendar() == "evergreen" %}min(title)
+    {% if setting("calendar") == "evergreen" %}min(title)
     {%- else %}{{ school_year_title("min(starts_on)", "max(ends_before)") }}
     {%- endif %} as title,
 
