@@ -6,6 +6,7 @@
 {%- set item_grades = ref("stg_coursera__item_grades") -%}
 {%- set are_chosen = execute and load_relation(chosen) is not none and run_query("select 1 from " ~ chosen ~ " limit 1").rows | length > 0 -%}
 -- depends_on: {{ ref("terms") }}
+-- depends_on: {{ ref("freshness") }}
 with {% if are_chosen %}known_items as (
     select distinct program_id, course_id, item_id, item_name
     from {{ item_grades }}
