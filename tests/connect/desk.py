@@ -32,7 +32,7 @@ TABLES = {
     "connect.courses": "course_id text, course_name text",
     "connect.memberships": "program_id text, person_key text",
     "connect.line_items": "program_id text, course_id text, item_id text, line_item_sourced_id text",
-    "connect.person_names": "name text, person_key text",
+    "connect.person_names": "name text, person_id text",
     "connect.grades": "program_id text, line_item_sourced_id text, score_status text",
     "connect.settings_used": "grade_sync text",
     "connect.lines_without_effect": "file text, line_number integer, unmatched text",

@@ -250,7 +250,7 @@ def test_an_excluded_person_who_is_not_found_is_said_loudly_and_stops_nothing(pl
             f"create table mapping.{name} as from read_csv('{folder / name}.csv', header = true, all_varchar = true)"
             for name in HEADERS
         ),
-        "create table connect.person_names as select '0012345' as name, 'u9' as person_key",
+        "create table connect.person_names as select '0012345' as name, 'u9' as person_id",
         "create table connect.classes as select 'p1' as program_id, 'c1' as course_id",
         "create table connect.lines_without_effect (file text, line_number integer, unmatched text)",
         "insert into connect.lines_without_effect values "

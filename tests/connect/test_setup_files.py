@@ -182,7 +182,7 @@ def test_a_line_that_matches_nothing_in_the_data_is_told_with_what_is_nearest(de
     names = [
         ("0012345", "Ann1"),
         ("ann@x.example", "Ann1"),
-        ("bob@x.example", "external~bob@x.example"),
+        ("bob@x.example", "bob@x.example"),
         ("413862123456", "Cy3"),
         ("413999123456", "Di4"),
     ]

@@ -37,8 +37,6 @@ _HINTS = 20
 """How many lines get a nearest match, since each takes a second among 100,000 learners."""
 _REWRITTEN = re.compile(r"(\d+)(?:[.,](\d+))?[eE]\+?(\d+)")
 """A number as a spreadsheet writes it that took an id for one."""
-_WITHOUT_ACCOUNT = re.compile("^external[0-9]*~")
-"""What the key of a person without an account begins with, before the external id."""
 
 
 def of(database: Location, wait: float, folder: Path) -> list[Problem]:
@@ -102,7 +100,7 @@ class _Names:
 
     @cached_property
     def _learners(self) -> dict[str, str]:
-        return {row[0]: row[1] for row in self._rows("connect.person_names", "name", "person_key")}
+        return {row[0]: row[1] for row in self._rows("connect.person_names", "name", "person_id")}
 
     @cached_property
     def _programs(self) -> dict[str, str]:
@@ -163,8 +161,9 @@ class _Names:
             return _hint(text, "")
         if "@" not in near:
             return _hint(text, near)
-        key = _WITHOUT_ACCOUNT.sub("", self._learners[near])
-        return _hint(text, f"an e-mail address, that of {key}" if "@" not in key else "the e-mail address of a learner")
+        person = self._learners[near]
+        is_named = "@" not in person
+        return _hint(text, f"an e-mail address, that of {person}" if is_named else "the e-mail address of a learner")
 
     def _near(self, text: str, names: dict[str, str]) -> str:
         near = self._nearest(text, names)
