@@ -166,6 +166,7 @@ def test_an_item_that_is_missing_in_a_reading_of_its_course_stays_until_the_next
 ) -> None:
     place, mode = Site(nights.empty).copy(tmp_path / "site"), "granular_all"
     first = items(nights.live(place, on(0, course=True), mode=mode))
+    assert items(nights.live(place, on(SETTLED - 1, course=True), mode=mode)) == first
     lacking: Dip = {(row.list, row.key): item_gone for row in on(0).rows["course_grades"] if row.course == COURSE}
     assert items(nights.live(place, on(SETTLED, course=True), lacking, mode=mode, full=True)) == first
     for night in (SETTLED + 1, SETTLED + 2):

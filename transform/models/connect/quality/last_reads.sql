@@ -12,6 +12,7 @@ with reported as (
     union all
     select stream, program_id, course_id, external_id, coalesce(enrolled_at, changed_at), null, complete_reading
     from {{ ref("stg_coursera__removed_reports") }}
+    where item_id is null
 ),
 
 of_persons as (
@@ -37,6 +38,20 @@ newest as (
         coalesce({{ utc_text("max(extracted_at)") }}, cast(max(complete_reading) as text), '') as last_read
     from of_persons
     group by stream, program_id, course_id, person_key
+),
+
+-- Courses of which no learner's gradebook has an item any more that it had. This is known once the whole course was read, for all learners.
+lacking_items as (
+    select program_id, course_id from {{ ref("gone_items") }}
+    union
+    select removed.program_id, removed.course_id
+    from {{ ref("stg_coursera__removed_reports") }} as removed
+    where
+        removed.item_id is not null
+        and not exists (
+            select 1 from {{ ref("stg_coursera__item_grades") }} as items
+            where items.program_id = removed.program_id and items.course_id = removed.course_id and items.item_id = removed.item_id
+        )
 )
 
 select classes.class_sourced_id, people.user_sourced_id, what.kind, newest.last_read
@@ -51,13 +66,9 @@ inner join (
 inner join {{ ref("classes") }} as classes on newest.program_id = classes.program_id and newest.course_id = classes.course_id
 inner join {{ ref("people") }} as people on newest.person_key = people.person_key
 union all
--- Whether an item is gone is known once its whole course was read, for all learners.
 select classes.class_sourced_id, null, 'item', {{ utc_text("max(reads.read_since)") }}
 from {{ ref("classes") }} as classes
 inner join {{ ref("course_reads") }} as reads
     on classes.program_id = reads.program_id and reads.course_id in (classes.course_id, '*')
-where exists (
-    select 1 from {{ ref("gone_items") }} as gone
-    where gone.program_id = classes.program_id and gone.course_id = classes.course_id
-)
+inner join lacking_items on classes.program_id = lacking_items.program_id and classes.course_id = lacking_items.course_id
 group by classes.class_sourced_id
