@@ -40,20 +40,22 @@
 {#- A number that all rows of one run of the loader share. Rows of a loader that writes none have a number each. -#}
 {% macro run_of_loader() %}coalesce(_sdc_sync_started_at, _sdc_sequence){% endmacro %}
 
+{#- The rows of a table or CTE, with the column `newest`, which is 1 for the first row of each key in an order. `beside` is SQL that joins a table. -#}
+{% macro ranked(relation, key, order, beside="") %}{{ return(adapter.dispatch("ranked")(relation, key, order, beside)) }}{% endmacro %}
+
+{% macro default__ranked(relation, key, order, beside="") -%}
+  select *, row_number() over (partition by {{ key | join(", ") }} order by {{ order }}) as newest
+  from {{ relation }} {{ beside }}
+{%- endmacro %}
+
 {#-
-  The rows of a table or CTE, with the column `newest`, which is 1 for the first row of each key in an order. `beside` is SQL that joins another
-  table. Few keys occur twice, and DuckDB counts hashes of keys many times faster than it sorts all rows by key. So there only rows whose hash
-  occurs twice are ranked. Two keys with the same hash are still ranked separately.
+  Few keys occur twice, and counting hashes of keys is many times faster than sorting all rows by key. So only rows whose hash occurs twice are
+  ranked. Two keys with the same hash are still ranked separately.
 -#}
-{% macro ranked(relation, key, order, beside="") -%}
-  {%- set rank = "row_number() over (partition by " ~ key | join(", ") ~ " order by " ~ order ~ ")" -%}
-  {%- if target.type == "duckdb" -%}
+{% macro duckdb__ranked(relation, key, order, beside="") -%}
   {%- set hashed = "hash(" ~ key | join(", ") ~ ")" -%}
   {%- set twice = "(select " ~ hashed ~ " from " ~ relation ~ " group by 1 having count(*) > 1)" -%}
   select *, 1 as newest from {{ relation }} {{ beside }} where {{ hashed }} not in {{ twice }}
   union all
-  select *, {{ rank }} as newest from {{ relation }} {{ beside }} where {{ hashed }} in {{ twice }}
-  {%- else -%}
-  select *, {{ rank }} as newest from {{ relation }} {{ beside }}
-  {%- endif -%}
+  {{ default__ranked(relation, key, order, beside) }} where {{ hashed }} in {{ twice }}
 {%- endmacro %}
