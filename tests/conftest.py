@@ -27,11 +27,24 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The longest files first, so that both workers end together.
-    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+    # The longest files first, so that both workers end together; the tests of a file stay together.
+    ranks: dict[Path, tuple[int, bool, bool]] = {}
+    for item in items:
+        ranks[item.path] = min(_rank(item), ranks.get(item.path, _rank(item)))
+    items.sort(key=lambda item: ranks[item.path])
     for item in items:
         if item.get_closest_marker("slow"):  # A busy machine may take longer.
             item.add_marker(pytest.mark.timeout(3600))
+
+
+def _rank(item: pytest.Item) -> tuple[int, bool, bool]:
+    """Return a key that sorts what takes long to the front: the minutes of `slow`, then Meltano, then dbt."""
+    slow = item.get_closest_marker("slow")
+    return (
+        -slow.kwargs.get("minutes", 0) if slow else 0,
+        item.get_closest_marker("pipeline") is None,
+        "dbt" not in getattr(item, "fixturenames", ()),
+    )
 
 
 @pytest.fixture

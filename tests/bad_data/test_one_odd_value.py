@@ -266,7 +266,7 @@ def ids(files: Files) -> dict[str, set[str]]:
     return {name: {row[0] for row in rows} for name, rows in files.rows.items()}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=4)
 @pytest.mark.pipeline
 def test_many_more_odd_values_harm_no_other_row_and_are_named(nights: Nights, tmp_path: Path) -> None:
     random = Random(SEED)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.pipeline.project import Project
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow(minutes=7)]
 
 PHASES = ("lock", "load", "dbt", "publish")
 KILLS = {"lock": 2, "load": 13, "dbt": 3, "publish": 2}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from coursera_sandbox.testing import RunningSandbox
     from tests.conftest import StartSandbox
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow(minutes=6)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = ("output", "environments", ".env")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.package.singer import Output
     from tests.transform.warehouse import Dbt
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow(minutes=2)]
 
 DAYS = 3
 KINDS = ("duckdb", "postgres")

@@ -22,6 +22,7 @@ __all__ = ["plugins", "project"]  # These are fixtures.
 pytestmark = pytest.mark.pipeline
 
 
+@pytest.mark.slow
 def test_a_job_loads_transforms_and_publishes_there(project: Project, database: dict[str, str]) -> None:
     page = project.root / "meltano.yml"
     content = yaml.safe_load(page.read_text())

@@ -277,7 +277,7 @@ class Nights:
 
 
 @pytest.mark.pipeline
-@pytest.mark.slow
+@pytest.mark.slow(minutes=3)
 def test_a_reader_of_deltas_knows_what_a_bulk_package_says_on_each_of_thirty_days(tmp_path: Path, dbt: Dbt) -> None:
     random = Random(SEED)
     warehouse = Warehouse(tmp_path / "warehouse.duckdb", dbt)
