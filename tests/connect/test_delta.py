@@ -15,7 +15,7 @@ from coursera_connect.publish.publish import preview
 from coursera_connect.warehouse import warehouse
 from coursera_connect.warehouse.history import runs
 from oneroster_csv.replay import Replay
-from tests.connect.college import College
+from tests.connect.college import College, published
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +38,11 @@ def in_the_way(file: Path) -> Iterator[None]:
 class Received(College):
     """A college that publishes deltas, and the reader at the other end."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, *, build: bool = True) -> None:
+        super().__init__(folder, build=build)
         self.reader = Replay()
+        if self.package.exists():
+            self.reader.apply(self.package)
 
     def night(self, **settings: Any) -> dict[str, Any]:
         """Publish a delta and import it."""
@@ -59,6 +61,13 @@ class Received(College):
 @pytest.fixture
 def college(tmp_path: Path) -> Received:
     return Received(tmp_path)
+
+
+@pytest.fixture
+def after_a_night(tmp_path: Path) -> Received:
+    """Return a college of which the reader has imported one package."""
+    published(tmp_path, mode="delta")
+    return Received(tmp_path, build=False)
 
 
 def modes(report: dict[str, Any]) -> dict[str, tuple[str, int]]:
@@ -102,8 +111,8 @@ def test_a_large_warehouse_is_published_as_a_small_one_is(
     assert told[0][:2] == [{"users": ("delta", 1)}, "r.kb1.3"]
 
 
-def test_an_unchanged_night_is_a_manifest_and_the_next_one_the_same_bytes(college: Received) -> None:
-    college.night()
+def test_an_unchanged_night_is_a_manifest_and_the_next_one_the_same_bytes(after_a_night: Received) -> None:
+    college = after_a_night
     college.night()
     with zipfile.ZipFile(college.package) as archive:
         assert archive.namelist() == ["manifest.csv"]
@@ -112,8 +121,8 @@ def test_an_unchanged_night_is_a_manifest_and_the_next_one_the_same_bytes(colleg
     assert college.package.read_bytes() == before
 
 
-def test_a_row_that_returns_revives_under_its_id(college: Received) -> None:
-    college.night()
+def test_a_row_that_returns_revives_under_its_id(after_a_night: Received) -> None:
+    college = after_a_night
     college.lose("results", "\"sourcedId\" = 'r.kb1.3'")
     college.night(allow_removals=True)
     assert "r.kb1.3" not in college.reader.tables["results"]
@@ -154,9 +163,9 @@ def _second_run(college: Received) -> str:
 
 
 def test_a_publish_that_dies_between_ledger_and_file_leaves_its_changes_to_the_next(
-    college: Received, monkeypatch: pytest.MonkeyPatch
+    after_a_night: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    college.night()
+    college = after_a_night
     college.sql("update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'")
     replace = Path.replace
 
@@ -173,8 +182,8 @@ def test_a_publish_that_dies_between_ledger_and_file_leaves_its_changes_to_the_n
     assert college.reader.tables == college.truth()
 
 
-def test_a_warehouse_that_was_lost_or_restored_gives_a_bulk_file(college: Received, tmp_path: Path) -> None:
-    college.night()
+def test_a_warehouse_that_was_lost_or_restored_gives_a_bulk_file(after_a_night: Received, tmp_path: Path) -> None:
+    college = after_a_night
     saved = shutil.copy(college.database, tmp_path / "saved.duckdb")
     college.sql("update users set \"familyName\" = 'New' where \"sourcedId\" = 'a7'")
     assert college.night()["mode"] == "delta"
@@ -191,7 +200,7 @@ def test_a_warehouse_that_was_lost_or_restored_gives_a_bulk_file(college: Receiv
     assert college.reader.tables == college.truth()
 
 
-def test_other_excluded_attributes_are_a_bulk_file(college: Received) -> None:
-    college.night()
+def test_other_excluded_attributes_are_a_bulk_file(after_a_night: Received) -> None:
+    college = after_a_night
     assert college.night(exclude=("users.email",))["mode"] == "bulk"
     assert college.night(exclude=("users.email",))["mode"] == "delta"

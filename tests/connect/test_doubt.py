@@ -9,7 +9,7 @@ import pytest
 
 from coursera_connect import timestamps
 from coursera_connect.warehouse import history, ledger
-from tests.connect.college import SETTINGS, College
+from tests.connect.college import SETTINGS, College, published
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +20,12 @@ HEALED = "An earlier release believed impossible moments, and this run puts righ
 
 @pytest.fixture
 def college(tmp_path: Path) -> College:
-    made = College(tmp_path)
-    made.sql(
+    return published(
+        tmp_path,
         "create table connect.doubtful_results (result_sourced_id text, class_sourced_id text, school_sourced_id text, reason text, original_percent double)",
         "create table connect.freshness (report_refreshed_at timestamptz, read_at timestamptz)",
         "insert into connect.freshness values (null, '2026-02-02 06:00:00+00')",
     )
-    assert made.publish()["outcome"] == "published"
-    return made
 
 
 def doubt(college: College, reason: str, where: str) -> None:

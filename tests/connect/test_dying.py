@@ -12,6 +12,7 @@ import pytest
 
 from coursera_connect.errors import DeliveryError
 from coursera_connect.publish import publish, record
+from tests.connect.college import published
 from tests.connect.test_delta import Received, in_the_way, modes
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def college(tmp_path: Path) -> Received:
-    made = Received(tmp_path)
-    assert made.night()["mode"] == "bulk"
-    return made
+    published(tmp_path, mode="delta")
+    return Received(tmp_path, build=False)
 
 
 def rename(college: Received, name: str) -> None:
