@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.bad_data.nights import Files, Nights
     from tests.bad_data.upstream import Alter
 
-pytestmark = [pytest.mark.slow, pytest.mark.pipeline]
+pytestmark = [pytest.mark.slow(minutes=5), pytest.mark.pipeline]
 
 QUIET, COURSE = "U00x02", "C00"
 KEY = f"{QUIET}~{COURSE}"
