@@ -39,7 +39,6 @@ def _tests(dbt: Dbt) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def nights(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Nights]:
-    logging.disable(logging.WARNING)
     warehouse = Warehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb", dbt)
     warehouse.load("2026-03-10T06:00:00Z", **{stream: [] for stream in RAW_COLUMNS})
     warehouse.run("--select", *MODELS, "resource_type:seed", grade_sync=MODE)
@@ -50,4 +49,11 @@ def nights(tmp_path_factory: pytest.TempPathFactory, dbt: Dbt) -> Iterator[Night
     upstream = Upstream(tmp_path_factory.mktemp("batches") if os.environ.get("ODD_BATCH") else None)
     yield Nights(upstream, models, MODE, _tests(dbt), warehouse.path.parent)
     upstream.stop()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Leave the thousands of warnings about odd values out of the log, for one test alone."""
+    logging.disable(logging.WARNING)
+    yield
     logging.disable(logging.NOTSET)

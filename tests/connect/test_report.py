@@ -168,7 +168,7 @@ def test_an_id_that_is_an_address_or_another_systems_is_not_shown(college: Looke
 
 def test_ids_of_blocked_and_held_rows_that_are_addresses_are_left_out(published: Looked) -> None:
     published.sql(
-        "insert into ledger.held values (1, 'users', 'user.x@mail.example', 'It vanished.', '2026-02-02T04:00:00Z')",
+        "insert into ledger.held values (1, 'users', 'user.x@mail.example', 'It vanished.', '2026-02-02T04:00:00Z', '')",
         "insert into ledger.blocked values (1, 'users', 'a', 'School A', 9, 9, 'all rows', 'user.y@mail.example user.z')",
     )
     page = published.look()
