@@ -12,8 +12,8 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
-PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/dbt-private plugins/oneroster-csv plugins/tap-oneroster plugins/connect plugins/coursera-sandbox
-CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/oneroster-csv/oneroster_csv plugins/tap-oneroster/tap_oneroster plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse plugins/dbt-private/dbt_private orchestrate scripts tests
+PARTS := tap-coursera plugins/target-duckdb plugins/target-warehouse plugins/dbt-private plugins/oneroster-csv plugins/tap-oneroster plugins/target-lti-ags plugins/connect plugins/coursera-sandbox
+CODE := tap-coursera/tap_coursera plugins/target-duckdb/target_duckdb plugins/oneroster-csv/oneroster_csv plugins/tap-oneroster/tap_oneroster plugins/target-lti-ags/target_lti_ags plugins/connect/coursera_connect plugins/coursera-sandbox/coursera_sandbox plugins/target-warehouse/target_warehouse plugins/dbt-private/dbt_private orchestrate scripts tests
 
 .PHONY: demo test test-slow bench lint format docs setup chromium cron sshd faketime clean
 .DEFAULT_GOAL := demo

@@ -180,6 +180,7 @@ def test_every_pip_url_and_requirement_is_ours_or_pinned() -> None:
         "plugins/target-duckdb",
         "plugins/oneroster-csv",
         "plugins/tap-oneroster",
+        "plugins/target-lti-ags",
         "plugins/connect",
         "plugins/coursera-sandbox",
     ],
